@@ -1,0 +1,13 @@
+// `npm run peers`: the tests against programs that we did not write. They build what they need (Go, Python) on first use.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    fileParallelism: false,
+    include: ['test/peers/**/*.test.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 900_000,
+    reporters: ['default', ['json', { outputFile: '.espalier/test-results/peers.json' }]],
+  },
+});
