@@ -1,0 +1,113 @@
+// What the rest of the server asks of its CA: signatures under the active authorities, the server's own identity, and the state of the slots.
+import type { KeyObject } from 'node:crypto';
+import type { Certificate } from '../../pki/certificate.ts';
+import type { TlsCredentials } from '../../rpc/tls-credentials.ts';
+import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
+import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+
+export interface X509SvidRequest {
+  readonly publicKey: KeyObject;
+  readonly spiffeId: SpiffeId;
+  readonly dnsNames?: readonly string[];
+  /** DER of a Name; only MintX509SVID takes it from the CSR. */
+  readonly subject?: Uint8Array;
+  /** Absent or 0 = the configured default; always cut to the authority's end. */
+  readonly ttlMs?: number;
+}
+
+export interface IssuedX509Svid {
+  /** Leaf first, then intermediates, without the root. */
+  readonly chain: readonly Certificate[];
+  /** epoch ms */
+  readonly expiresAt: number;
+}
+
+export interface JwtSvidRequest {
+  readonly spiffeId: SpiffeId;
+  readonly audience: readonly string[];
+  readonly ttlMs?: number;
+  readonly includeJti?: boolean;
+}
+
+export interface IssuedJwtSvid {
+  readonly token: string;
+  /** epoch ms */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+export interface AuthorityState {
+  /** X.509: hex subject key id; JWT: key id. */
+  readonly authorityId: string;
+  /** epoch ms */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  /** hex authority key id of the CA certificate, when an upstream signed it. */
+  readonly upstreamAuthorityId?: string;
+}
+
+export interface SlotStates {
+  readonly active?: AuthorityState;
+  readonly prepared?: AuthorityState;
+  readonly old?: AuthorityState;
+}
+
+export type AuthorityErrorCode =
+  | 'NOT_READY'
+  /** The authority named is not in the state that the act asks for. */
+  | 'WRONG_STATE'
+  | 'NOT_FOUND'
+  | 'ALREADY_TAINTED'
+  | 'HAS_UPSTREAM'
+  | 'NO_UPSTREAM'
+  | 'JWT_DISABLED'
+  | 'UPSTREAM_UNAVAILABLE'
+  | 'TTL_LATTICE'
+  | 'INVALID';
+
+export class AuthorityError extends Error {
+  override readonly name = 'AuthorityError';
+  readonly code: AuthorityErrorCode;
+
+  constructor(code: AuthorityErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Forced rotation, as localauthority.v1 has it. Each act names its authority; '' is refused. */
+export interface SlotControl {
+  states(): SlotStates;
+  prepare(): Promise<AuthorityState>;
+  activate(authorityId: string): Promise<AuthorityState>;
+  taint(authorityId: string): Promise<AuthorityState>;
+  revoke(authorityId: string): Promise<AuthorityState>;
+}
+
+export interface CertificateAuthority {
+  signX509Svid(request: X509SvidRequest): Promise<IssuedX509Svid>;
+  /** Like an X509-SVID, with the agent's TTL. */
+  signAgentX509Svid(request: Pick<X509SvidRequest, 'publicKey' | 'spiffeId'>): Promise<IssuedX509Svid>;
+  /** An intermediate CA for a downstream server; its chain reaches up to, not including, the root. */
+  signDownstreamX509Ca(request: { readonly publicKey: KeyObject; readonly ttlMs?: number }): Promise<IssuedX509Svid>;
+  signJwtSvid(request: JwtSvidRequest): Promise<IssuedJwtSvid>;
+  /** Throws NOT_READY. */
+  x509Authority(): AuthorityState;
+  jwtAuthority(): AuthorityState;
+  readonly x509: SlotControl;
+  readonly jwt: SlotControl;
+
+  /** Our trust domain's bundle as this server knows it now: from the store, kept fresh by its notifications. */
+  bundle(): TrustBundle;
+  /** Called after `bundle()` changed. Returns the way to stop. */
+  onBundle(listener: (bundle: TrustBundle) => void): () => void;
+  /** A downstream's JWT key: published to the upstream when there is one, and in our bundle. Returns all JWT authorities. */
+  publishJwtAuthority(authority: JwtAuthority): Promise<readonly JwtAuthority[]>;
+
+  /** The server's own `/spire/server` identity for its TLS listener, renewed at half life. */
+  serverCredentials(): TlsCredentials;
+  /** Throws unless a probe SVID can be signed now. */
+  checkHealth(): Promise<void>;
+  /** Ends rotation, upstream connections and watches. */
+  close(): Promise<void>;
+}

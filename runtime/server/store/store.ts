@@ -1,0 +1,105 @@
+// What the server asks of its store. Each call is one transaction; several servers may share one database.
+import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
+import type {
+  AgentFilter,
+  AgentPatch,
+  AgentRecord,
+  CaJournalRecord,
+  EntryDraft,
+  EntryFilter,
+  EntryPatch,
+  EntryRecord,
+  JoinTokenRecord,
+  PageRequest,
+  StoreChange,
+} from './records.ts';
+
+export interface CreatedEntry {
+  readonly entry: EntryRecord;
+  /** An entry with the same parent, SPIFFE ID and selectors was there: it is returned, unchanged. */
+  readonly existing: boolean;
+}
+
+export interface EntryStore {
+  createEntry(draft: EntryDraft): Promise<CreatedEntry>;
+  /** Throws NOT_FOUND, CONFLICT (another entry has the same parent, SPIFFE ID and selectors), INVALID. */
+  updateEntry(id: string, patch: EntryPatch): Promise<EntryRecord>;
+  /** Returns what was deleted. */
+  deleteEntry(id: string): Promise<EntryRecord | undefined>;
+  fetchEntry(id: string): Promise<EntryRecord | undefined>;
+  /** Those that exist, in no particular order. */
+  fetchEntries(ids: readonly string[]): Promise<EntryRecord[]>;
+  /** In order of creation; without a page, all. */
+  listEntries(filter: EntryFilter, page?: PageRequest): Promise<{ entries: EntryRecord[]; nextPageToken: string }>;
+  countEntries(filter: EntryFilter): Promise<number>;
+  /** Deletes the entries that expired before (unix seconds); returns their ids. */
+  pruneEntries(expiredBefore: number): Promise<string[]>;
+}
+
+export interface AgentStore {
+  /** Records an attestation, the first or a further one. Throws AGENT_BANNED; with `onlyNew`, CONFLICT when the agent is known. */
+  saveAgent(agent: AgentRecord, options?: { readonly onlyNew?: boolean }): Promise<AgentRecord>;
+  fetchAgent(spiffeId: string): Promise<AgentRecord | undefined>;
+  listAgents(filter: AgentFilter, page?: PageRequest): Promise<{ agents: AgentRecord[]; nextPageToken: string }>;
+  countAgents(filter: AgentFilter): Promise<number>;
+  /** Throws NOT_FOUND. */
+  updateAgent(spiffeId: string, patch: AgentPatch): Promise<AgentRecord>;
+  /** The renewed SVID was used: new serial → current serial, in one step. undefined when `newSerial` is not the awaited one, or the agent is banned. */
+  promoteAgentSvid(spiffeId: string, newSerial: string): Promise<AgentRecord | undefined>;
+  /** Throws NOT_FOUND. */
+  banAgent(spiffeId: string): Promise<AgentRecord>;
+  deleteAgent(spiffeId: string): Promise<AgentRecord | undefined>;
+  /** Deletes agents whose SVIDs ended before (unix seconds), banned ones excepted; returns their ids. */
+  pruneAgents(expiredBefore: number, options?: { readonly includeNonReattestable?: boolean }): Promise<string[]>;
+}
+
+export interface JoinTokenStore {
+  /** Throws CONFLICT. */
+  createJoinToken(token: JoinTokenRecord): Promise<void>;
+  /** Takes the token away, expired or not: of many at once, one gets it. The caller refuses an expired one. */
+  takeJoinToken(token: string): Promise<JoinTokenRecord | undefined>;
+  pruneJoinTokens(expiredBefore: number): Promise<number>;
+}
+
+/** What becomes of entries that federate with a bundle that is deleted. */
+export type BundleDeleteMode = 'restrict' | 'dissociate' | 'delete';
+
+export interface BundleStore {
+  fetchBundle(trustDomain: string): Promise<TrustBundle | undefined>;
+  /** Replaces the bundle as given, sequence number included. */
+  setBundle(bundle: TrustBundle): Promise<TrustBundle>;
+  /** Throws CONFLICT when there is one. */
+  createBundle(bundle: TrustBundle): Promise<TrustBundle>;
+  /** Adds the authorities that are new (creating the bundle); the sequence number grows by one when anything changed. */
+  appendBundle(added: TrustBundle): Promise<TrustBundle>;
+  listBundles(page?: PageRequest): Promise<{ bundles: TrustBundle[]; nextPageToken: string }>;
+  countBundles(): Promise<number>;
+  /** Throws BUNDLE_IN_USE with mode restrict; false when there is none. */
+  deleteBundle(trustDomain: string, mode: BundleDeleteMode): Promise<boolean>;
+  /** Drops the authorities that expired before (unix seconds), never the last of a kind (throws LAST_AUTHORITY). true when changed. */
+  pruneBundle(trustDomain: string, expiredBefore: number): Promise<boolean>;
+  /** By hex subject key id. Throws NOT_FOUND, ALREADY_TAINTED. */
+  taintX509Authority(trustDomain: string, subjectKeyId: string): Promise<TrustBundle>;
+  /** Throws NOT_FOUND, NOT_TAINTED, LAST_AUTHORITY. */
+  revokeX509Authority(trustDomain: string, subjectKeyId: string): Promise<TrustBundle>;
+  taintJwtAuthority(trustDomain: string, keyId: string): Promise<JwtAuthority>;
+  revokeJwtAuthority(trustDomain: string, keyId: string): Promise<JwtAuthority>;
+}
+
+export interface CaJournalStore {
+  fetchCaJournal(activeX509AuthorityId: string): Promise<CaJournalRecord | undefined>;
+  /** Inserts (id 0) or replaces; returns it with its id. */
+  saveCaJournal(journal: CaJournalRecord): Promise<CaJournalRecord>;
+  pruneCaJournals(updatedBefore: number): Promise<number>;
+}
+
+export interface Store extends EntryStore, AgentStore, JoinTokenStore, BundleStore, CaJournalStore {
+  /** Everything at one instant, for caches that follow `watch`. Watch first, then read. */
+  allEntries(): Promise<EntryRecord[]>;
+  allAgents(): Promise<AgentRecord[]>;
+  /** Tells of every change by whatever server on this database, after it is committed, at least once. Returns the way to stop. */
+  watch(listener: (change: StoreChange) => void): () => void;
+  /** Throws UNAVAILABLE. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
