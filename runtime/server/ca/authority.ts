@@ -1,9 +1,33 @@
 // What the rest of the server asks of its CA: signatures under the active authorities, the server's own identity, and the state of the slots.
 import type { KeyObject } from 'node:crypto';
 import type { Certificate } from '../../pki/certificate.ts';
+import type { KeyType } from '../../pki/key-type.ts';
 import type { TlsCredentials } from '../../rpc/tls-credentials.ts';
 import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+
+/** `ca_subject` of the configuration. */
+export interface CaSubject {
+  readonly country?: string;
+  readonly organization?: string;
+  readonly commonName?: string;
+}
+
+/** Durations in milliseconds. */
+export interface AuthorityConfig {
+  readonly caTtl: number;
+  readonly caKeyType: KeyType;
+  readonly caSubject?: CaSubject;
+  readonly jwtKeyType: KeyType;
+  readonly jwtIssuer?: string;
+  readonly disableJwtSvids?: boolean;
+  readonly x509SvidTtl: number;
+  readonly jwtSvidTtl: number;
+  /** Absent: that of X.509-SVIDs. */
+  readonly agentTtl?: number;
+  /** `enforce` refuses an authority that breaks the lattice, where `warn` (SPIRE's way) only says so. */
+  readonly ttlLattice?: 'warn' | 'enforce';
+}
 
 export interface X509SvidRequest {
   readonly publicKey: KeyObject;
