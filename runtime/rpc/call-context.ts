@@ -1,0 +1,21 @@
+// What a handler knows about a call besides its request. One object for the whole call: an interceptor may key what it finds out by it.
+import type { Metadata } from '@grpc/grpc-js';
+import type { Connection } from './connection.ts';
+
+export interface CallContext {
+  readonly connection: Connection;
+  readonly metadata: Metadata;
+  /** Aborted when the caller has gone, gave up, or the deadline has passed. */
+  readonly signal: AbortSignal;
+  /** `/package.Service/Method` as our table has it: never the path that the caller wrote. */
+  readonly method: string;
+}
+
+/** Runs before the handler; an RpcError thrown here is the answer. The request is there where it is one message. */
+export type Intercept = (context: CallContext, request: unknown) => Promise<void>;
+
+/** What the rpc layer says about itself; a pino logger fits. */
+export interface RpcLog {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

@@ -1,0 +1,117 @@
+// A gRPC server that knows its callers: it accepts connections itself, over TLS or a Unix socket, and hands them to grpc-js once they have a name.
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { ServiceDefinition as GrpcServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
+import type { Intercept, RpcLog } from './call-context.ts';
+import type { Connection } from './connection.ts';
+import { adaptHandler } from './handler-adapter.ts';
+import type { Handlers, ServiceDefinition } from './service.ts';
+import { listenOnTls } from './tls-listener.ts';
+import type { TlsListenerOptions } from './tls-listener.ts';
+import { listenOnUnixSocket } from './unix-listener.ts';
+
+export interface RpcServerOptions {
+  readonly log?: RpcLog;
+  /** Of one request, before and after inflation. */
+  readonly maxMessageBytes?: number;
+  /** Runs before each handler: authorization, rate limits. */
+  readonly intercept?: Intercept;
+  /** Connections older than this are told to reconnect, and cut a minute later; SPIRE has 3 min on TCP. Without it they live on. */
+  readonly maxConnectionAgeMs?: number;
+}
+
+export interface RpcServer {
+  addService<D extends ServiceDefinition>(definition: D, handlers: Handlers<D>): void;
+  /** The mode is that of the socket file, like 0o770. */
+  listenUnix(path: string, options: { readonly mode: number }): Promise<void>;
+  listenTls(options: TlsListenerOptions): Promise<AddressInfo>;
+  /** Refuses new calls, lets running ones end until the grace is over, then cuts them. */
+  close(graceMs?: number): Promise<void>;
+}
+
+export const defaultMaxMessageBytes = 4 * 1024 * 1024;
+const maxConcurrentStreams = 1000;
+const connectionAgeGraceMs = 60_000;
+/** A peer that vanished without a word is noticed after these. */
+const keepAliveMs = 120_000;
+const keepAliveTimeoutMs = 20_000;
+const defaultGraceMs = 10_000;
+
+/** Creates a server that offers nothing and listens nowhere yet. */
+export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
+  const { log, intercept, maxConnectionAgeMs } = options;
+  const server = new Server({
+    'grpc.max_receive_message_length': options.maxMessageBytes ?? defaultMaxMessageBytes,
+    'grpc.max_concurrent_streams': maxConcurrentStreams,
+    'grpc.keepalive_time_ms': keepAliveMs,
+    'grpc.keepalive_timeout_ms': keepAliveTimeoutMs,
+    'grpc.enable_channelz': 0,
+    ...(maxConnectionAgeMs === undefined
+      ? {}
+      : { 'grpc.max_connection_age_ms': maxConnectionAgeMs, 'grpc.max_connection_age_grace_ms': connectionAgeGraceMs }),
+  });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listeners: NetServer[] = [];
+  const sockets = new Set<Socket>();
+  const connections = new Map<string, Connection>();
+  let accepted = 0;
+
+  // grpc-js offers no place for our knowledge of a connection, but `call.getPeer()` gives back the socket's `remoteAddress`: so that is its name.
+  const accept = (socket: Socket, connection: Connection): void => {
+    accepted += 1;
+    const name = `connection-${accepted}`;
+    connections.set(name, connection);
+    socket.once('close', () => connections.delete(name));
+    Object.defineProperty(socket, 'remoteAddress', { value: name, configurable: true });
+    Object.defineProperty(socket, 'remotePort', { value: undefined, configurable: true });
+    injector.injectConnection(socket);
+  };
+
+  const keep = (listener: NetServer): NetServer => {
+    listener.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+    listener.on('error', (error) => log?.error({ err: error }, 'listener failed'));
+    listeners.push(listener);
+    return listener;
+  };
+
+  return {
+    addService(definition, handlers) {
+      const around = { connectionOf: (peer: string) => connections.get(peer), intercept, log };
+      const implementation: UntypedServiceImplementation = {};
+      for (const [name, method] of Object.entries(definition)) {
+        const handler = (handlers as Readonly<Record<string, unknown>>)[name];
+        if (handler !== undefined) implementation[name] = adaptHandler(method, handler, around);
+      }
+      server.addService(definition as unknown as GrpcServiceDefinition, implementation);
+    },
+    async listenUnix(path, { mode }) {
+      keep(await listenOnUnixSocket({ path, mode, log, accept }));
+    },
+    async listenTls(listenerOptions) {
+      return keep(await listenOnTls(listenerOptions, { log, accept })).address() as AddressInfo;
+    },
+    async close(graceMs = defaultGraceMs) {
+      const stopped = listeners.map((listener) => new Promise<void>((resolve) => listener.close(() => resolve())));
+      await shutDown(server, graceMs);
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(stopped);
+    },
+  };
+}
+
+/** Resolves when no call is left, by their own end or by force. */
+function shutDown(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,91 @@
+// Listens on TCP, shakes hands over TLS and lets through only connections whose client certificate, if there is one, the callback accepts.
+import { createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import type { SpiffeId } from '../spiffe/spiffe-id.ts';
+import type { RpcLog } from './call-context.ts';
+import type { TcpConnection } from './connection.ts';
+import { takePeerChain } from './peer-chain.ts';
+import { alpnProtocol, secureContextOptions } from './tls-credentials.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
+
+export const handshakeTimeoutMs = 10_000;
+
+export interface TlsListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Asked at each connection, so that a rotation needs no restart. Throws while there are none: the connection is closed. */
+  readonly credentials: () => TlsCredentials;
+  /** Judges the chain that the client sent (never empty). What it throws refuses the connection. */
+  readonly verifyPeer: (chain: Uint8Array[]) => SpiffeId | undefined;
+  readonly handshakeTimeoutMs?: number;
+}
+
+export interface TlsListenerSurroundings {
+  readonly log: RpcLog | undefined;
+  readonly accept: (socket: TLSSocket, connection: TcpConnection) => void;
+}
+
+/** Listens until the server that it returns is closed. */
+export async function listenOnTls(options: TlsListenerOptions, around: TlsListenerSurroundings): Promise<Server> {
+  const { host, port, credentials, verifyPeer } = options;
+  const { log, accept } = around;
+  let current: TlsCredentials | undefined;
+
+  const tls = createTlsServer({
+    ...secureContextOptions(undefined),
+    requestCert: true,
+    rejectUnauthorized: false, // the callback decides, below, before a byte of HTTP/2 is read
+    ALPNProtocols: [alpnProtocol],
+    handshakeTimeout: options.handshakeTimeoutMs ?? handshakeTimeoutMs,
+  });
+  tls.on('tlsClientError', (error, socket) => {
+    log?.warn({ err: error }, 'TLS handshake failed');
+    socket.destroy();
+  });
+  tls.on('secureConnection', (socket) => {
+    socket.on('error', () => socket.destroy());
+    try {
+      accept(socket, identifyPeer(socket, verifyPeer));
+    } catch (error) {
+      log?.warn({ err: error, peer: addressOf(socket) }, 'connection refused: its certificate was not accepted');
+      socket.destroy();
+    }
+  });
+
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    try {
+      const latest = credentials();
+      if (latest.certificateChainPem !== current?.certificateChainPem || latest.privateKey !== current.privateKey) {
+        tls.setSecureContext(secureContextOptions(latest));
+        current = latest;
+      }
+      tls.emit('connection', socket);
+    } catch (error) {
+      log?.error({ err: error }, 'connection refused: this server has no certificate to show');
+      socket.destroy();
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, resolve);
+  });
+  return server;
+}
+
+/** Throws where the connection is not to be used. */
+function identifyPeer(socket: TLSSocket, verifyPeer: TlsListenerOptions['verifyPeer']): TcpConnection {
+  if (socket.alpnProtocol !== alpnProtocol) throw new Error(`client did not negotiate ${alpnProtocol}`);
+  if (socket.isSessionReused()) throw new Error('client resumed a session: its certificate was not shown again');
+  const address = addressOf(socket);
+  const peerChain = takePeerChain(socket);
+  if (peerChain.length === 0) return { transport: 'tcp', address, peerChain };
+  const peerId = verifyPeer(peerChain);
+  return { transport: 'tcp', address, peerChain, ...(peerId === undefined ? {} : { peerId }) };
+}
+
+function addressOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
+}
