@@ -6,6 +6,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/postgres.ts'],
     exclude: ['test/peers/**', 'test/record/**', 'test/endurance/**', 'test/bench/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
