@@ -1,0 +1,76 @@
+// Service accounts for one trust domain: one for each kind of instance, so that each reads its own secret and nothing else.
+import type { CloudClient, CloudResource } from '../cloud.ts';
+import { digest, stem } from '../cloud.ts';
+import { failure } from '../failures.ts';
+import type { InstanceRole } from '../plan.ts';
+import { unlessAbsent, unlessPresent } from './gcp-errors.ts';
+import { createRequest } from './gcp-rest.ts';
+import type { GcpSettings } from './gcp-rest.ts';
+
+type Identities = Pick<
+  CloudClient,
+  'ensureInstanceIdentity' | 'removeInstanceIdentity' | 'ensureFederatedRole' | 'removeFederatedRole'
+> & {
+  listIdentities(trustDomain: string): Promise<CloudResource[]>;
+};
+
+/** Account ids have at most 30 characters, roles may be longer: hence a digest. */
+export function accountEmail(settings: GcpSettings, trustDomain: string, role: InstanceRole): string {
+  return `${accountId(trustDomain, role)}@${settings.project}.iam.gserviceaccount.com`;
+}
+
+function accountId(trustDomain: string, role: InstanceRole): string {
+  return `${stem(trustDomain)}-${digest(role).slice(0, 8)}`;
+}
+
+export function createGcpIdentities(settings: GcpSettings): Identities {
+  const iam = createRequest(settings, 'iam');
+  const secretManager = createRequest(settings, 'secretmanager');
+  const accounts = `/v1/projects/${settings.project}/serviceAccounts`;
+
+  return {
+    async ensureInstanceIdentity({ trustDomain, role, rights }) {
+      const email = accountEmail(settings, trustDomain, role);
+      await unlessPresent(() =>
+        iam('POST', accounts, {
+          accountId: accountId(trustDomain, role),
+          serviceAccount: { displayName: `${role} of ${trustDomain}`.slice(0, 100) },
+        }),
+      );
+      const account = (await iam('GET', `${accounts}/${email}`)) as { uniqueId?: string };
+      for (const secret of rights.secrets) {
+        await secretManager('POST', `/v1/projects/${settings.project}/secrets/${secret}:setIamPolicy`, {
+          policy: { bindings: [{ role: 'roles/secretmanager.secretAccessor', members: [`serviceAccount:${email}`] }] },
+        });
+      }
+      return { reference: email, subject: account.uniqueId };
+    },
+
+    async removeInstanceIdentity({ trustDomain, role }) {
+      await unlessAbsent(() => iam('DELETE', `${accounts}/${accountEmail(settings, trustDomain, role)}`));
+    },
+
+    async ensureFederatedRole() {
+      throw failure('Unsupported', 'gcp nodes are attested by their signed tokens: no role is needed');
+    },
+
+    async removeFederatedRole() {
+      // There is none: see ensureFederatedRole.
+    },
+
+    async listIdentities(trustDomain) {
+      const found: CloudResource[] = [];
+      let pageToken = '';
+      do {
+        const page = (await iam('GET', `${accounts}?pageSize=100&pageToken=${pageToken}`)) as {
+          accounts?: { email: string }[];
+          nextPageToken?: string;
+        };
+        const own = (page.accounts ?? []).filter(({ email }) => email.startsWith(`${stem(trustDomain)}-`));
+        found.push(...own.map(({ email }) => ({ kind: 'identity' as const, name: email, owner: undefined })));
+        pageToken = page.nextPageToken ?? '';
+      } while (pageToken !== '');
+      return found;
+    },
+  };
+}

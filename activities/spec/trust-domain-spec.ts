@@ -1,0 +1,67 @@
+// The shape of a trust domain's specification: one schema for `trust-domain.yaml`, the workflows' input and the composite resource.
+// Shape and defaults only; what no shape can say (lattice, duplicates, references) is in check-spec.ts.
+import { z } from 'zod';
+
+const cloud = z.enum(['gcp', 'aws']);
+const duration = z.string().regex(/^(\d+(\.\d+)?(h|m|s|ms))+$/, 'must be a duration with units, such as 12h or 1h30m');
+/** Region names of both clouds: lower-case words, digits and dashes. */
+const region = z.string().regex(/^[a-z]+(-[a-z0-9]+)+$/, 'must be a region name, such as us-central1 or us-east-1');
+const label = z
+  .string()
+  .regex(
+    /^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$/,
+    'must be 1 to 32 lower-case letters, digits and dashes, starting with a letter',
+  );
+const pathSegment = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]+$/, 'must be one path segment of letters, digits, dots, dashes and underscores');
+
+export const workloadSchema = z.strictObject({
+  segment: z.string(),
+  environment: z.enum(['prod', 'staging', 'dev', 'poc']),
+  team: pathSegment,
+  name: label,
+  /** `type:value`; `{image}` stands for the machine image's root, empty on a real machine. */
+  selectors: z.array(z.string()).min(1, 'must name at least one selector'),
+});
+
+export const segmentSchema = z.strictObject({
+  name: label,
+  cloud,
+  region,
+  servers: z.int().min(1).max(9).default(1),
+  nodes: z.int().min(1).max(5000).default(2),
+  attestor: z.enum(['gcp_iit', 'aws_iid']),
+  intermediateTtl: duration.default('12h'),
+});
+
+export const ttlSchema = z
+  .strictObject({
+    root: duration.default('8760h'),
+    x509Svid: duration.default('1h'),
+    jwtSvid: duration.default('5m'),
+  })
+  .default({ root: '8760h', x509Svid: '1h', jwtSvid: '5m' });
+
+export const trustDomainSchema = z.strictObject({
+  trustDomain: z.string(),
+  /** Where the clouds are: the lab on this machine, or the real ones. Ambient cloud credentials are read for `cloud` only. */
+  infrastructure: z.enum(['lab', 'cloud']).default('lab'),
+  keyType: z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096']).default('ec-p256'),
+  ttl: ttlSchema,
+  upstream: z
+    .strictObject({
+      cloud: cloud.default('gcp'),
+      region: region.default('us-central1'),
+      servers: z.int().min(1).max(9).default(1),
+    })
+    .default({ cloud: 'gcp', region: 'us-central1', servers: 1 }),
+  segments: z.array(segmentSchema).min(1, 'must name at least one segment'),
+  workloads: z.array(workloadSchema).default([]),
+});
+
+export type TrustDomainSpec = z.output<typeof trustDomainSchema>;
+export type TrustDomainInput = z.input<typeof trustDomainSchema>;
+export type SegmentSpec = TrustDomainSpec['segments'][number];
+export type WorkloadSpec = TrustDomainSpec['workloads'][number];
+export type Cloud = z.output<typeof cloud>;
