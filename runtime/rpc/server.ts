@@ -6,6 +6,7 @@ import type { Intercept, RpcLog } from './call-context.ts';
 import type { Connection } from './connection.ts';
 import { adaptHandler } from './handler-adapter.ts';
 import type { Handlers, ServiceDefinition } from './service.ts';
+import { alpnProtocol } from './tls-credentials.ts';
 import { listenOnTls } from './tls-listener.ts';
 import type { TlsListenerOptions } from './tls-listener.ts';
 import { listenOnUnixSocket } from './unix-listener.ts';
@@ -91,7 +92,7 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
       keep(await listenOnUnixSocket({ path, mode, log, accept }));
     },
     async listenTls(listenerOptions) {
-      return keep(await listenOnTls(listenerOptions, { log, accept })).address() as AddressInfo;
+      return keep(await listenOnTls(listenerOptions, { log, alpnProtocol, accept })).address() as AddressInfo;
     },
     async close(graceMs = defaultGraceMs) {
       const stopped = listeners.map((listener) => new Promise<void>((resolve) => listener.close(() => resolve())));

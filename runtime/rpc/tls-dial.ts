@@ -17,14 +17,16 @@ export interface TlsDialOptions {
   readonly credentials?: (() => TlsCredentials | undefined) | undefined;
   /** Judges the chain that the server sent. What it throws refuses the connection. */
   readonly verifyServer: (chain: Uint8Array[]) => SpiffeId;
-  /** The one protocol to be spoken. */
-  readonly alpnProtocol: string;
+  /** The one protocol to be spoken; none is negotiated where it is left out. */
+  readonly alpnProtocol?: string;
   readonly timeoutMs?: number;
 }
 
 export interface VerifiedSocket {
   readonly socket: TLSSocket;
   readonly peerId: SpiffeId;
+  /** DER, leaf first, as the server sent it. */
+  readonly peerChain: readonly Uint8Array[];
 }
 
 /** Over a socket that is already connected, or one that this call opens. Rejects with what the callback threw; the socket is then closed. */
@@ -37,7 +39,7 @@ export function dialTls(over: Socket | { readonly port: number }, options: TlsDi
       ...('on' in over ? { socket: over } : { host, port: over.port }),
       ...(isIP(host) === 0 ? { servername: host } : {}),
       rejectUnauthorized: false, // the callback decides, below
-      ALPNProtocols: [alpnProtocol],
+      ...(alpnProtocol === undefined ? {} : { ALPNProtocols: [alpnProtocol] }),
     });
     const refuse = (error: Error) => {
       clearTimeout(timer);
@@ -52,9 +54,10 @@ export function dialTls(over: Socket | { readonly port: number }, options: TlsDi
     socket.once('close', () => refuse(new Error(`${host} closed the connection during the TLS handshake`)));
     socket.once('secureConnect', () => {
       try {
-        const peerId = identifyServer(socket, alpnProtocol, verifyServer);
+        const peerChain = takeServerChain(socket, alpnProtocol);
+        const peerId = verifyServer(peerChain);
         clearTimeout(timer);
-        resolve({ socket, peerId });
+        resolve({ socket, peerId, peerChain });
       } catch (error) {
         refuse(error as Error);
       }
@@ -62,10 +65,11 @@ export function dialTls(over: Socket | { readonly port: number }, options: TlsDi
   });
 }
 
-function identifyServer(socket: TLSSocket, protocol: string, verifyServer: TlsDialOptions['verifyServer']): SpiffeId {
-  if (socket.alpnProtocol !== protocol) throw new Error(`server did not negotiate ${protocol}`);
+function takeServerChain(socket: TLSSocket, protocol: string | undefined): Uint8Array[] {
+  if (protocol !== undefined && socket.alpnProtocol !== protocol)
+    throw new Error(`server did not negotiate ${protocol}`);
   if (socket.isSessionReused()) throw new Error('server resumed a session: its certificate was not shown again');
   const chain = takePeerChain(socket);
   if (chain.length === 0) throw new Error('server showed no certificate');
-  return verifyServer(chain);
+  return chain;
 }

@@ -7,7 +7,7 @@ import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import type { RpcLog } from './call-context.ts';
 import type { TcpConnection } from './connection.ts';
 import { takePeerChain } from './peer-chain.ts';
-import { alpnProtocol, secureContextOptions } from './tls-credentials.ts';
+import { secureContextOptions } from './tls-credentials.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
 
 export const handshakeTimeoutMs = 10_000;
@@ -24,20 +24,22 @@ export interface TlsListenerOptions {
 
 export interface TlsListenerSurroundings {
   readonly log: RpcLog | undefined;
+  /** The one protocol to be spoken; none is negotiated where it is left out. */
+  readonly alpnProtocol?: string;
   readonly accept: (socket: TLSSocket, connection: TcpConnection) => void;
 }
 
 /** Listens until the server that it returns is closed. */
 export async function listenOnTls(options: TlsListenerOptions, around: TlsListenerSurroundings): Promise<Server> {
   const { host, port, credentials, verifyPeer } = options;
-  const { log, accept } = around;
+  const { log, accept, alpnProtocol } = around;
   let current: TlsCredentials | undefined;
 
   const tls = createTlsServer({
     ...secureContextOptions(undefined),
     requestCert: true,
     rejectUnauthorized: false, // the callback decides, below, before a byte of HTTP/2 is read
-    ALPNProtocols: [alpnProtocol],
+    ...(alpnProtocol === undefined ? {} : { ALPNProtocols: [alpnProtocol] }),
     handshakeTimeout: options.handshakeTimeoutMs ?? handshakeTimeoutMs,
   });
   tls.on('tlsClientError', (error, socket) => {
@@ -47,6 +49,7 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
   tls.on('secureConnection', (socket) => {
     socket.on('error', () => socket.destroy());
     try {
+      checkNegotiated(socket, alpnProtocol);
       accept(socket, identifyPeer(socket, verifyPeer));
     } catch (error) {
       log?.warn({ err: error, peer: addressOf(socket) }, 'connection refused: its certificate was not accepted');
@@ -75,10 +78,14 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
   return server;
 }
 
+function checkNegotiated(socket: TLSSocket, protocol: string | undefined): void {
+  if (protocol !== undefined && socket.alpnProtocol !== protocol)
+    throw new Error(`client did not negotiate ${protocol}`);
+  if (socket.isSessionReused()) throw new Error('client resumed a session: its certificate was not shown again');
+}
+
 /** Throws where the connection is not to be used. */
 function identifyPeer(socket: TLSSocket, verifyPeer: TlsListenerOptions['verifyPeer']): TcpConnection {
-  if (socket.alpnProtocol !== alpnProtocol) throw new Error(`client did not negotiate ${alpnProtocol}`);
-  if (socket.isSessionReused()) throw new Error('client resumed a session: its certificate was not shown again');
   const address = addressOf(socket);
   const peerChain = takePeerChain(socket);
   if (peerChain.length === 0) return { transport: 'tcp', address, peerChain };
