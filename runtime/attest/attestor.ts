@@ -46,6 +46,8 @@ export interface AgentAttestorDeps {
   readonly log: AttestLog;
   readonly joinToken?: string;
   readonly fetch?: typeof fetch;
+  /** Says where the clouds' metadata services are, as it does to their SDKs; the process's own where left out. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface ServerAttestorDeps {
@@ -53,6 +55,7 @@ export interface ServerAttestorDeps {
   readonly log: AttestLog;
   readonly clock: () => number;
   readonly fetch?: typeof fetch;
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** The trust domain's X.509 authorities, DER: x509pop's mode `spiffe` judges by them. */
   readonly x509Authorities?: () => Promise<readonly Uint8Array[]>;
 }

@@ -1,0 +1,20 @@
+// What a workload attestor is: it says of a process, known by its pid, which selectors describe it. It never says who the process is.
+import type { Selector } from '../../spiffe/selector.ts';
+
+export interface WorkloadAttestor {
+  readonly type: string;
+  /** Selectors of the process. Throws a WorkloadAttestError where the process cannot be described. */
+  attest(pid: number): Promise<Selector[]>;
+}
+
+export type WorkloadAttestErrorCode = 'PROCESS' | 'PROCESS_CHANGED' | 'PATH' | 'DIGEST' | 'NO_SELECTORS';
+
+export class WorkloadAttestError extends Error {
+  readonly code: WorkloadAttestErrorCode;
+
+  constructor(code: WorkloadAttestErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'WorkloadAttestError';
+    this.code = code;
+  }
+}
