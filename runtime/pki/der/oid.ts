@@ -1,0 +1,48 @@
+// Object identifiers between their dotted text and their bytes, with limits: an arc that overflows a number has fooled other readers.
+import { refuse } from '../errors.ts';
+import { tags } from './tags.ts';
+import { element } from './writer.ts';
+
+const maxBytes = 64;
+const maxArcBytes = 7;
+
+/** `2.5.29.17` from the content of an OBJECT IDENTIFIER. */
+export function decodeOid(content: Uint8Array): string {
+  if (content.length === 0 || content.length > maxBytes) {
+    throw refuse('DER', `object identifier of ${content.length} bytes`);
+  }
+  const arcs = decodeArcs(content);
+  const first = arcs[0] ?? 0;
+  const root = Math.min(Math.floor(first / 40), 2);
+  return [root, first - 40 * root, ...arcs.slice(1)].join('.');
+}
+
+function decodeArcs(content: Uint8Array): number[] {
+  const arcs: number[] = [];
+  let arc = 0;
+  let width = 0;
+  for (const byte of content) {
+    if (width === 0 && byte === 0x80) throw refuse('DER', 'object identifier arc is not minimal');
+    width += 1;
+    if (width > maxArcBytes) throw refuse('DER', 'object identifier arc is too large');
+    arc = arc * 128 + (byte & 0x7f);
+    if (byte >= 0x80) continue;
+    arcs.push(arc);
+    arc = 0;
+    width = 0;
+  }
+  if (width > 0) throw refuse('DER', 'object identifier is cut short');
+  return arcs;
+}
+
+/** The whole element for a dotted identifier that we wrote ourselves. */
+export function encodeOid(dotted: string): Uint8Array {
+  const [root = 0, second = 0, ...rest] = dotted.split('.').map(Number);
+  return element(tags.objectIdentifier, Uint8Array.from([root * 40 + second, ...rest].flatMap(encodeArc)));
+}
+
+function encodeArc(arc: number): number[] {
+  const digits = [arc & 0x7f];
+  for (let rest = Math.floor(arc / 128); rest > 0; rest = Math.floor(rest / 128)) digits.unshift((rest & 0x7f) | 0x80);
+  return digits;
+}

@@ -1,0 +1,89 @@
+// Writes DER: each function returns one element with its tag and length.
+import { tags } from './tags.ts';
+
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
+export function element(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const header = lengthBytes(length);
+  const whole = new Uint8Array(1 + header.length + length);
+  whole[0] = tag;
+  whole.set(header, 1);
+  let offset = 1 + header.length;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
+function lengthBytes(length: number): number[] {
+  if (length < 0x80) return [length];
+  if (length < 0x100) return [0x81, length];
+  if (length < 0x10000) return [0x82, length >> 8, length & 0xff];
+  return [0x83, length >> 16, (length >> 8) & 0xff, length & 0xff];
+}
+
+export function sequence(...parts: readonly Uint8Array[]): Uint8Array {
+  return element(tags.sequence, ...parts);
+}
+
+/** DER orders the elements of a SET OF by their bytes (X.690 §11.6). */
+export function setOf(...parts: readonly Uint8Array[]): Uint8Array {
+  return element(tags.set, ...[...parts].sort((a, b) => Buffer.compare(a, b)));
+}
+
+/** A non-negative integer from big-endian bytes of any width. */
+export function integer(magnitude: Uint8Array): Uint8Array {
+  let start = 0;
+  while (start < magnitude.length - 1 && magnitude[start] === 0) start += 1;
+  const digits = magnitude.subarray(start);
+  const needsSign = digits.length === 0 || (digits[0] ?? 0) >= 0x80;
+  return element(tags.integer, needsSign ? new Uint8Array(1) : new Uint8Array(0), digits);
+}
+
+export function smallInteger(value: number): Uint8Array {
+  return integer(Uint8Array.of((value >>> 24) & 0xff, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff));
+}
+
+export function boolean(value: boolean): Uint8Array {
+  return element(tags.boolean, Uint8Array.of(value ? 0xff : 0));
+}
+
+export function octetString(bytes: Uint8Array): Uint8Array {
+  return element(tags.octetString, bytes);
+}
+
+/** A bit string of whole bytes. */
+export function bitString(bytes: Uint8Array): Uint8Array {
+  return element(tags.bitString, new Uint8Array(1), bytes);
+}
+
+/** Named bits, the first one first; trailing zero bits are left out. */
+export function namedBits(bits: readonly boolean[]): Uint8Array {
+  const count = bits.lastIndexOf(true) + 1;
+  const bytes = new Uint8Array(Math.ceil(count / 8));
+  for (let index = 0; index < count; index += 1) {
+    if (bits[index] === true) bytes[index >> 3] = (bytes[index >> 3] ?? 0) | (0x80 >> (index & 7));
+  }
+  return element(tags.bitString, Uint8Array.of(bytes.length * 8 - count), bytes);
+}
+
+export function derNull(): Uint8Array {
+  return Uint8Array.of(tags.null, 0);
+}
+
+export function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'latin1'));
+}

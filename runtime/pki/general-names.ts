@@ -1,0 +1,84 @@
+// GeneralNames, the content of a subject alternative name (RFC 5280 §4.2.1.6), read from bytes: names printed as text have fooled others.
+import { checkName } from './distinguished-name.ts';
+import { DerReader, readWhole } from './der/reader.ts';
+import { contextConstructed, contextPrimitive } from './der/tags.ts';
+import { asciiBytes, element, sequence } from './der/writer.ts';
+import { refuse } from './errors.ts';
+
+export const generalNameTags = {
+  email: contextPrimitive(1),
+  dns: contextPrimitive(2),
+  directory: contextConstructed(4),
+  uri: contextPrimitive(6),
+  ip: contextPrimitive(7),
+} as const;
+
+export interface GeneralNames {
+  readonly uris: string[];
+  readonly dnsNames: string[];
+  readonly emails: string[];
+  readonly ipAddresses: Uint8Array[];
+  /** Each a whole Name. */
+  readonly directoryNames: Uint8Array[];
+}
+
+export function noGeneralNames(): GeneralNames {
+  return { uris: [], dnsNames: [], emails: [], ipAddresses: [], directoryNames: [] };
+}
+
+export function parseGeneralNames(der: Uint8Array): GeneralNames {
+  return readWhole(der, (reader) => {
+    const sequenceOf = reader.sequence();
+    if (sequenceOf.done) throw refuse('CERTIFICATE', 'subject alternative name is empty');
+    const names = noGeneralNames();
+    while (!sequenceOf.done) addGeneralName(names, sequenceOf);
+    return names;
+  });
+}
+
+function addGeneralName(names: GeneralNames, reader: DerReader): void {
+  const { tag, content } = reader.element();
+  switch (tag) {
+    case generalNameTags.uri:
+      names.uris.push(decodeIa5(content));
+      return;
+    case generalNameTags.dns:
+      names.dnsNames.push(decodeIa5(content));
+      return;
+    case generalNameTags.email:
+      names.emails.push(decodeIa5(content));
+      return;
+    case generalNameTags.ip:
+      if (content.length !== 4 && content.length !== 16) throw refuse('CERTIFICATE', `IP address of ${content.length} bytes`);
+      names.ipAddresses.push(content);
+      return;
+    case generalNameTags.directory:
+      checkName(content);
+      names.directoryNames.push(content);
+      return;
+    default:
+      // otherName, x400Address, ediPartyName and registeredID mean nothing to us; any other tag is not a GeneralName.
+      if (![contextConstructed(0), contextConstructed(3), contextConstructed(5), contextPrimitive(8)].includes(tag)) {
+        throw refuse('CERTIFICATE', `general name with tag 0x${tag.toString(16)}`);
+      }
+  }
+}
+
+export function decodeIa5(content: Uint8Array): string {
+  const strange = content.find((byte) => byte < 0x20 || byte > 0x7e);
+  if (strange !== undefined) throw refuse('CERTIFICATE', `name has the byte 0x${strange.toString(16)}`);
+  return Buffer.from(content.buffer, content.byteOffset, content.length).toString('latin1');
+}
+
+/** DNS names first, as Go writes them. */
+export function encodeGeneralNames({ dnsNames, uris }: { dnsNames: readonly string[]; uris: readonly string[] }): Uint8Array {
+  return sequence(
+    ...dnsNames.map((name) => element(generalNameTags.dns, encodeIa5(name))),
+    ...uris.map((uri) => element(generalNameTags.uri, encodeIa5(uri))),
+  );
+}
+
+function encodeIa5(text: string): Uint8Array {
+  if (!/^[\x21-\x7e]+$/.test(text)) throw refuse('PROFILE', `name "${text}" is empty or not printable ASCII`);
+  return asciiBytes(text);
+}
