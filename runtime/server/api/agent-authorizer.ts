@@ -1,0 +1,57 @@
+// Is this X509-SVID an agent's, and the one that the agent is to use now? The record decides, not the certificate: an evicted, banned or superseded
+// agent still holds a certificate that verifies.
+import { PermissionDeniedDetails, PermissionDeniedDetails_Reason as Reason } from '../../../proto/gen/spire/api/types/status.ts';
+import type { Certificate } from '../../pki/certificate.ts';
+import { serialDecimal } from '../../pki/certificate.ts';
+import type { RpcError } from '../../rpc/status.ts';
+import { internal, permissionDenied } from '../../rpc/status.ts';
+import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { AgentStore } from '../store/store.ts';
+
+export interface AgentSvid {
+  readonly id: SpiffeId;
+  readonly leaf: Certificate;
+}
+
+/** Throws unless the SVID is that of an attested agent. */
+export type AgentAuthorizer = (svid: AgentSvid) => Promise<void>;
+
+export interface AgentAuthorizerOptions {
+  readonly agents: Pick<AgentStore, 'fetchAgent' | 'promoteAgentSvid'>;
+  readonly clock: () => number;
+}
+
+export function createAgentAuthorizer({ agents, clock }: AgentAuthorizerOptions): AgentAuthorizer {
+  return async ({ id, leaf }) => {
+    if (clock() > leaf.notAfter) throw refuseAgent(Reason.AGENT_EXPIRED, `agent "${String(id)}" SVID is expired`);
+    const agent = await orInternal('unable to look up agent information', () => agents.fetchAgent(String(id)));
+    if (agent === undefined) throw refuseAgent(Reason.AGENT_NOT_ATTESTED, `agent "${String(id)}" is not attested`);
+    if (agent.banned) throw refuseAgent(Reason.AGENT_BANNED, `agent "${String(id)}" is banned`);
+    const serial = serialDecimal(leaf);
+    if (agent.x509SvidSerialNumber === serial) return;
+    if (agent.newX509SvidSerialNumber === serial) {
+      // The agent shows that it has the renewed SVID: from now on the old one is refused.
+      const promote = () => agents.promoteAgentSvid(String(id), serial);
+      const promoted = await orInternal('unable to activate the new agent SVID', promote);
+      if (promoted?.x509SvidSerialNumber === serial) return;
+      const now = await orInternal('unable to look up agent information', () => agents.fetchAgent(String(id)));
+      if (now?.x509SvidSerialNumber === serial && !now.banned) return; // another call of the same agent was first
+    }
+    const expected = `expected to have serial number "${agent.x509SvidSerialNumber}"; has "${serial}"`;
+    throw refuseAgent(Reason.AGENT_NOT_ACTIVE, `agent "${String(id)}" ${expected}`);
+  };
+}
+
+/** A refusal that tells an agent what to do next. */
+export function refuseAgent(reason: Reason, message: string): RpcError {
+  const value = PermissionDeniedDetails.encode({ reason }).finish();
+  return permissionDenied(message, { details: [{ type: 'spire.api.types.PermissionDeniedDetails', value }] });
+}
+
+async function orInternal<T>(what: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (cause) {
+    throw internal(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,143 @@
+// Agent/AttestAgent: evidence in, challenges back and forth, an agent SVID out. The order is fixed: refuse what is malformed, judge the evidence,
+// refuse the banned, sign, record, answer.
+import type { AgentService, AttestAgentRequest, AttestAgentRequest_Params, AttestAgentResponse } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
+import type { AttestationData } from '../../../proto/gen/spire/api/types/attestation.ts';
+import type { AttestResult, Challenge } from '../../attest/attestor.ts';
+import type { Logger } from '../../log.ts';
+import { serialDecimal } from '../../pki/certificate.ts';
+import type { Csr } from '../../pki/csr.ts';
+import { parseCsr } from '../../pki/csr.ts';
+import type { CallContext } from '../../rpc/call-context.ts';
+import { createQueue } from '../../rpc/queue.ts';
+import type { Handler } from '../../rpc/service.ts';
+import { internal, invalidArgument, permissionDenied } from '../../rpc/status.ts';
+import { sortSelectors } from '../../spiffe/selector.ts';
+import type { NodeAttestation } from '../attestation.ts';
+import type { CertificateAuthority, IssuedX509Svid } from '../ca/authority.ts';
+import { StoreError } from '../store/errors.ts';
+import type { AgentStore } from '../store/store.ts';
+import type { RateLimiter } from './rate-limit.ts';
+import { attempt, checkArgument } from './refusal.ts';
+import { encodeX509Svid } from './wire/svid.ts';
+
+export interface AttestAgentOptions {
+  readonly authority: Pick<CertificateAuthority, 'signAgentX509Svid'>;
+  readonly agents: Pick<AgentStore, 'fetchAgent' | 'saveAgent'>;
+  readonly attest: NodeAttestation;
+  readonly limiter: RateLimiter;
+  readonly log: Logger;
+}
+
+/** An attestor may ask a cloud; a node that lets us wait for its answers may not hold the call for ever. */
+const attestationTimeoutMs = 60_000;
+const largestPayload = 64 * 1024;
+
+type Requests = AsyncIterator<AttestAgentRequest>;
+
+export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof AgentService)['attestAgent']> {
+  const { authority, agents, attest, limiter, log } = options;
+
+  return async function* attestAgent(stream, context) {
+    await limiter.admit(context, 1, 'rejecting request due to attest agent rate limiting');
+    const requests = stream[Symbol.asyncIterator]();
+    const { data, csr } = await readParams(requests);
+
+    const challenges = createQueue<Uint8Array>();
+    const ask: Challenge = async (challenge) => {
+      challenges.push(challenge);
+      return readChallengeResponse(requests);
+    };
+    const judged = judge(data, ask, context).finally(() => challenges.end());
+    judged.catch(() => undefined); // awaited below, unless the agent leaves while a challenge is being sent
+    for await (const challenge of challenges) yield { step: { $case: 'challenge', value: challenge } };
+    const result = await judged;
+
+    const svid = await enrol(data.type, result, csr);
+    log.info({ agent_id: String(result.spiffeId), node_attestor_type: data.type }, 'Agent attestation request completed');
+    yield answerOf(result, svid);
+  };
+
+  function judge(data: AttestationData, challenge: Challenge, { connection, signal }: CallContext): Promise<AttestResult> {
+    const address = connection.transport === 'tcp' ? { clientAddress: hostOf(connection.address) } : {};
+    return attest(data, challenge, {
+      hasAttested: async (id) => (await attempt('failed to fetch agent', () => agents.fetchAgent(String(id)))) !== undefined,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(attestationTimeoutMs)]),
+      ...address,
+    });
+  }
+
+  /** Signs, then records: an SVID that nobody recorded is of no use to its holder. */
+  async function enrol(type: string, result: AttestResult, csr: Csr): Promise<IssuedX509Svid> {
+    const id = String(result.spiffeId);
+    const known = await attempt('failed to fetch agent', () => agents.fetchAgent(id));
+    if (known?.banned === true) throw permissionDenied('failed to attest: agent is banned');
+    const svid = await attempt('failed to sign X509 SVID', () =>
+      authority.signAgentX509Svid({ publicKey: csr.publicKey, spiffeId: result.spiffeId }),
+    );
+    await saveAgent(type, result, svid);
+    return svid;
+  }
+
+  async function saveAgent(type: string, { spiffeId, selectors, canReattest }: AttestResult, { chain, expiresAt }: IssuedX509Svid): Promise<void> {
+    const [leaf] = chain;
+    if (leaf === undefined) throw internal('failed to sign X509 SVID: the chain is empty');
+    const record = {
+      spiffeId: String(spiffeId),
+      attestationType: type,
+      x509SvidSerialNumber: serialDecimal(leaf),
+      x509SvidExpiresAt: Math.floor(expiresAt / 1000),
+      newX509SvidSerialNumber: '',
+      newX509SvidExpiresAt: 0,
+      banned: false,
+      canReattest,
+      selectors: sortSelectors(selectors),
+    };
+    try {
+      // Of two first attestations at the same moment, trust on first use lets one through.
+      await agents.saveAgent(record, { onlyNew: !canReattest });
+    } catch (cause) {
+      if (cause instanceof StoreError && cause.code === 'AGENT_BANNED') {
+        throw permissionDenied('failed to attest: agent is banned', { cause });
+      }
+      if (cause instanceof StoreError && cause.code === 'CONFLICT') {
+        throw permissionDenied('failed to attest: agent has already been attested', { cause });
+      }
+      throw internal('failed to create attested agent', { cause });
+    }
+  }
+}
+
+async function readParams(requests: Requests): Promise<{ data: AttestationData; csr: Csr }> {
+  const first = await requests.next();
+  if (first.done === true) throw invalidArgument('failed to receive request from stream: EOF');
+  const { step } = first.value;
+  const { data, csr } = checkArgument('malformed param', () => checkParams(step?.$case === 'params' ? step.value : undefined));
+  return { data, csr: checkArgument('failed to parse CSR', () => parseCsr(csr)) };
+}
+
+function checkParams(params: AttestAgentRequest_Params | undefined): { data: AttestationData; csr: Uint8Array } {
+  if (params === undefined) throw new Error('missing params');
+  const { data, params: svidParams } = params;
+  if (data === undefined) throw new Error('missing attestation data');
+  if (svidParams === undefined) throw new Error('missing X509-SVID parameters');
+  if (svidParams.csr.length === 0) throw new Error('missing CSR');
+  if (data.type === '') throw new Error('missing attestation data type');
+  if (data.payload.length === 0) throw new Error('missing attestation data payload');
+  if (data.payload.length > largestPayload) throw new Error(`attestation data payload is longer than ${largestPayload} bytes`);
+  return { data, csr: svidParams.csr };
+}
+
+async function readChallengeResponse(requests: Requests): Promise<Uint8Array> {
+  const next = await requests.next();
+  if (next.done === true) throw internal('failed to receive challenge from agent: EOF');
+  const { step } = next.value;
+  return step?.$case === 'challengeResponse' ? step.value : new Uint8Array();
+}
+
+function answerOf({ spiffeId, canReattest }: AttestResult, svid: IssuedX509Svid): AttestAgentResponse {
+  return { step: { $case: 'result', value: { svid: encodeX509Svid(spiffeId, svid), reattestable: canReattest } } };
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':'));
+}

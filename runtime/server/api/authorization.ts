@@ -1,0 +1,86 @@
+// Lets a call through only where the method's policy names a role that the caller has: allow-list, keyed by the resolved method, default deny.
+// Checks run in order of cost, as SPIRE's do: anyone, local, admin by configuration, admin and downstream by entries, agent.
+import type { CallContext, Intercept } from '../../rpc/call-context.ts';
+import { permissionDenied, unimplemented } from '../../rpc/status.ts';
+import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { AgentAuthorizer } from './agent-authorizer.ts';
+import type { Caller } from './caller.ts';
+import { identifyCaller } from './caller.ts';
+import type { MethodPolicy, Role } from './method-policy.ts';
+import { methodPolicies } from './method-policy.ts';
+
+export interface CallerRights {
+  readonly admin: boolean;
+  readonly downstream: boolean;
+}
+
+export interface AuthorizerOptions {
+  readonly adminIds: readonly SpiffeId[];
+  /** What the entries of a SPIFFE ID grant it. */
+  readonly rightsOf: (id: SpiffeId) => Promise<CallerRights>;
+  readonly authorizeAgent: AgentAuthorizer;
+  readonly audit?: AuditLog;
+  readonly policies?: ReadonlyMap<string, MethodPolicy>;
+}
+
+export interface AuditLog {
+  record(context: CallContext, caller: Caller, grantedAs: Role | 'nobody', error?: Error): void;
+}
+
+export interface Authorizer {
+  readonly intercept: Intercept;
+  /** Whom a call came from; only for calls that the interceptor let through. */
+  callerOf(context: CallContext): Caller;
+}
+
+export function createAuthorizer(options: AuthorizerOptions): Authorizer {
+  const policies = options.policies ?? methodPolicies;
+  const adminIds = new Set(options.adminIds.map(String));
+  const callers = new WeakMap<CallContext, Caller>();
+
+  return {
+    async intercept(context) {
+      const policy = policies.get(context.method);
+      if (policy?.unixOnly === true && context.connection.transport !== 'unix') {
+        throw unimplemented(`unknown service ${serviceOf(context.method)}`);
+      }
+      const caller = identifyCaller(context.connection);
+      try {
+        const role = policy === undefined ? undefined : await roleFor(caller, policy.roles);
+        if (role === undefined) throw permissionDenied(`authorization denied for method ${context.method}`);
+        callers.set(context, caller);
+        options.audit?.record(context, caller, role);
+      } catch (error) {
+        options.audit?.record(context, caller, 'nobody', error as Error);
+        throw error;
+      }
+    },
+    callerOf(context) {
+      const caller = callers.get(context);
+      if (caller === undefined) throw permissionDenied(`authorization denied for method ${context.method}`);
+      return caller;
+    },
+  };
+
+  /** The first role of the policy that the caller has. An agent that is refused for a reason of its own gets that reason. */
+  async function roleFor(caller: Caller, roles: readonly Role[]): Promise<Role | undefined> {
+    if (roles.includes('any')) return 'any';
+    if (caller.kind === 'local') return roles.includes('local') ? 'local' : undefined;
+    const { svid } = caller;
+    if (svid !== undefined && roles.includes('admin') && adminIds.has(String(svid.id))) return 'admin';
+    if (svid !== undefined && (roles.includes('admin') || roles.includes('downstream'))) {
+      const rights = await options.rightsOf(svid.id);
+      if (roles.includes('admin') && rights.admin) return 'admin';
+      if (roles.includes('downstream') && rights.downstream) return 'downstream';
+    }
+    if (!roles.includes('agent')) return undefined;
+    if (svid === undefined) throw permissionDenied('caller does not have an X509-SVID');
+    await options.authorizeAgent(svid);
+    return 'agent';
+  }
+}
+
+function serviceOf(method: string): string {
+  return method.slice(1, method.lastIndexOf('/'));
+}
+

@@ -1,0 +1,93 @@
+// What agents ask of spire.api.server.entry.v1.Entry: the entries that they may serve, whole (GetAuthorizedEntries) or only what has changed
+// (SyncAuthorizedEntries).
+import type {
+  EntryService,
+  SyncAuthorizedEntriesRequest,
+  SyncAuthorizedEntriesResponse,
+} from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import type { Entry, EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
+import type { Handlers } from '../../rpc/service.ts';
+import { invalidArgument } from '../../rpc/status.ts';
+import type { AuthorizedEntries } from '../store/authorized-entries.ts';
+import type { EntryRecord } from '../store/records.ts';
+import type { CallerOf } from './caller.ts';
+import { requireCallerId } from './caller.ts';
+import { encodeEntry } from './wire/entry.ts';
+
+export interface AuthorizedEntriesServiceOptions {
+  readonly cache: Pick<AuthorizedEntries, 'authorizedEntries'>;
+  readonly callerOf: CallerOf;
+  readonly pageSize?: number;
+}
+
+export const defaultEntryPageSize = 500;
+
+export type AuthorizedEntriesMethods = Pick<Handlers<typeof EntryService>, 'getAuthorizedEntries' | 'syncAuthorizedEntries'>;
+
+export function createAuthorizedEntriesService(options: AuthorizedEntriesServiceOptions): AuthorizedEntriesMethods {
+  const { cache, callerOf, pageSize = defaultEntryPageSize } = options;
+
+  return {
+    async getAuthorizedEntries({ outputMask }, context) {
+      const found = cache.authorizedEntries(String(requireCallerId(callerOf(context))));
+      return { entries: found.map((entry) => encodeEntry(entry, outputMask)) };
+    },
+
+    async *syncAuthorizedEntries(requests, context) {
+      const found = cache.authorizedEntries(String(requireCallerId(callerOf(context))));
+      yield* sync(found, requests, pageSize);
+    },
+  };
+}
+
+type Responses = AsyncGenerator<SyncAuthorizedEntriesResponse, void, undefined>;
+
+/** Few entries are sent whole. Of many, first their revisions; the agent then asks for those that it does not have. */
+async function* sync(found: readonly EntryRecord[], requests: AsyncIterable<SyncAuthorizedEntriesRequest>, pageSize: number): Responses {
+  let byId: Map<string, EntryRecord> | undefined;
+  let mask: EntryMask | undefined;
+  let first = true;
+  for await (const { outputMask, ids } of requests) {
+    if (first) {
+      first = false;
+      checkFirst(ids, outputMask);
+      mask = outputMask; // the mask of later requests is ignored
+      if (found.length <= pageSize) {
+        yield { entryRevisions: [], entries: found.map((entry) => encodeEntry(entry, mask)), more: false };
+        return;
+      }
+      yield* revisions(found, pageSize);
+      continue;
+    }
+    byId ??= new Map(found.map((entry) => [entry.id, entry]));
+    yield* pages(ids, byId, mask, pageSize);
+  }
+}
+
+function checkFirst(ids: readonly string[], mask: EntryMask | undefined): void {
+  if (ids.length > 0) throw invalidArgument('specifying IDs on initial request is not supported');
+  if (mask !== undefined && !mask.revisionNumber) throw invalidArgument('revision number cannot be masked');
+}
+
+async function* revisions(found: readonly EntryRecord[], pageSize: number): Responses {
+  for (let start = 0; start < found.length; start += pageSize) {
+    const page = found.slice(start, start + pageSize);
+    const entryRevisions = page.map(({ id, revisionNumber, createdAt }) => ({ id, revisionNumber, createdAt }));
+    yield { entryRevisions, entries: [], more: start + pageSize < found.length };
+  }
+}
+
+/** One request's entries; each is answered wholly, its last page without `more`, even where none was found. */
+async function* pages(ids: readonly string[], byId: ReadonlyMap<string, EntryRecord>, mask: EntryMask | undefined, pageSize: number): Responses {
+  let entries: Entry[] = [];
+  for (const id of new Set(ids)) {
+    const entry = byId.get(id);
+    if (entry === undefined) continue;
+    if (entries.length === pageSize) {
+      yield { entryRevisions: [], entries, more: true };
+      entries = [];
+    }
+    entries.push(encodeEntry(entry, mask));
+  }
+  yield { entryRevisions: [], entries, more: false };
+}

@@ -1,0 +1,119 @@
+// spire.api.server.entry.v1.Entry for administrators: list, create, update, delete. What agents ask of it is authorized-entries-service.ts.
+import type { CountEntriesRequest_Filter, EntryService, ListEntriesRequest_Filter } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import type { Entry, EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
+import type { Logger } from '../../log.ts';
+import type { Handlers } from '../../rpc/service.ts';
+import { invalidArgument, notFound, statusCode } from '../../rpc/status.ts';
+import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { EntryFilter } from '../store/records.ts';
+import type { EntryStore } from '../store/store.ts';
+import { pageOf } from './page.ts';
+import { attempt, checkArgument, okStatus, statusOfItem } from './refusal.ts';
+import { encodeEntry, parseEntryDraft, parseEntryPatch } from './wire/entry.ts';
+import { parseFederatesWithMatch, parseSelectorMatch } from './wire/selectors.ts';
+import { parseMemberId, parseWorkloadId } from './wire/spiffe-id.ts';
+
+export interface EntryServiceOptions {
+  readonly trustDomain: TrustDomain;
+  readonly entries: EntryStore;
+  readonly log: Logger;
+}
+
+export type EntryAdminMethods = Pick<
+  Handlers<typeof EntryService>,
+  'countEntries' | 'listEntries' | 'getEntry' | 'batchCreateEntry' | 'batchUpdateEntry' | 'batchDeleteEntry'
+>;
+
+export function createEntryService({ trustDomain, entries, log }: EntryServiceOptions): EntryAdminMethods {
+  return {
+    async countEntries({ filter }) {
+      const parsed = parseFilter(trustDomain, filter);
+      return { count: await attempt('failed to count entries', () => entries.countEntries(parsed)) };
+    },
+
+    async listEntries({ filter, outputMask, pageSize, pageToken }) {
+      const parsed = parseFilter(trustDomain, filter);
+      const page = pageOf(pageSize, pageToken);
+      const found = await attempt('failed to list entries', () => entries.listEntries(parsed, page));
+      return {
+        entries: found.entries.map((entry) => encodeEntry(entry, outputMask)),
+        nextPageToken: found.nextPageToken,
+      };
+    },
+
+    async getEntry({ id, outputMask }) {
+      if (id === '') throw invalidArgument('missing ID');
+      const found = await attempt('failed to fetch entry', () => entries.fetchEntry(id));
+      if (found === undefined) throw notFound('entry not found');
+      return encodeEntry(found, outputMask);
+    },
+
+    async batchCreateEntry(request) {
+      const results = [];
+      for (const entry of request.entries) results.push(await createEntry(entry, request.outputMask));
+      return { results };
+    },
+
+    async batchUpdateEntry(request) {
+      const results = [];
+      for (const entry of request.entries) results.push(await updateEntry(entry, request.inputMask, request.outputMask));
+      return { results };
+    },
+
+    async batchDeleteEntry({ ids }) {
+      const results = [];
+      for (const id of ids) results.push({ id, status: (await statusOfItem(() => deleteEntry(id))).status });
+      return { results };
+    },
+  };
+
+  async function createEntry(wire: Entry, mask: EntryMask | undefined) {
+    const { status, value } = await statusOfItem(async () => {
+      const draft = checkArgument('failed to convert entry', () => parseEntryDraft(trustDomain, wire));
+      return attempt('failed to create entry', () => entries.createEntry(draft));
+    });
+    if (value === undefined) return { status, entry: undefined };
+    const entry = encodeEntry(value.entry, mask);
+    if (value.existing) return { status: { code: statusCode.ALREADY_EXISTS, message: 'similar entry already exists' }, entry };
+    log.info({ entry_id: value.entry.id, spiffe_id: value.entry.spiffeId }, 'Entry created');
+    return { status: okStatus, entry };
+  }
+
+  async function updateEntry(wire: Entry, inputMask: EntryMask | undefined, outputMask: EntryMask | undefined) {
+    const { status, value } = await statusOfItem(async () => {
+      const patch = checkArgument('failed to convert entry', () => parseEntryPatch(trustDomain, wire, inputMask));
+      return attempt('failed to update entry', () => entries.updateEntry(wire.id, patch));
+    });
+    return { status, entry: value === undefined ? undefined : encodeEntry(value, outputMask) };
+  }
+
+  async function deleteEntry(id: string): Promise<void> {
+    if (id === '') throw invalidArgument('missing entry ID');
+    const deleted = await attempt('failed to delete entry', () => entries.deleteEntry(id));
+    if (deleted === undefined) throw notFound('entry not found');
+    log.info({ entry_id: id, spiffe_id: deleted.spiffeId }, 'Entry deleted');
+  }
+}
+
+type WireFilter = CountEntriesRequest_Filter | ListEntriesRequest_Filter;
+
+function parseFilter(trustDomain: TrustDomain, wire: WireFilter | undefined): EntryFilter {
+  if (wire === undefined) return {};
+  const { byHint, byParentId, bySpiffeId, bySelectors, byFederatesWith, byDownstream } = wire;
+  return {
+    ...(byHint !== undefined && byHint !== '' && { byHint }),
+    ...(byParentId !== undefined && {
+      byParentId: String(checkArgument('malformed parent ID filter', () => parseMemberId(trustDomain, byParentId))),
+    }),
+    ...(bySpiffeId !== undefined && {
+      bySpiffeId: String(checkArgument('malformed SPIFFE ID filter', () => parseWorkloadId(trustDomain, bySpiffeId))),
+    }),
+    ...(bySelectors !== undefined && {
+      bySelectors: checkArgument('malformed selectors filter', () => parseSelectorMatch(bySelectors)),
+    }),
+    ...(byFederatesWith !== undefined && {
+      byFederatesWith: checkArgument('malformed federates with filter', () => parseFederatesWithMatch(byFederatesWith)),
+    }),
+    ...(byDownstream !== undefined && { byDownstream }),
+  };
+}

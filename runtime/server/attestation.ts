@@ -1,0 +1,70 @@
+// Judges a node's evidence: by the attestor of its type, or, for join tokens, by the store, where a token can be taken once. Says who the node is;
+// whether it gets an SVID is attest-agent.ts.
+import type { AttestationData } from '../../proto/gen/spire/api/types/attestation.ts';
+import { AttestError } from '../attest/attest-error.ts';
+import type { AttestContext, AttestResult, Challenge, ServerAttestor } from '../attest/attestor.ts';
+import { failedPrecondition, internal, invalidArgument, RpcError, statusCode } from '../rpc/status.ts';
+import { agentId, isServerPath } from '../spiffe/spiffe-id.ts';
+import type { TrustDomain } from '../spiffe/trust-domain.ts';
+import { attempt, errorText } from './api/refusal.ts';
+import type { JoinTokenStore } from './store/store.ts';
+
+export const joinTokenType = 'join_token';
+
+export interface NodeAttestationOptions {
+  readonly trustDomain: TrustDomain;
+  readonly attestors: readonly ServerAttestor[];
+  readonly joinTokens: Pick<JoinTokenStore, 'takeJoinToken'>;
+  readonly clock: () => number;
+}
+
+export type NodeAttestation = (data: AttestationData, challenge: Challenge, context: AttestContext) => Promise<AttestResult>;
+
+export function createNodeAttestation({ trustDomain, attestors, joinTokens, clock }: NodeAttestationOptions): NodeAttestation {
+  const byType = new Map(attestors.map((attestor) => [attestor.type, attestor]));
+
+  return async (data, challenge, context) => {
+    if (data.type === joinTokenType) return attestJoinToken(data.payload);
+    const attestor = byType.get(data.type);
+    if (attestor === undefined) {
+      throw failedPrecondition(`error getting node attestor: could not find node attestor type "${data.type}"`);
+    }
+    const result = await judge(attestor, data.payload, challenge, context);
+    checkAgentId(data.type, result);
+    return result;
+  };
+
+  async function attestJoinToken(payload: Uint8Array): Promise<AttestResult> {
+    const token = await attempt('failed to fetch join token', () => joinTokens.takeJoinToken(decodeToken(payload)));
+    if (token === undefined) throw invalidArgument('failed to attest: join token does not exist or has already been used');
+    if (token.expiresAt * 1000 < clock()) throw invalidArgument('join token expired');
+    // From the stored token, never from what the agent sent.
+    return { spiffeId: agentId(trustDomain, joinTokenType, token.token), selectors: [], canReattest: false };
+  }
+
+  /** A path that an attestor made out of the node's own words must not lead anywhere else. */
+  function checkAgentId(type: string, { spiffeId }: AttestResult): void {
+    if (isServerPath(spiffeId.path)) throw internal('agent ID cannot collide with the server ID');
+    const inPlace = spiffeId.trustDomain.equals(trustDomain) && spiffeId.path.startsWith(`/spire/agent/${type}/`);
+    if (!inPlace) throw internal(`invalid agent ID: "${String(spiffeId)}" is not in the agent namespace for attestor "${type}"`);
+  }
+}
+
+/** What is not UTF-8 matches no token: replacing the bytes could make it match one. */
+function decodeToken(payload: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload);
+  } catch (cause) {
+    throw invalidArgument('failed to attest: join token does not exist or has already been used', { cause });
+  }
+}
+
+async function judge(attestor: ServerAttestor, payload: Uint8Array, challenge: Challenge, context: AttestContext): Promise<AttestResult> {
+  try {
+    return await attestor.attest(payload, challenge, context);
+  } catch (cause) {
+    if (cause instanceof RpcError) throw cause;
+    if (cause instanceof AttestError) throw new RpcError(statusCode[cause.code], cause.message, { cause });
+    throw internal(`failed to attest: ${errorText(cause)}`, { cause });
+  }
+}
