@@ -66,9 +66,12 @@ export async function startPostgres(): Promise<PostgresServer> {
 /** PostgreSQL refuses to run as root: then it runs as `postgres`, or as `nobody` where there is no such user. */
 function unprivilegedOwner(): Owner {
   if (process.getuid?.() !== 0) return {};
-  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'));
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
   const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
-  if (user === undefined) throw new Error('PostgreSQL cannot run as root, and there is neither a user postgres nor nobody');
+  if (user === undefined)
+    throw new Error('PostgreSQL cannot run as root, and there is neither a user postgres nor nobody');
   return { uid: Number(user[2]), gid: Number(user[3]) };
 }
 

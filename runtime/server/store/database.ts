@@ -1,0 +1,107 @@
+// A pool of PostgreSQL connections with the two ways to use it: one statement, or one transaction. It outlives the database's restarts.
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { Logger } from '../../log.ts';
+import { StoreError } from './errors.ts';
+import { isConnectionFailure, isRolledBack, translateError } from './database-errors.ts';
+
+export type Query = <Row = Record<string, unknown>>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+
+export interface Database {
+  readonly query: Query;
+  /** Rolled back when `act` throws; run again when the database rolled it back (a deadlock). `act` has no other effects. */
+  transaction<T>(act: (query: Query) => Promise<T>): Promise<T>;
+  /** A connection outside the pool, for LISTEN. Not yet connected. */
+  createClient(): pg.Client;
+  close(): Promise<void>;
+}
+
+const maxConnections = 20;
+const connectTimeoutMs = 5_000;
+const statementTimeoutMs = 30_000;
+/** How long a call waits for a database that is restarting. */
+const acquireTimeoutMs = 10_000;
+const acquireRetryMs = 200;
+const maxTransactionRuns = 3;
+const int8 = 20;
+
+export function openDatabase({ url, log }: { readonly url: string; readonly log: Logger }): Database {
+  const settings: pg.ClientConfig = {
+    connectionString: url,
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + connectTimeoutMs,
+    keepAlive: true,
+    application_name: 'spire-server',
+    // Counters stay far below 2^53.
+    types: {
+      getTypeParser: (oid, format) => (oid === int8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as never,
+    },
+  };
+  const pool = new pg.Pool({ ...settings, max: maxConnections });
+  // An idle connection that breaks is dropped by the pool; the next call takes another.
+  pool.on('error', (error) => log.warn({ err: error }, 'idle database connection lost'));
+  // One that breaks in use fails its query; without a listener the event would end the process.
+  pool.on('connect', (client) => client.on('error', (error) => log.debug({ err: error }, 'database connection broke')));
+
+  const withClient = async <T>(act: (query: Query) => Promise<T>): Promise<T> => {
+    const client = await acquire(pool);
+    try {
+      const result = await act(queryOf(client));
+      client.release();
+      return result;
+    } catch (error) {
+      client.release(isConnectionFailure(error));
+      throw translateError(error);
+    }
+  };
+
+  return {
+    query: (text, values) => withClient((query) => query(text, values)),
+    async transaction(act) {
+      for (let run = 1; ; run += 1) {
+        try {
+          return await withClient((query) => inTransaction(query, act));
+        } catch (error) {
+          if (run === maxTransactionRuns || !isRolledBack(error)) throw error;
+        }
+      }
+    },
+    createClient: () => new pg.Client({ ...settings, query_timeout: connectTimeoutMs }),
+    close: () => pool.end(),
+  };
+}
+
+function queryOf(client: pg.PoolClient): Query {
+  return async <Row>(text: string, values?: readonly unknown[]) => {
+    const { rows } = await client.query(text, values === undefined ? undefined : [...values]);
+    return rows as Row[];
+  };
+}
+
+async function inTransaction<T>(query: Query, act: (query: Query) => Promise<T>): Promise<T> {
+  await query('BEGIN');
+  try {
+    const result = await act(query);
+    await query('COMMIT');
+    return result;
+  } catch (error) {
+    // When the connection is gone, so is the transaction.
+    if (!isConnectionFailure(error)) await query('ROLLBACK');
+    throw error;
+  }
+}
+
+/** Nothing has been sent yet, so trying again is safe. */
+async function acquire(pool: pg.Pool): Promise<pg.PoolClient> {
+  const deadline = Date.now() + acquireTimeoutMs;
+  for (;;) {
+    try {
+      return await pool.connect();
+    } catch (error) {
+      if (!isConnectionFailure(error) || pool.ending) throw translateError(error);
+      if (Date.now() > deadline) throw new StoreError('UNAVAILABLE', 'database does not answer', { cause: error });
+      await sleep(acquireRetryMs);
+    }
+  }
+}

@@ -1,0 +1,102 @@
+// The database's schema as a list of steps, each applied once, in order, never changed afterwards.
+
+/** Lists live as arrays beside their record: one row is one record, and PostgreSQL's array operators are the API's set matches. */
+const records = `
+  CREATE TABLE entries (
+    seq bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    id text PRIMARY KEY,
+    spiffe_id text NOT NULL,
+    parent_id text NOT NULL,
+    selectors text[] NOT NULL,
+    x509_svid_ttl integer NOT NULL,
+    jwt_svid_ttl integer NOT NULL,
+    federates_with text[] NOT NULL,
+    admin boolean NOT NULL,
+    downstream boolean NOT NULL,
+    store_svid boolean NOT NULL,
+    expires_at bigint NOT NULL,
+    created_at bigint NOT NULL,
+    dns_names text[] NOT NULL,
+    hint text NOT NULL,
+    revision_number bigint NOT NULL DEFAULT 0,
+    additional_attributes jsonb,
+    -- SHA-256 of parent, SPIFFE ID and selectors: what makes two entries similar.
+    similarity bytea NOT NULL UNIQUE
+  );
+  CREATE INDEX entries_spiffe_id ON entries (spiffe_id);
+  CREATE INDEX entries_parent_id ON entries (parent_id);
+  CREATE INDEX entries_selectors ON entries USING gin (selectors);
+  CREATE INDEX entries_federates_with ON entries USING gin (federates_with);
+  CREATE INDEX entries_expires_at ON entries (expires_at) WHERE expires_at > 0;
+
+  CREATE TABLE agents (
+    seq bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    spiffe_id text PRIMARY KEY,
+    attestation_type text NOT NULL,
+    x509_svid_serial_number text NOT NULL,
+    x509_svid_expires_at bigint NOT NULL,
+    new_x509_svid_serial_number text NOT NULL,
+    new_x509_svid_expires_at bigint NOT NULL,
+    banned boolean NOT NULL,
+    can_reattest boolean NOT NULL,
+    selectors text[] NOT NULL,
+    agent_version text
+  );
+  CREATE INDEX agents_x509_svid_expires_at ON agents (x509_svid_expires_at);
+
+  CREATE TABLE join_tokens (token text PRIMARY KEY, expires_at bigint NOT NULL);
+
+  CREATE TABLE bundles (
+    seq bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    trust_domain text PRIMARY KEY,
+    sequence_number bigint NOT NULL,
+    refresh_hint_seconds bigint NOT NULL,
+    authorities jsonb NOT NULL
+  );
+
+  CREATE TABLE ca_journals (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    active_x509_authority_id text NOT NULL,
+    active_jwt_authority_id text NOT NULL,
+    data text NOT NULL,
+    updated_at bigint NOT NULL
+  );
+  CREATE INDEX ca_journals_active_x509_authority_id ON ca_journals (active_x509_authority_id);
+`;
+
+/**
+ * Every change is noted in its own transaction, whoever makes it. Revisions are handed out before the commit, so a reader that remembered only the
+ * greatest would miss slow transactions: it goes by `xact`, of which the database knows the oldest one still running.
+ */
+const changes = `
+  CREATE TABLE changes (
+    revision bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    kind text NOT NULL,
+    subject text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now()
+  );
+  CREATE INDEX changes_xact ON changes (xact);
+  CREATE INDEX changes_at ON changes (at);
+
+  CREATE FUNCTION record_change() RETURNS trigger LANGUAGE plpgsql AS $$
+  DECLARE
+    changed record;
+    subject text;
+  BEGIN
+    IF tg_op = 'DELETE' THEN changed := old; ELSE changed := new; END IF;
+    IF tg_argv[0] = 'entry' THEN subject := changed.id;
+    ELSIF tg_argv[0] = 'agent' THEN subject := changed.spiffe_id;
+    ELSE subject := changed.trust_domain;
+    END IF;
+    INSERT INTO changes (kind, subject) VALUES (tg_argv[0], subject);
+    PERFORM pg_notify('espalier_changes', '');
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER entries_changed AFTER INSERT OR UPDATE OR DELETE ON entries FOR EACH ROW EXECUTE FUNCTION record_change('entry');
+  CREATE TRIGGER agents_changed AFTER INSERT OR UPDATE OR DELETE ON agents FOR EACH ROW EXECUTE FUNCTION record_change('agent');
+  CREATE TRIGGER bundles_changed AFTER INSERT OR UPDATE OR DELETE ON bundles FOR EACH ROW EXECUTE FUNCTION record_change('bundle');
+`;
+
+/** Version n is the state after the first n steps. */
+export const migrations: readonly string[] = [records, changes];

@@ -1,0 +1,57 @@
+// The store on PostgreSQL: the parts put together over one pool of connections.
+import type { Logger } from '../../log.ts';
+import { createAgentStore } from './agent-store.ts';
+import { createBundleStore } from './bundle-store.ts';
+import { createCaJournalStore } from './ca-journal-store.ts';
+import { openChangeFeed } from './change-feed.ts';
+import { parseConnectionString } from './connection-string.ts';
+import { openDatabase } from './database.ts';
+import { createEntryStore } from './entry-store.ts';
+import { createJoinTokenStore } from './join-token-store.ts';
+import { migrate } from './migrate.ts';
+import type { Store } from './store.ts';
+
+export interface PostgresStoreOptions {
+  /** A URL, or `key=value` pairs as in SPIRE's configuration. */
+  readonly connectionString: string;
+  readonly log: Logger;
+  readonly clock: () => number;
+  /** Of the poll that makes up for lost notifications. */
+  readonly pollMs?: number;
+}
+
+/** Migrates the database first. Throws StoreError: SCHEMA_NEWER, UNAVAILABLE. */
+export async function openPostgresStore({
+  connectionString,
+  log,
+  clock,
+  ...options
+}: PostgresStoreOptions): Promise<Store> {
+  const database = openDatabase({ url: parseConnectionString(connectionString), log });
+  try {
+    await migrate(database);
+    const feed = await openChangeFeed({ database, log, clock, ...options });
+    const entries = createEntryStore(database, clock);
+    const agents = createAgentStore(database);
+    return {
+      ...entries,
+      ...agents,
+      ...createJoinTokenStore(database),
+      ...createBundleStore(database),
+      ...createCaJournalStore(database, clock),
+      allEntries: async () => (await entries.listEntries({})).entries,
+      allAgents: async () => (await agents.listAgents({})).agents,
+      watch: feed.watch,
+      async ping() {
+        await database.query('SELECT 1');
+      },
+      async close() {
+        await feed.close();
+        await database.close();
+      },
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
