@@ -20,7 +20,7 @@ export function createEntryStore(database: Database, clock: () => number): Entry
     (await database.query<EntryRow>(`SELECT * FROM entries ${tail}`, values)).map(entryOfRow);
 
   return {
-    createEntry(draft) {
+    async createEntry(draft) {
       const entry = completeDraft(draft, Math.floor(clock() / 1000));
       checkEntry(entry);
       return database.transaction(async (query) => {

@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { EntryDraft } from '../../../../runtime/server/store/records.ts';
+import { emptyBundle } from '../../../../runtime/spiffe/bundle.ts';
+import { parseTrustDomain } from '../../../../runtime/spiffe/trust-domain.ts';
+import { createTestStore } from '../../../support/stores.ts';
+import type { TestStore } from '../../../support/stores.ts';
+
+const agent = 'spiffe://example.org/spire/agent/x509pop/1';
+const unix = (value: string) => ({ type: 'unix', value });
+const draft = (name: string, more: Partial<EntryDraft> = {}): EntryDraft => ({
+  spiffeId: `spiffe://example.org/${name}`,
+  parentId: agent,
+  selectors: [unix('uid:1000')],
+  ...more,
+});
+
+let db: TestStore;
+beforeAll(async () => {
+  db = await createTestStore(() => 1_700_000_000_500);
+});
+afterAll(() => db.drop());
+
+describe('an entry', () => {
+  test('comes back as it was created, selectors sorted and empty values filled in', async () => {
+    const { entry, existing } = await db.store.createEntry(
+      draft('complete', { id: 'my-id.1', selectors: [unix('uid:2'), unix('gid:1'), unix('uid:2')], x509SvidTtl: 60 }),
+    );
+    expect(existing).toBe(false);
+    expect(entry).toEqual({
+      id: 'my-id.1',
+      spiffeId: 'spiffe://example.org/complete',
+      parentId: agent,
+      selectors: [unix('gid:1'), unix('uid:2')],
+      x509SvidTtl: 60,
+      jwtSvidTtl: 0,
+      federatesWith: [],
+      admin: false,
+      downstream: false,
+      storeSvid: false,
+      expiresAt: 0,
+      createdAt: 1_700_000_000,
+      dnsNames: [],
+      hint: '',
+      revisionNumber: 0,
+    });
+    expect(await db.store.fetchEntry('my-id.1')).toEqual(entry);
+  });
+
+  test('is returned unchanged when a similar one is created, selectors in any order', async () => {
+    const selectors = [unix('uid:1'), unix('gid:1')];
+    const first = await db.store.createEntry(draft('similar', { selectors, hint: 'first' }));
+    const second = await db.store.createEntry(draft('similar', { selectors: selectors.toReversed(), hint: 'second' }));
+    expect(second).toEqual({ entry: first.entry, existing: true });
+  });
+
+  test('is created once by 16 at once', async () => {
+    const created = await Promise.all(Array.from({ length: 16 }, () => db.store.createEntry(draft('race'))));
+    expect(created.filter(({ existing }) => !existing)).toHaveLength(1);
+    expect(new Set(created.map(({ entry }) => entry.id)).size).toBe(1);
+  });
+
+  test('has a revision for each update, and keeps what the patch leaves out', async () => {
+    const { entry } = await db.store.createEntry(draft('updated', { hint: 'kept' }));
+    const updated = await db.store.updateEntry(entry.id, { dnsNames: ['a.example.org'] });
+    expect(updated).toEqual({ ...entry, dnsNames: ['a.example.org'], revisionNumber: 1 });
+  });
+
+  test('is gone once deleted, and deleting it again says so', async () => {
+    const { entry } = await db.store.createEntry(draft('deleted'));
+    expect(await db.store.deleteEntry(entry.id)).toEqual(entry);
+    expect(await db.store.deleteEntry(entry.id)).toBeUndefined();
+    expect(await db.store.fetchEntry(entry.id)).toBeUndefined();
+  });
+});
+
+describe('refused are', () => {
+  test.each<[string, EntryDraft, string]>([
+    ['an entry without selectors', draft('x', { selectors: [] }), 'missing selector list'],
+    ['an id too long', draft('x', { id: 'a'.repeat(256) }), 'entry ID too long'],
+    ['an id with other characters', draft('x', { id: 'a/b' }), 'entry ID contains invalid characters'],
+    ['a negative TTL', draft('x', { x509SvidTtl: -1 }), 'X509-SVID TTL is out of range'],
+    ['a hint too long', draft('x', { hint: 'h'.repeat(1025) }), 'hint is too long'],
+    ['text with a NUL', draft('x', { selectors: [unix('uid:\0')] }), 'text holds bytes that cannot be stored'],
+  ])('%s', async (_, refused, message) => {
+    await expect(db.store.createEntry(refused)).rejects.toMatchObject({ code: 'INVALID', message });
+  });
+
+  test('an id that another entry has', async () => {
+    await db.store.createEntry(draft('taken', { id: 'taken' }));
+    await expect(db.store.createEntry(draft('other', { id: 'taken' }))).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+
+  test('an update that makes two entries similar', async () => {
+    await db.store.createEntry(draft('twin-a'));
+    const { entry } = await db.store.createEntry(draft('twin-b'));
+    const update = db.store.updateEntry(entry.id, { spiffeId: 'spiffe://example.org/twin-a' });
+    await expect(update).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+
+  test('an update of an entry that is not there', async () => {
+    await expect(db.store.updateEntry('nowhere', {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('federation with a trust domain whose bundle is not kept', async () => {
+    const creation = db.store.createEntry(draft('federated', { federatesWith: ['unknown.test'] }));
+    await expect(creation).rejects.toMatchObject({
+      code: 'UNKNOWN_FEDERATED_BUNDLE',
+      message: 'unable to find federated bundle "unknown.test"',
+    });
+  });
+
+  test('a page token that is none', async () => {
+    const listing = db.store.listEntries({}, { size: 1, token: "1'; --" });
+    await expect(listing).rejects.toMatchObject({ code: 'INVALID' });
+  });
+});
+
+describe('listing', () => {
+  const parentId = 'spiffe://example.org/listing';
+  const [a, b, c] = ['a', 'b', 'c'].map(unix) as [
+    ReturnType<typeof unix>,
+    ReturnType<typeof unix>,
+    ReturnType<typeof unix>,
+  ];
+  const names = async (selectors: (typeof a)[], match: 'exact' | 'subset' | 'superset' | 'any') =>
+    (await db.store.listEntries({ byParentId: parentId, bySelectors: { match, selectors } })).entries.map(
+      ({ hint }) => hint,
+    );
+
+  beforeAll(async () => {
+    for (const [hint, selectors] of Object.entries({ a: [a], ab: [a, b], abc: [a, b, c], c: [c] })) {
+      await db.store.createEntry(draft('listed', { parentId, selectors, hint }));
+    }
+  });
+
+  test('matches exact, subset, superset and any selectors', async () => {
+    expect(await names([b, a], 'exact')).toEqual(['ab']);
+    expect(await names([a, b], 'subset')).toEqual(['a', 'ab']);
+    expect(await names([a, b], 'superset')).toEqual(['ab', 'abc']);
+    expect(await names([b, c], 'any')).toEqual(['ab', 'abc', 'c']);
+  });
+
+  test('goes page by page until the token is empty', async () => {
+    const seen: string[][] = [];
+    let token = '';
+    do {
+      const page = await db.store.listEntries({ byParentId: parentId }, { size: 3, token });
+      seen.push(page.entries.map(({ hint }) => hint));
+      token = page.nextPageToken;
+    } while (token !== '');
+    expect(seen).toEqual([['a', 'ab', 'abc'], ['c']]);
+    expect(await db.store.countEntries({ byParentId: parentId })).toBe(4);
+  });
+
+  test('filters by SPIFFE ID, hint and downstream', async () => {
+    await db.store.createEntry(draft('downstream', { downstream: true, parentId, hint: 'd' }));
+    const hints = async (filter: Parameters<typeof db.store.listEntries>[0]) =>
+      (await db.store.listEntries({ ...filter, byParentId: parentId })).entries.map(({ hint }) => hint);
+    expect(await hints({ byDownstream: true })).toEqual(['d']);
+    expect(await hints({ byHint: 'c' })).toEqual(['c']);
+    expect(await hints({ bySpiffeId: 'spiffe://example.org/downstream' })).toEqual(['d']);
+  });
+});
+
+test('pruning takes expired entries only', async () => {
+  const { entry } = await db.store.createEntry(draft('expired', { expiresAt: 1_000 }));
+  await db.store.createEntry(draft('later', { expiresAt: 2_000 }));
+  expect(await db.store.pruneEntries(2_000)).toEqual([entry.id]);
+});
+
+describe('deleting a bundle that entries federate with', () => {
+  const trustDomain = parseTrustDomain('partner.test');
+  const federated = async (name: string) => {
+    await db.store.setBundle({ ...emptyBundle(trustDomain), sequenceNumber: 7 });
+    return (await db.store.createEntry(draft(name, { federatesWith: ['partner.test'] }))).entry;
+  };
+
+  test('is refused in mode restrict', async () => {
+    await federated('restrict');
+    await expect(db.store.deleteBundle('partner.test', 'restrict')).rejects.toMatchObject({ code: 'BUNDLE_IN_USE' });
+  });
+
+  test('takes the trust domain out of them in mode dissociate', async () => {
+    const { id } = await federated('dissociate');
+    expect(await db.store.deleteBundle('partner.test', 'dissociate')).toBe(true);
+    expect(await db.store.fetchEntry(id)).toMatchObject({ federatesWith: [], revisionNumber: 1 });
+  });
+
+  test('deletes them in mode delete', async () => {
+    const { id } = await federated('delete');
+    expect(await db.store.deleteBundle('partner.test', 'delete')).toBe(true);
+    expect(await db.store.fetchEntry(id)).toBeUndefined();
+  });
+});
