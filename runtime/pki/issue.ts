@@ -2,7 +2,7 @@
 // Step 1 serial number, 2 build, 3 lint, 4 sign, 5 check the result. Records of what was issued are the caller's.
 import type { KeyObject } from 'node:crypto';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
-import { parseCertificate, parseTbsCertificate } from './certificate.ts';
+import { parseTbsCertificate } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
 import { decodeName, encodeName } from './distinguished-name.ts';
 import type { NameFields } from './distinguished-name.ts';
@@ -152,13 +152,16 @@ function checkIssuer({ certificate, signer }: Issuer, { trustDomain }: SpiffeId)
 function issue(signer: Signer, serialNumber: Uint8Array, intent: Intent): Certificate {
   const algorithm = encodeSignatureAlgorithm(signer.algorithm);
   const tbs = encodeTbs(serialNumber, algorithm, intent);
-  lintTbs(parseTbsCertificate(tbs), intent);
+  const linted = parseTbsCertificate(tbs);
+  lintTbs(linted, intent);
   const signature = signer.sign(tbs);
   if (!verifySignature(signer.algorithm, signer.publicKey, tbs, signature)) {
     throw refuse('ISSUER', `signer returned a bad signature for a ${intent.profile.name}`);
   }
-  return parseCertificate(sequence(tbs, algorithm, bitString(signature)));
+  return Object.assign(linted, { der: sequence(tbs, algorithm, bitString(signature)), signature });
 }
+
+const version3 = element(contextConstructed(0), smallInteger(2));
 
 function encodeTbs(serialNumber: Uint8Array, algorithm: Uint8Array, intent: Intent): Uint8Array {
   const { profile, subjectKeyId, authorityKeyId, dnsNames, uri } = intent;
@@ -170,7 +173,7 @@ function encodeTbs(serialNumber: Uint8Array, algorithm: Uint8Array, intent: Inte
     encodeExtension(extensionOids.subjectAltName, false, encodeGeneralNames({ dnsNames, uris: [uri] })),
   );
   return sequence(
-    element(contextConstructed(0), smallInteger(2)),
+    version3,
     integer(serialNumber),
     algorithm,
     intent.issuer,

@@ -5,7 +5,7 @@ import { namedBits } from './der/writer.ts';
 import { refuse } from './errors.ts';
 
 /** In the order of their bits. */
-const names = [
+export const keyUsageNames = [
   'digitalSignature',
   'contentCommitment',
   'keyEncipherment',
@@ -17,7 +17,7 @@ const names = [
   'decipherOnly',
 ] as const;
 
-export type KeyUsageName = (typeof names)[number];
+export type KeyUsageName = (typeof keyUsageNames)[number];
 
 export type KeyUsage = { readonly [name in KeyUsageName]: boolean } & {
   /** Without the extension nothing is forbidden (RFC 5280), though every use above reads false. */
@@ -34,10 +34,31 @@ export function parseKeyUsage(der: Uint8Array, critical: boolean): KeyUsage {
 }
 
 export function encodeKeyUsage(uses: readonly KeyUsageName[]): Uint8Array {
-  return namedBits(names.map((name) => uses.includes(name)));
+  return namedBits(keyUsageNames.map((name) => uses.includes(name)));
 }
 
 function keyUsageOf(bits: readonly boolean[], presence: { present: boolean; critical: boolean }): KeyUsage {
-  const uses = Object.fromEntries(names.map((name, index) => [name, bits[index] === true]));
-  return { ...(uses as Record<KeyUsageName, boolean>), ...presence };
+  const [
+    digitalSignature = false,
+    contentCommitment = false,
+    keyEncipherment = false,
+    dataEncipherment = false,
+    keyAgreement = false,
+    certSign = false,
+    crlSign = false,
+    encipherOnly = false,
+    decipherOnly = false,
+  ] = bits;
+  return {
+    digitalSignature,
+    contentCommitment,
+    keyEncipherment,
+    dataEncipherment,
+    keyAgreement,
+    certSign,
+    crlSign,
+    encipherOnly,
+    decipherOnly,
+    ...presence,
+  };
 }

@@ -3,6 +3,7 @@ import type { TrustDomain } from '../spiffe/trust-domain.ts';
 import type { TbsCertificate } from './certificate.ts';
 import { refuse } from './errors.ts';
 import type { PkiError } from './errors.ts';
+import { keyUsageNames } from './key-usage.ts';
 import type { KeyUsage, KeyUsageName } from './key-usage.ts';
 import type { Profile } from './profiles.ts';
 
@@ -61,8 +62,7 @@ export function checkX509Ca(certificate: TbsCertificate, trustDomain: TrustDomai
 }
 
 function usesIn(usage: KeyUsage): KeyUsageName[] {
-  const { present: _present, critical: _critical, ...uses } = usage;
-  return (Object.keys(uses) as KeyUsageName[]).filter((name) => uses[name]);
+  return keyUsageNames.filter((name) => usage[name]);
 }
 
 /** RFC 5280 §4.1.2.2, and no more than the 128 bits that we draw. */

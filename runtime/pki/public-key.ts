@@ -19,11 +19,17 @@ const points = new Map([
 
 const rsaBits = { least: 2048, most: 8192 };
 
+/** OpenSSL takes longer to encode a key than to sign with it, and what the checks below let in is already in the form that it writes. */
+const encoded = new WeakMap<KeyObject, Uint8Array>();
+
 /** A key from its SubjectPublicKeyInfo; refuses keys that could not be trusted or would cost too much to use. */
 export function parsePublicKey(spki: Uint8Array): KeyObject {
   try {
     readWhole(spki, checkPublicKeyInfo);
-    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    const copy = Buffer.from(spki);
+    const publicKey = createPublicKey({ key: copy, format: 'der', type: 'spki' });
+    encoded.set(publicKey, new Uint8Array(copy.buffer, copy.byteOffset, copy.length));
+    return publicKey;
   } catch (cause) {
     if (cause instanceof PkiError && cause.code === 'PUBLIC_KEY') throw cause;
     throw refuse('PUBLIC_KEY', 'public key does not decode', cause);
@@ -32,8 +38,12 @@ export function parsePublicKey(spki: Uint8Array): KeyObject {
 
 /** The SubjectPublicKeyInfo of a key. */
 export function encodePublicKey(publicKey: KeyObject): Uint8Array {
+  const known = encoded.get(publicKey);
+  if (known !== undefined) return known;
   const der = publicKey.export({ format: 'der', type: 'spki' });
-  return new Uint8Array(der.buffer, der.byteOffset, der.length);
+  const spki = new Uint8Array(der.buffer, der.byteOffset, der.length);
+  encoded.set(publicKey, spki);
+  return spki;
 }
 
 /** The bits inside a SubjectPublicKeyInfo, as key identifiers hash them. */

@@ -35,8 +35,18 @@ function decodeArcs(content: Uint8Array): number[] {
   return arcs;
 }
 
-/** The whole element for a dotted identifier that we wrote ourselves. */
+const encoded = new Map<string, Uint8Array>();
+
+/** The whole element for a dotted identifier that we wrote ourselves: there are few, so each is made once. */
 export function encodeOid(dotted: string): Uint8Array {
+  const known = encoded.get(dotted);
+  if (known !== undefined) return known;
+  const fresh = elementOf(dotted);
+  encoded.set(dotted, fresh);
+  return fresh;
+}
+
+function elementOf(dotted: string): Uint8Array {
   const [root = 0, second = 0, ...rest] = dotted.split('.').map(Number);
   return element(tags.objectIdentifier, Uint8Array.from([root * 40 + second, ...rest].flatMap(encodeArc)));
 }

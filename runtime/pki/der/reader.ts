@@ -12,49 +12,54 @@ export interface DerElement {
 
 export class DerReader {
   readonly #bytes: Uint8Array;
-  #offset = 0;
+  readonly #end: number;
+  #offset: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.#bytes = bytes;
+    this.#offset = start;
+    this.#end = end;
   }
 
   get done(): boolean {
-    return this.#offset === this.#bytes.length;
+    return this.#offset === this.#end;
   }
 
   /** The tag of the next element; undefined at the end. */
   get nextTag(): number | undefined {
-    return this.#bytes[this.#offset];
+    return this.done ? undefined : this.#bytes[this.#offset];
   }
 
   element(): DerElement {
     const start = this.#offset;
-    const tag = this.#byte();
-    if ((tag & 0x1f) === 0x1f) throw refuse('DER', `tag number above 30 at byte ${start}`);
-    if (tag === 0) throw refuse('DER', `end-of-contents tag at byte ${start}`);
-    const length = this.#length();
-    const contentStart = this.#offset;
-    const end = contentStart + length;
-    if (end > this.#bytes.length) throw refuse('DER', `length ${length} at byte ${start} passes the end`);
-    this.#offset = end;
-    return { tag, bytes: this.#bytes.subarray(start, end), content: this.#bytes.subarray(contentStart, end) };
+    const contentStart = this.#pass();
+    return {
+      tag: this.#bytes[start] ?? 0,
+      bytes: this.#bytes.subarray(start, this.#offset),
+      content: this.#bytes.subarray(contentStart, this.#offset),
+    };
   }
 
   /** The content of the next element, which must have this tag. */
   content(tag: number): Uint8Array {
     this.#expect(tag);
-    return this.element().content;
+    const contentStart = this.#pass();
+    return this.#bytes.subarray(contentStart, this.#offset);
   }
 
   /** The next element with its tag and length, which must have this tag. */
   whole(tag: number): Uint8Array {
     this.#expect(tag);
-    return this.element().bytes;
+    const start = this.#offset;
+    this.#pass();
+    return this.#bytes.subarray(start, this.#offset);
   }
 
   /** A reader of the next element's content, which must have this tag. */
   inside(tag: number): DerReader {
-    return new DerReader(this.content(tag));
+    this.#expect(tag);
+    const contentStart = this.#pass();
+    return new DerReader(this.#bytes, contentStart, this.#offset);
   }
 
   sequence(): DerReader {
@@ -83,7 +88,20 @@ export class DerReader {
 
   /** Refuses bytes after the last element. */
   finish(): void {
-    if (!this.done) throw refuse('DER', `${this.#bytes.length - this.#offset} bytes after the last element`);
+    if (!this.done) throw refuse('DER', `${this.#end - this.#offset} bytes after the last element`);
+  }
+
+  /** Moves behind the next element; returns where its content starts. */
+  #pass(): number {
+    const start = this.#offset;
+    const tag = this.#byte();
+    if ((tag & 0x1f) === 0x1f) throw refuse('DER', `tag number above 30 at byte ${start}`);
+    if (tag === 0) throw refuse('DER', `end-of-contents tag at byte ${start}`);
+    const length = this.#length();
+    const contentStart = this.#offset;
+    if (contentStart + length > this.#end) throw refuse('DER', `length ${length} at byte ${start} passes the end`);
+    this.#offset = contentStart + length;
+    return contentStart;
   }
 
   #expect(tag: number): void {
@@ -93,7 +111,7 @@ export class DerReader {
   }
 
   #byte(): number {
-    const byte = this.#bytes[this.#offset];
+    const byte = this.nextTag;
     if (byte === undefined) throw refuse('DER', `cut short at byte ${this.#offset}`);
     this.#offset += 1;
     return byte;
@@ -145,14 +163,16 @@ export function decodeSmallInteger(content: Uint8Array): number {
 
 /** Named bits, the first one first, as in KeyUsage: trailing zero bits must be left out (X.690 §11.2.2). */
 export function decodeNamedBits(content: Uint8Array): boolean[] {
-  const [unused, ...bytes] = content;
+  const unused = content[0];
   if (unused === undefined || unused > 7) throw refuse('DER', 'bit string without a count of unused bits');
-  const last = bytes.at(-1);
-  if (last === undefined) {
+  if (content.length === 1) {
     if (unused > 0) throw refuse('DER', 'empty bit string has unused bits');
     return [];
   }
+  const last = content.at(-1) ?? 0;
   if ((last & ((1 << unused) - 1)) !== 0) throw refuse('DER', 'unused bits are set');
   if ((last & (1 << unused)) === 0) throw refuse('DER', 'named bits end in a zero bit');
-  return bytes.flatMap((byte) => [7, 6, 5, 4, 3, 2, 1, 0].map((bit) => (byte & (1 << bit)) !== 0));
+  const bits: boolean[] = [];
+  for (const byte of content.subarray(1)) for (let bit = 7; bit >= 0; bit -= 1) bits.push((byte & (1 << bit)) !== 0);
+  return bits;
 }

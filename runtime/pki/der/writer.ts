@@ -16,11 +16,10 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
 export function element(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
-  const header = lengthBytes(length);
-  const whole = new Uint8Array(1 + header.length + length);
+  let offset = headerLength(length);
+  const whole = new Uint8Array(offset + length);
   whole[0] = tag;
-  whole.set(header, 1);
-  let offset = 1 + header.length;
+  writeLength(whole, offset, length);
   for (const part of parts) {
     whole.set(part, offset);
     offset += part.length;
@@ -28,11 +27,16 @@ export function element(tag: number, ...parts: readonly Uint8Array[]): Uint8Arra
   return whole;
 }
 
-function lengthBytes(length: number): number[] {
-  if (length < 0x80) return [length];
-  if (length < 0x100) return [0x81, length];
-  if (length < 0x10000) return [0x82, length >> 8, length & 0xff];
-  return [0x83, length >> 16, (length >> 8) & 0xff, length & 0xff];
+function headerLength(length: number): number {
+  if (length < 0x80) return 2;
+  if (length < 0x100) return 3;
+  return length < 0x10000 ? 4 : 5;
+}
+
+/** Fills the header's bytes between the tag and the content. */
+function writeLength(whole: Uint8Array, headerEnd: number, length: number): void {
+  whole[1] = headerEnd === 2 ? length : 0x80 | (headerEnd - 2);
+  for (let at = 2; at < headerEnd; at += 1) whole[at] = length >>> (8 * (headerEnd - 1 - at));
 }
 
 export function sequence(...parts: readonly Uint8Array[]): Uint8Array {
