@@ -33,7 +33,7 @@ export function createAwsInstances(config: AwsIidConfig, deps: { readonly log: A
 
   /** What AWS said goes into the log: the caller, whom nobody knows yet, learns its name only. */
   function failed(what: string, document: IdentityDocument, cause: unknown): AttestError {
-    log.warn({ err: cause, instance: document.instanceId, region: document.region }, `failed to ${what}`);
+    log.warn({ error: cause, instance: document.instanceId, region: document.region }, `failed to ${what}`);
     return undecided('CLOUD_UNAVAILABLE', `failed to ${what}: ${cause instanceof Error ? cause.name : 'unknown error'}`, cause);
   }
 
