@@ -1,0 +1,183 @@
+// The machines under the instances of both clouds: each a directory, an address of its own and a tree of processes. How far they are kept
+// apart is decided here and nowhere else; without root it is only their addresses and directories.
+import { spawn } from 'node:child_process';
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findProcesses, isAlive, killProcesses, marker, signalProcess } from './processes.ts';
+import type { ProcessIdentity } from './processes.ts';
+import type { MachineFile } from './supervisor.ts';
+
+/** What an instance record keeps of its machine. */
+export interface MachineRecord {
+  readonly number: number;
+  readonly address: string;
+  readonly bootScript: string;
+}
+
+export interface Machines {
+  /** Starts the machine, or finds it running already; keeps it running until it is stopped. */
+  start(machine: MachineRecord, environment: Readonly<Record<string, string>>): Promise<void>;
+  /** Ends all of its processes; its disk stays. */
+  stop(machine: MachineRecord): Promise<void>;
+  /** Ends all of its processes and removes its disk; its console stays until {@link forget}. */
+  destroy(machine: MachineRecord): Promise<void>;
+  forget(machine: MachineRecord): void;
+  readConsole(machine: MachineRecord): Buffer;
+  /** Stops every machine; they are started again by the next lab on the same state. */
+  close(): Promise<void>;
+}
+
+export interface MachineSettings {
+  readonly stateDirectory: string;
+  /** For sockets: short, because Linux allows 107 bytes; emptied at each boot, like /run. */
+  readonly runDirectory: string;
+  readonly imageDirectory: string;
+  readonly log: (line: string) => void;
+}
+
+const stopGrace = 12_000;
+const watchInterval = 1000;
+
+export function createMachines(settings: MachineSettings): Machines {
+  /** Machines that should run, and the environment they run with. */
+  const running = new Map<number, { machine: MachineRecord; environment: Readonly<Record<string, string>> }>();
+  const directoryOf = (machine: MachineRecord) => join(settings.stateDirectory, 'i', String(machine.number));
+  const runOf = (machine: MachineRecord) => join(settings.runDirectory, String(machine.number));
+  installImage(settings.imageDirectory);
+  const watch = setInterval(() => void rebootDead(), watchInterval);
+  let watching = false;
+
+  function machineFile(machine: MachineRecord, environment: Readonly<Record<string, string>>): MachineFile {
+    const directory = directoryOf(machine);
+    const root = join(directory, 'root');
+    return {
+      root,
+      run: runOf(machine),
+      bootScript: join(directory, 'boot.sh'),
+      console: join(directory, 'console.log'),
+      environment: {
+        PATH: `${settings.imageDirectory}/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+        HOME: root,
+        LANG: 'C.UTF-8',
+        [marker]: directory,
+        ESPALIER_ROOT: root,
+        ESPALIER_RUN: runOf(machine),
+        ESPALIER_IMAGE: settings.imageDirectory,
+        ...environment,
+      },
+    };
+  }
+
+  function boot(machine: MachineRecord, environment: Readonly<Record<string, string>>): void {
+    const directory = directoryOf(machine);
+    const file = machineFile(machine, environment);
+    mkdirSync(file.root, { recursive: true, mode: 0o700 });
+    rmSync(file.run, { recursive: true, force: true });
+    mkdirSync(file.run, { recursive: true, mode: 0o755 });
+    writeFileSync(file.bootScript, machine.bootScript, { mode: 0o600 });
+    writeFileSync(join(directory, 'machine.json'), JSON.stringify(file), { mode: 0o600 });
+    appendFileSync(file.console, `lab: booting at ${machine.address}\n`, { mode: 0o600 });
+    const log = openSync(join(directory, 'supervisor.log'), 'a', 0o600);
+    const supervisor = spawn(process.execPath, [join(import.meta.dirname, 'supervisor.ts'), directory], {
+      cwd: directory,
+      env: file.environment,
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
+    closeSync(log);
+    if (supervisor.pid === undefined) throw new Error(`the supervisor of ${directory} could not be started`);
+    startedAt.set(machine.number, Date.now());
+    supervisor.unref();
+  }
+
+  const startedAt = new Map<number, number>();
+
+  /** The supervisor of a machine, when it is alive. A supervisor that has just been started has not written its file yet. */
+  function supervisorOf(machine: MachineRecord): ProcessIdentity | undefined {
+    const identity = readJson<ProcessIdentity>(join(directoryOf(machine), 'supervisor.json'));
+    return identity !== undefined && isAlive(identity) && findProcesses(directoryOf(machine)).includes(identity.pid) ? identity : undefined;
+  }
+
+  async function rebootDead(): Promise<void> {
+    if (watching) return;
+    watching = true;
+    try {
+      for (const { machine, environment } of [...running.values()]) {
+        const young = Date.now() - (startedAt.get(machine.number) ?? 0) < 10_000;
+        if (young || supervisorOf(machine) !== undefined || !running.has(machine.number)) continue;
+        settings.log(`machine ${machine.number} has no supervisor any more: booting it again`);
+        await killProcesses(directoryOf(machine));
+        if (running.has(machine.number)) boot(machine, environment);
+      }
+    } catch (cause) {
+      settings.log(`watching machines: ${String(cause)}`);
+    } finally {
+      watching = false;
+    }
+  }
+
+  async function stop(machine: MachineRecord): Promise<void> {
+    running.delete(machine.number);
+    const directory = directoryOf(machine);
+    const supervisor = supervisorOf(machine);
+    if (supervisor !== undefined) {
+      signalProcess(supervisor.pid, 'SIGTERM');
+      const deadline = Date.now() + stopGrace;
+      while (isAlive(supervisor) && Date.now() < deadline) await sleep(20);
+    }
+    await killProcesses(directory);
+    rmSync(join(directory, 'supervisor.json'), { force: true });
+    rmSync(runOf(machine), { recursive: true, force: true });
+  }
+
+  return {
+    async start(machine, environment) {
+      const before = readJson<MachineFile>(join(directoryOf(machine), 'machine.json'));
+      running.set(machine.number, { machine, environment });
+      const same = JSON.stringify(before) === JSON.stringify(machineFile(machine, environment));
+      if (same && supervisorOf(machine) !== undefined) return;
+      await killProcesses(directoryOf(machine));
+      boot(machine, environment);
+    },
+    stop,
+    async destroy(machine) {
+      await stop(machine);
+      rmSync(join(directoryOf(machine), 'root'), { recursive: true, force: true });
+      rmSync(join(directoryOf(machine), 'boot.sh'), { force: true });
+    },
+    forget(machine) {
+      rmSync(directoryOf(machine), { recursive: true, force: true });
+    },
+    readConsole(machine) {
+      try {
+        return readFileSync(join(directoryOf(machine), 'console.log'));
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+        throw cause;
+      }
+    },
+    async close() {
+      clearInterval(watch);
+      await Promise.all([...running.values()].map(({ machine }) => stop(machine)));
+      rmSync(settings.runDirectory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The machine image: nothing but the stand-in systemctl. Boot scripts add the programs, each by a link of its own. */
+function installImage(directory: string): void {
+  mkdirSync(join(directory, 'usr/bin'), { recursive: true, mode: 0o755 });
+  const target = join(directory, 'usr/bin/systemctl');
+  rmSync(target, { force: true });
+  copyFileSync(join(import.meta.dirname, 'systemctl'), target);
+}
+
+function readJson<T>(file: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as T;
+  } catch {
+    // Not there, or half written when everything was killed: as good as not there.
+    return undefined;
+  }
+}

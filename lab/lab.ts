@@ -1,0 +1,121 @@
+// The lab, put together: state, addresses, machines, both clouds behind one listener, and the file that tells others where all that is.
+import { createHash } from 'node:crypto';
+import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { controlAddress, defaultControlPort, firstNetwork, lastNetwork } from './addresses.ts';
+import { ensureRegionSigners, regionCertificates } from './aws/instance-identity.ts';
+import { resumeInstances as resumeEc2 } from './aws/ec2-lifecycle.ts';
+import { account, imageId } from './aws/state.ts';
+import type { LabContext } from './context.ts';
+import { answerControl } from './control.ts';
+import { resumeInstances as resumeGce } from './gcp/compute-lifecycle.ts';
+import { ownerToken } from './gcp/principals.ts';
+import { ensureSigner } from './gcp/signer.ts';
+import { project, zone } from './gcp/state.ts';
+import { listen } from './http.ts';
+import type { Handler, Listener } from './http.ts';
+import { createFleet } from './instance/fleet.ts';
+import { createMachines } from './instance/machines.ts';
+import { createSeals } from './seals.ts';
+import { openState } from './state.ts';
+
+export interface LabSettings {
+  readonly stateDirectory: string;
+  /** 0: the lab's usual port. */
+  readonly port: number;
+  readonly clock: () => number;
+  readonly log: (line: string) => void;
+}
+
+export interface Lab {
+  readonly description: LabDescription;
+  /** Stops every instance's processes; the state stays and the instances boot again with the next lab. */
+  close(): Promise<void>;
+}
+
+export type LabDescription = ReturnType<typeof describe>;
+
+export async function startLab(settings: LabSettings): Promise<Lab> {
+  const { clock, log } = settings;
+  const stateDirectory = resolve(settings.stateDirectory);
+  const { state, save } = openState(stateDirectory);
+  ensureSigner(state.gcp, clock());
+  await ensureRegionSigners(state.aws, clock());
+  const imageDirectory = join(stateDirectory, 'image');
+  const runDirectory = createRunDirectory(stateDirectory);
+  let context: LabContext | undefined;
+  const answer: Handler = (request) => (context === undefined ? { status: 503, body: 'starting\n' } : answerControl(context, request));
+  const settled = state.aws.instances.length + state.gcp.instances.length > 0 ? state.network : undefined;
+  const { listener, network } = await listenOnFreeNetwork(settled, settings.port, answer, log);
+  state.network = network;
+  const machines = createMachines({ stateDirectory, runDirectory, imageDirectory, log });
+  const fleet = createFleet(machines, log);
+  const endpoint = `http://${controlAddress(network)}:${listener.port}`;
+  context = { state, save, fleet, seals: createSeals(Buffer.from(state.sealKey, 'base64')), endpoint, clock, log };
+  save();
+  resumeEc2(context);
+  resumeGce(context);
+  const description = describe(context, imageDirectory);
+  writeDescription(join(stateDirectory, 'lab.json'), description);
+  return {
+    description,
+    async close() {
+      rmSync(join(stateDirectory, 'lab.json'), { force: true });
+      await listener.close();
+      await fleet.close();
+    },
+  };
+}
+
+/** `lab.json`: everything that a client of the lab needs, and therefore for its user's eyes only. */
+function describe(context: LabContext, image: string) {
+  const { aws } = context.state;
+  return {
+    pid: process.pid,
+    endpoint: context.endpoint,
+    aws: {
+      account,
+      credentials: aws.administrator,
+      regionCertificates: regionCertificates(aws),
+      imageId,
+    },
+    gcp: {
+      project,
+      zone,
+      accessToken: ownerToken(context),
+      certificatesUrl: `${context.endpoint}/oauth2/v1/certs`,
+      secretManagerEndpoint: context.endpoint,
+    },
+    image,
+  };
+}
+
+function writeDescription(file: string, description: object): void {
+  writeFileSync(`${file}.new`, `${JSON.stringify(description, undefined, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+/** A lab with instances keeps its network, whose addresses they have; a new one takes the first that no other lab is using. */
+async function listenOnFreeNetwork(settled: number | undefined, askedPort: number, answer: Handler, log: (line: string) => void) {
+  const port = askedPort === 0 ? defaultControlPort : askedPort;
+  const last = settled ?? lastNetwork;
+  for (let network = settled ?? firstNetwork; ; network += 1) {
+    try {
+      const listener: Listener = await listen(controlAddress(network), port, answer, log);
+      return { listener, network };
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE' || network >= last) throw cause;
+      log(`${controlAddress(network)}:${port} is in use, probably by another lab`);
+    }
+  }
+}
+
+/** A short directory that is ours alone, for sockets. */
+function createRunDirectory(stateDirectory: string): string {
+  const path = `/tmp/esp-${createHash('sha256').update(stateDirectory).digest('hex').slice(0, 8)}`;
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const status = lstatSync(path);
+  if (!status.isDirectory() || status.uid !== process.getuid?.()) throw new Error(`${path} is not a directory of this user`);
+  chmodSync(path, 0o700);
+  return path;
+}
