@@ -1,6 +1,9 @@
-// The plan that a checked specification becomes: every instance, identity and entry by name. Workflows carry it from phase to phase;
-// nothing in it is secret. Types and pure derivations only.
-import type { Cloud, SegmentSpec, TrustDomainSpec } from './spec/trust-domain-spec.ts';
+// The plan that a checked specification becomes: every server, node, identity and entry by name. Workflows carry it from phase to phase;
+// nothing in it is secret. Types and fixed ports only: it is made in control/plan-trust-domain.ts.
+import type { Cloud, TrustDomainSpec } from './spec/trust-domain-spec.ts';
+
+/** What an instance may do in its cloud; each has an identity (role or service account) of its own. */
+export type InstanceRole = 'upstream' | `server-${string}` | `node-${string}`;
 
 /** A pool of SPIRE servers on one database: the upstream, or one segment's downstream. */
 export interface ServerPool {
@@ -10,10 +13,39 @@ export interface ServerPool {
   readonly cloud: Cloud;
   readonly region: string;
   readonly servers: readonly string[];
+  readonly identity: InstanceRole;
+  readonly caTtl: string;
+  readonly attestors: readonly ('aws_iid' | 'gcp_iit')[];
+  /** Reads AWS instances by a role of AWS that it assumes with its own cloud's identity. */
+  readonly assumesAwsRole: boolean;
 }
 
-/** What an instance may do in its cloud; each has an identity (role or service account) of its own. */
-export type InstanceRole = 'upstream' | `server-${string}` | `node-${string}`;
+export interface WorkloadPlan {
+  readonly name: string;
+  readonly spiffeId: string;
+  readonly selectors: readonly string[];
+  /** The node that runs the demonstration program for it. */
+  readonly node: string;
+  readonly servicePort: number;
+  readonly controlPort: number;
+  readonly peers: readonly string[];
+}
+
+export interface SegmentPlan {
+  readonly name: string;
+  readonly cloud: Cloud;
+  readonly region: string;
+  readonly pool: ServerPool;
+  /** The downstream servers' identity towards the upstream, and what attests it. */
+  readonly downstreamId: string;
+  readonly downstreamSelectors: readonly string[];
+  readonly nodes: readonly string[];
+  readonly nodeIdentity: InstanceRole;
+  /** All nodes of the segment, whatever their number: workloads hang on it. */
+  readonly aliasId: string;
+  readonly aliasSelectors: readonly string[];
+  readonly workloads: readonly WorkloadPlan[];
+}
 
 export interface Artifact {
   readonly url: string;
@@ -29,14 +61,18 @@ export interface Substrate {
   /** PEM of instance identity signing certificates for regions that the attestor does not know, by region. */
   readonly awsRegionCertificates: Readonly<Record<string, string>>;
   /** Where the keys of GCE identity tokens are, when not at Google's own address. */
-  readonly gcpCertificatesUrl: string | undefined;
+  readonly gcpCertificatesUrl?: string | undefined;
 }
 
 export interface TrustDomainPlan {
   readonly spec: TrustDomainSpec;
   readonly artifact: Artifact;
   readonly substrate: Substrate;
-  readonly clouds: readonly Cloud[];
+  readonly workerId: string;
+  readonly serverId: string;
+  readonly places: readonly { readonly cloud: Cloud; readonly region: string }[];
+  readonly upstream: ServerPool;
+  readonly segments: readonly SegmentPlan[];
 }
 
 /** A machine in a cloud, as the workflows know it. */
@@ -53,26 +89,3 @@ export interface Instance {
 
 export const serverPort = 8081;
 export const healthPort = 8080;
-
-export function upstreamPool(spec: TrustDomainSpec): ServerPool {
-  const { cloud, region, servers } = spec.upstream;
-  return { name: 'upstream', role: 'upstream', cloud, region, servers: numbered('upstream', servers) };
-}
-
-export function segmentPool(segment: SegmentSpec): ServerPool {
-  const { name, cloud, region } = segment;
-  return { name, role: 'downstream', cloud, region, servers: numbered(`${name}-server`, segment.servers) };
-}
-
-export function nodeNames(segment: SegmentSpec): string[] {
-  return numbered(`${segment.name}-node`, segment.nodes);
-}
-
-function numbered(stem: string, count: number): string[] {
-  return Array.from({ length: count }, (_, index) => `${stem}-${index}`);
-}
-
-/** The port a segment's n-th workload serves its peers on; its control port is the next one. */
-export function workloadPort(indexInSegment: number): number {
-  return 9443 + 2 * indexInSegment;
-}

@@ -15,8 +15,8 @@ type Identities = Pick<
 };
 
 /** Account ids have at most 30 characters, roles may be longer: hence a digest. */
-export function accountEmail(settings: GcpSettings, trustDomain: string, role: InstanceRole): string {
-  return `${accountId(trustDomain, role)}@${settings.project}.iam.gserviceaccount.com`;
+export function accountEmail(project: string, trustDomain: string, role: InstanceRole): string {
+  return `${accountId(trustDomain, role)}@${project}.iam.gserviceaccount.com`;
 }
 
 function accountId(trustDomain: string, role: InstanceRole): string {
@@ -30,7 +30,7 @@ export function createGcpIdentities(settings: GcpSettings): Identities {
 
   return {
     async ensureInstanceIdentity({ trustDomain, role, rights }) {
-      const email = accountEmail(settings, trustDomain, role);
+      const email = accountEmail(settings.project, trustDomain, role);
       await unlessPresent(() =>
         iam('POST', accounts, {
           accountId: accountId(trustDomain, role),
@@ -47,7 +47,7 @@ export function createGcpIdentities(settings: GcpSettings): Identities {
     },
 
     async removeInstanceIdentity({ trustDomain, role }) {
-      await unlessAbsent(() => iam('DELETE', `${accounts}/${accountEmail(settings, trustDomain, role)}`));
+      await unlessAbsent(() => iam('DELETE', `${accounts}/${accountEmail(settings.project, trustDomain, role)}`));
     },
 
     async ensureFederatedRole() {

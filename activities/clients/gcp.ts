@@ -121,7 +121,7 @@ export function createGcpClient(settings: GcpSettings): CloudClient {
           networkInterfaces: [{ network: 'global/networks/default' }],
           serviceAccounts: [
             {
-              email: accountEmail(settings, trustDomain, role),
+              email: accountEmail(project, trustDomain, role),
               scopes: ['https://www.googleapis.com/auth/cloud-platform'],
             },
           ],

@@ -1,0 +1,134 @@
+// What workflows hand to activities and get back: plain JSON, nothing secret. Types only.
+import type { NodeWorkload } from './boot/node.ts';
+import type { WorkerNode } from './boot/server.ts';
+import type { CloudResource, InstanceIdentity, InstanceRights } from './cloud.ts';
+import type { Instance, InstanceRole, ServerPool, TrustDomainPlan } from './plan.ts';
+import type { Cloud, TrustDomainSpec } from './spec/trust-domain-spec.ts';
+
+/** Which trust domain, and on which infrastructure its clouds are. */
+export interface Where {
+  readonly trustDomain: string;
+  readonly infrastructure: TrustDomainSpec['infrastructure'];
+}
+
+export interface InRegion extends Where {
+  readonly region: string;
+}
+
+export interface OneInstance extends InRegion {
+  readonly name: string;
+}
+
+/** A server to talk to, as the worker sees it. */
+export interface ServerAddress {
+  readonly trustDomain: string;
+  readonly address: string;
+}
+
+export interface Entry {
+  readonly spiffeId: string;
+  readonly parentId: string;
+  /** `type:value`. */
+  readonly selectors: readonly string[];
+  readonly downstream?: boolean;
+}
+
+/** A certificate as reports show it. */
+export interface CertificateReport {
+  readonly subject: string;
+  readonly uris: readonly string[];
+  readonly serialNumber: string;
+  /** RFC 3339. */
+  readonly notAfter: string;
+  readonly sha256: string;
+}
+
+export interface PlaceServer extends InRegion {
+  readonly plan: TrustDomainPlan;
+  readonly pool: ServerPool;
+  readonly name: string;
+  readonly owner: string;
+  readonly awsRoleArn: string | undefined;
+  readonly worker: WorkerNode | undefined;
+  readonly upstream: { readonly address: string; readonly bundlePem: string } | undefined;
+}
+
+export interface PlaceNode extends InRegion {
+  readonly plan: TrustDomainPlan;
+  readonly segment: string;
+  readonly cloud: Cloud;
+  readonly name: string;
+  readonly owner: string;
+  readonly serverAddress: string;
+  readonly bundlePem: string;
+  readonly workloads: readonly NodeWorkload[];
+}
+
+/** Activities of one cloud; the same names on the task queue of each cloud. */
+export interface CloudActivities {
+  ensureNetwork(input: InRegion): Promise<void>;
+  removeNetwork(input: InRegion): Promise<void>;
+  ensureInstanceIdentity(input: Where & { role: InstanceRole; rights: InstanceRights }): Promise<InstanceIdentity>;
+  removeInstanceIdentity(input: Where & { role: InstanceRole }): Promise<void>;
+  ensureFederatedRole(input: Where & { subject: string; audience: string }): Promise<string>;
+  removeFederatedRole(input: Where): Promise<void>;
+  /** A database and a role of its own for a server pool; the address goes straight into the cloud's secret store. Returns the secret's name. */
+  ensureDatastore(input: Where & { pool: string }): Promise<string>;
+  removeDatastore(input: Where & { pool: string }): Promise<void>;
+  ensureServerInstance(input: PlaceServer): Promise<void>;
+  ensureNodeInstance(input: PlaceNode): Promise<void>;
+  removeInstance(input: OneInstance): Promise<void>;
+  waitForInstance(input: OneInstance): Promise<Instance>;
+  /** The SHA-256 digests of X.509 authorities that the instance printed on its console. */
+  readBundleDigests(input: OneInstance): Promise<string[]>;
+  listResources(input: Where & { regions: readonly string[] }): Promise<CloudResource[]>;
+}
+
+/** Activities on the `control` queue: the specification, the worker's own identity, and everything said to SPIRE servers and workloads. */
+export interface ControlActivities {
+  planTrustDomain(input: { spec: unknown }): Promise<TrustDomainPlan>;
+  ensureWorkerKey(input: { trustDomain: string }): Promise<WorkerNode>;
+  /** Checks GetBundle of the first upstream against the digests on the consoles; returns the bundle as PEM. */
+  verifyFirstBundle(input: ServerAddress & { digests: readonly string[] }): Promise<string>;
+  ensureWorkerIdentity(input: ServerAddress & { bundlePem: string; agentId: string }): Promise<void>;
+  removeWorkerIdentity(input: { trustDomain: string }): Promise<void>;
+  waitForServer(input: ServerAddress): Promise<void>;
+  waitForAgent(input: ServerAddress & { agentId: string }): Promise<void>;
+  ensureEntry(input: ServerAddress & { entry: Entry }): Promise<string>;
+  /** The server's own chain: proves that its CA is an intermediate under the trust domain's root. Returns the intermediate. */
+  verifyIntermediate(input: ServerAddress & { caTtl: string }): Promise<CertificateReport>;
+  /** The workload's own report of its identity and chain. */
+  waitForWorkload(input: { trustDomain: string; workload: WorkloadAddress }): Promise<WorkloadReport>;
+  /** `from` connects anew to `to`; both report what they saw. */
+  verifyHandshake(input: { trustDomain: string; from: WorkloadAddress; to: WorkloadAddress }): Promise<HandshakeReport>;
+  /** The worker's own identity, which no workload admits, is refused; the workload says so itself. */
+  verifyRefusal(input: { trustDomain: string; workload: WorkloadAddress }): Promise<RefusalReport>;
+}
+
+export interface WorkloadAddress {
+  readonly spiffeId: string;
+  readonly address: string;
+  readonly servicePort: number;
+  readonly controlPort: number;
+}
+
+export interface WorkloadReport {
+  readonly spiffeId: string;
+  /** Leaf first, then intermediates, then the root that it ends at. */
+  readonly chain: readonly CertificateReport[];
+}
+
+export interface HandshakeReport {
+  readonly from: string;
+  readonly to: string;
+  /** Whom the caller saw, by its own report, and whom the called side saw, by its own. */
+  readonly sawPeer: string;
+  readonly seenAs: string;
+  readonly peerLeafSha256: string;
+}
+
+export interface RefusalReport {
+  readonly workload: string;
+  readonly refused: string;
+  readonly reason: string;
+}

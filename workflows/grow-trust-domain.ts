@@ -1,0 +1,247 @@
+// The story of a bootstrap: every phase is gated on proof of the one before, and what each begins is registered to be undone first.
+// Entries and agents need no undo of their own: they live in the servers' databases and go with them.
+import { ApplicationFailure, executeChild } from '@temporalio/workflow';
+import type { Instance, SegmentPlan, ServerPool, TrustDomainPlan } from '../activities/plan.ts';
+import { issueIntermediate } from './issue-intermediate.ts';
+import { onCloud, onControl } from './lib/calls.ts';
+import type { ProgressKeeper } from './lib/progress.ts';
+import {
+  datastoreRemoval,
+  federatedRoleRemoval,
+  identityRemoval,
+  networkRemoval,
+  nodeRemovals,
+  serverRemovals,
+  whereOf,
+  workerIdentityRemoval,
+} from './lib/removals.ts';
+import { saga, settleAll } from './lib/saga.ts';
+import type { Undo } from './lib/saga.ts';
+import { workflowId } from './lib/workflow-ids.ts';
+import { provisionServer } from './provision-server.ts';
+import { registerWorkloads } from './register-workloads.ts';
+import { rollOutAgents } from './roll-out-agents.ts';
+import { verifyTrustDomain } from './verify-trust-domain.ts';
+import type { TrustDomainReport } from './verify-trust-domain.ts';
+
+export interface GrowInput {
+  readonly spec: unknown;
+  /** The run that owns what is made. */
+  readonly owner: string;
+}
+
+/** What the upstream gives to every segment. */
+interface Root {
+  readonly address: string;
+  readonly bundlePem: string;
+}
+
+/** The web identity of the upstream's host is asked for with this audience. */
+const audience = 'espalier';
+
+export const wholePhases = {
+  before: ['plan', 'infrastructure', 'overlay', 'upstream'],
+  after: ['validation'],
+} as const;
+export const segmentPhases = ['downstream', 'agents', 'entries', 'workloads'] as const;
+
+export function growTrustDomain(
+  plan: TrustDomainPlan,
+  owner: string,
+  progress: ProgressKeeper,
+): Promise<TrustDomainReport> {
+  return saga(async (undo) => {
+    await progress.phase('plan', () => refuseOccupied(plan, owner));
+    const awsRoleArn = await progress.phase('infrastructure', () => layInfrastructure(plan, undo));
+    progress.skip('overlay'); // its place in the order: instances of one network need none
+    const root = await progress.phase('upstream', () => raiseUpstream(plan, owner, awsRoleArn, undo));
+    await settleAll(plan.segments.map((segment) => growSegment(plan, segment, root, owner, progress, undo)));
+    return progress.phase('validation', () =>
+      runChild(plan, verifyTrustDomain, 'verifyTrustDomain', { spec: plan.spec }),
+    );
+  }, progress.undoing);
+}
+
+/** What exists already belongs to another run: it is neither taken over nor, later, undone. */
+async function refuseOccupied(plan: TrustDomainPlan, owner: string): Promise<void> {
+  const clouds = [...new Set(plan.places.map(({ cloud }) => cloud))];
+  const found = await Promise.all(
+    clouds.map(async (cloud) => {
+      const regions = plan.places.filter((place) => place.cloud === cloud).map(({ region }) => region);
+      const resources = await onCloud(cloud, 'validation').listResources({ ...whereOf(plan.spec), regions });
+      return resources
+        .filter((resource) => resource.owner !== owner)
+        .map(({ kind, name }) => `${cloud} ${kind} ${name}`);
+    }),
+  );
+  const occupied = found.flat();
+  if (occupied.length === 0) return;
+  throw ApplicationFailure.create({
+    type: 'Conflict',
+    nonRetryable: true,
+    message: `trust domain ${plan.spec.trustDomain} exists already: ${occupied.join(', ')}; run tearDownTrustDomain first`,
+  });
+}
+
+/** Networks, databases with their secrets, and an identity for each kind of instance. Returns the role that lets the upstream see AWS. */
+async function layInfrastructure(plan: TrustDomainPlan, undo: Undo): Promise<string | undefined> {
+  const { spec, upstream, segments } = plan;
+  const where = whereOf(spec);
+  const pools = [upstream, ...segments.map(({ pool }) => pool)];
+
+  const networks = plan.places.map(async ({ cloud, region }) => {
+    undo(networkRemoval(spec, cloud, region));
+    await onCloud(cloud, 'infrastructure').ensureNetwork({ ...where, region });
+  });
+  const servers = pools.map(async (pool) => {
+    const cloud = onCloud(pool.cloud, 'infrastructure');
+    undo(datastoreRemoval(spec, pool));
+    const secret = await cloud.ensureDatastore({ ...where, pool: pool.name });
+    undo(identityRemoval(spec, pool.cloud, pool.identity));
+    const rights = { secrets: [secret], describeInstances: pool.cloud === 'aws' && pool.attestors.includes('aws_iid') };
+    const { subject } = await cloud.ensureInstanceIdentity({ ...where, role: pool.identity, rights });
+    return pool.assumesAwsRole ? allowAwsReading(plan, subject, undo) : undefined;
+  });
+  const nodes = segments.map(async ({ cloud, nodeIdentity }) => {
+    undo(identityRemoval(spec, cloud, nodeIdentity));
+    const rights = { secrets: [], describeInstances: false };
+    await onCloud(cloud, 'infrastructure').ensureInstanceIdentity({ ...where, role: nodeIdentity, rights });
+  });
+  const [, arns] = await Promise.all([settleAll(networks), settleAll(servers), settleAll(nodes)]);
+  return arns.find((arn) => arn !== undefined);
+}
+
+/** Federated rights, never copied keys: the upstream proves its own cloud's identity to AWS. */
+async function allowAwsReading(plan: TrustDomainPlan, subject: string | undefined, undo: Undo): Promise<string> {
+  if (subject === undefined) {
+    throw ApplicationFailure.create({
+      type: 'Unsupported',
+      nonRetryable: true,
+      message: "the upstream's cloud gives its instances no subject for AWS to trust",
+    });
+  }
+  undo(federatedRoleRemoval(plan.spec));
+  return onCloud('aws', 'infrastructure').ensureFederatedRole({ ...whereOf(plan.spec), subject, audience });
+}
+
+/** The root of trust, the first bundle checked against the consoles, and the worker's own identity. */
+async function raiseUpstream(
+  plan: TrustDomainPlan,
+  owner: string,
+  awsRoleArn: string | undefined,
+  undo: Undo,
+): Promise<Root> {
+  const { spec, upstream: pool } = plan;
+  const { trustDomain } = spec;
+  const control = onControl('spire');
+  undo(workerIdentityRemoval(spec));
+  const worker = await control.ensureWorkerKey({ trustDomain });
+
+  undoAll(undo, serverRemovals(spec, pool));
+  const input = { plan, pool, owner, worker, ...(awsRoleArn === undefined ? {} : { awsRoleArn }) };
+  const servers = await runChild(plan, provisionServer, 'provisionServer', input, pool.name);
+  const digests = await settleAll(
+    servers.map(({ name, region, cloud }) =>
+      onCloud(cloud, 'spire').readBundleDigests({ ...whereOf(spec), region, name }),
+    ),
+  );
+  const { address } = first(servers, pool);
+  const bundlePem = await control.verifyFirstBundle({ trustDomain, address, digests: digests.flat() });
+  await control.ensureWorkerIdentity({ trustDomain, address, bundlePem, agentId: worker.agentId });
+  return { address, bundlePem };
+}
+
+async function growSegment(
+  plan: TrustDomainPlan,
+  segment: SegmentPlan,
+  root: Root,
+  owner: string,
+  progress: ProgressKeeper,
+  undo: Undo,
+): Promise<void> {
+  const { spec } = plan;
+  const { name, pool } = segment;
+  const serverAddress = await progress.phase(`downstream ${name}`, async () => {
+    undoAll(undo, serverRemovals(spec, pool));
+    const servers = await runChild(
+      plan,
+      provisionServer,
+      'provisionServer',
+      { plan, pool, owner, upstream: root },
+      name,
+    );
+    await runChild(
+      plan,
+      issueIntermediate,
+      'issueIntermediate',
+      { plan, segment, upstreamAddress: root.address, servers },
+      name,
+    );
+    return first(servers, pool).address;
+  });
+  const nodes = await progress.phase(`agents ${name}`, () => {
+    undoAll(undo, nodeRemovals(spec, segment));
+    return runChild(
+      plan,
+      rollOutAgents,
+      'rollOutAgents',
+      { plan, segment, owner, serverAddress, bundlePem: root.bundlePem },
+      name,
+    );
+  });
+  await progress.phase(`entries ${name}`, () =>
+    runChild(plan, registerWorkloads, 'registerWorkloads', { plan, segment, serverAddress }, name),
+  );
+  await progress.phase(`workloads ${name}`, () => waitForWorkloads(plan, segment, nodes));
+}
+
+async function waitForWorkloads(
+  plan: TrustDomainPlan,
+  { workloads }: SegmentPlan,
+  nodes: readonly Instance[],
+): Promise<void> {
+  const { waitForWorkload } = onControl('workloads');
+  await settleAll(
+    workloads.flatMap(({ spiffeId, node, servicePort, controlPort }) =>
+      nodes
+        .filter(({ name }) => name === node)
+        .map(({ address }) =>
+          waitForWorkload({
+            trustDomain: plan.spec.trustDomain,
+            workload: { spiffeId, address, servicePort, controlPort },
+          }),
+        ),
+    ),
+  );
+}
+
+/** A child under an id of its own; a cancellation waits until the child has ended, so that nothing is made behind the undo's back. */
+function runChild<Input, Output>(
+  { spec }: TrustDomainPlan,
+  workflow: (input: Input) => Promise<Output>,
+  type: string,
+  input: Input,
+  ...subject: string[]
+): Promise<Output> {
+  return executeChild(type, {
+    args: [input],
+    workflowId: workflowId(type, spec.trustDomain, ...subject),
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    parentClosePolicy: 'REQUEST_CANCEL',
+  }) as Promise<Awaited<ReturnType<typeof workflow>>>;
+}
+
+function undoAll(undo: Undo, removals: readonly Parameters<Undo>[0][]): void {
+  for (const removal of removals) undo(removal);
+}
+
+function first(servers: readonly Instance[], pool: ServerPool): Instance {
+  const [server] = servers;
+  if (server === undefined)
+    throw ApplicationFailure.create({
+      type: 'InvalidRequest',
+      nonRetryable: true,
+      message: `pool ${pool.name} has no server`,
+    });
+  return server;
+}

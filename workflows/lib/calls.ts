@@ -1,0 +1,34 @@
+// How activities are called: on which task queue, how long an act may take, and how often it is tried. One row for each phase of a
+// provisioning run; a worker that dies is noticed after the heartbeat timeout.
+import { proxyActivities } from '@temporalio/workflow';
+import type { ActivityOptions } from '@temporalio/workflow';
+import type { CloudActivities, ControlActivities } from '../../activities/inputs.ts';
+import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
+
+type Phase = 'infrastructure' | 'spire' | 'workloads' | 'validation' | 'removal';
+
+function options(minutes: number, attempts: number, intervalSeconds: number): ActivityOptions {
+  return {
+    startToCloseTimeout: `${minutes} minutes`,
+    heartbeatTimeout: '10 seconds',
+    retry: { maximumAttempts: attempts, initialInterval: `${intervalSeconds} seconds`, backoffCoefficient: 1 },
+  };
+}
+
+const table: Readonly<Record<Phase, ActivityOptions>> = {
+  infrastructure: options(20, 3, 60),
+  spire: options(10, 3, 30),
+  workloads: options(5, 3, 15),
+  validation: options(5, 2, 10),
+  // An undo has no second chance later: it is tried longer.
+  removal: options(10, 6, 10),
+};
+
+export function onControl(phase: Phase): ControlActivities {
+  return proxyActivities<ControlActivities>({ ...table[phase], taskQueue: 'control' });
+}
+
+/** The queue of a cloud: its workers hold that cloud's credentials and no other's. */
+export function onCloud(cloud: Cloud, phase: Phase): CloudActivities {
+  return proxyActivities<CloudActivities>({ ...table[phase], taskQueue: cloud });
+}

@@ -1,0 +1,114 @@
+// What a run has done and is doing: a query, the current details in the Temporal UI, and the search attributes, all from one value.
+import {
+  defineQuery,
+  defineSignal,
+  getExternalWorkflowHandle,
+  isCancellation,
+  setCurrentDetails,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { provisionPhase, spiffeTrustDomain } from './search-attributes.ts';
+import { rootMessage } from './failure-message.ts';
+
+export type PhaseState = 'waiting' | 'running' | 'done' | 'skipped' | 'failed';
+
+export interface PhaseProgress {
+  /** `infrastructure`, or `agents gcp` where each segment has its own. */
+  readonly name: string;
+  readonly state: PhaseState;
+  /** Epoch milliseconds. */
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly failure?: string;
+}
+
+export interface Progress {
+  readonly trustDomain: string;
+  readonly state: 'running' | 'undoing' | 'done';
+  readonly phases: readonly PhaseProgress[];
+}
+
+export const progressQuery = defineQuery<Progress>('progress');
+export const reportProgressSignal = defineSignal<[Progress]>('reportProgress');
+
+export interface ProgressKeeper {
+  current(): Progress;
+  phase<T>(name: string, act: () => Promise<T>): Promise<T>;
+  skip(name: string): void;
+  undoing(): void;
+  done(): void;
+}
+
+/** Keeps the progress of this workflow and tells its parent, which is what an operator looks at. */
+export function createProgress(trustDomain: string, names: readonly string[]): ProgressKeeper {
+  const rows = new Map<string, PhaseProgress>(names.map((name) => [name, { name, state: 'waiting' }]));
+  let state: Progress['state'] = 'running';
+  const current = (): Progress => ({ trustDomain, state, phases: [...rows.values()] });
+
+  const publish = (): void => {
+    showProgress(current());
+    const { parent } = workflowInfo();
+    if (parent === undefined) return;
+    // A parent that has ended needs no news: its end is what people see.
+    getExternalWorkflowHandle(parent.workflowId)
+      .signal(reportProgressSignal, current())
+      .catch(() => undefined);
+  };
+  const set = (row: PhaseProgress): void => {
+    rows.set(row.name, row);
+    publish();
+  };
+
+  return {
+    current,
+    async phase(name, act) {
+      const startedAt = Date.now();
+      set({ name, state: 'running', startedAt });
+      try {
+        const result = await act();
+        set({ name, state: 'done', startedAt, endedAt: Date.now() });
+        return result;
+      } catch (cause) {
+        const failure = isCancellation(cause) ? 'cancelled' : rootMessage(cause);
+        set({ name, state: 'failed', startedAt, endedAt: Date.now(), failure });
+        throw cause;
+      }
+    },
+    skip(name) {
+      set({ name, state: 'skipped' });
+    },
+    undoing() {
+      state = 'undoing';
+      publish();
+    },
+    done() {
+      state = 'done';
+      publish();
+    },
+  };
+}
+
+/** Shows a progress as this workflow's own: in the UI and as search attributes. */
+export function showProgress(progress: Progress): void {
+  setCurrentDetails(markdown(progress));
+  upsertSearchAttributes([
+    { key: spiffeTrustDomain, value: progress.trustDomain },
+    { key: provisionPhase, value: phaseAttribute(progress) },
+  ]);
+}
+
+/** The phases that run now; where none runs, the state of the whole. */
+function phaseAttribute({ state, phases }: Progress): string {
+  const running = phases.filter((phase) => phase.state === 'running').map((phase) => phase.name);
+  return state === 'running' && running.length > 0 ? running.join(', ') : state;
+}
+
+function markdown({ trustDomain, state, phases }: Progress): string {
+  const rows = phases.map(({ name, state: phase, startedAt, endedAt, failure }) => {
+    const elapsed =
+      startedAt === undefined || endedAt === undefined ? '' : `${((endedAt - startedAt) / 1000).toFixed(1)} s`;
+    return `| ${name} | ${phase}${failure === undefined ? '' : `: ${failure}`} | ${elapsed} |`;
+  });
+  return [`**${trustDomain}**: ${state}`, '', '| Phase | State | Took |', '|---|---|---|', ...rows].join('\n');
+}

@@ -1,0 +1,53 @@
+// Everything that a trust domain has in its clouds, as removals: the undo of a bootstrap and the acts of a tear-down are the same.
+import type { InstanceRole, SegmentPlan, ServerPool } from '../../activities/plan.ts';
+import type { Cloud, TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
+import { onCloud, onControl } from './calls.ts';
+import type { Removal } from './saga.ts';
+
+export function whereOf({ trustDomain, infrastructure }: TrustDomainSpec) {
+  return { trustDomain, infrastructure };
+}
+
+export function instanceRemoval(spec: TrustDomainSpec, cloud: Cloud, region: string, name: string): Removal {
+  return {
+    name: `${cloud} instance ${name}`,
+    run: () => onCloud(cloud, 'removal').removeInstance({ ...whereOf(spec), region, name }),
+  };
+}
+
+export function serverRemovals(spec: TrustDomainSpec, { cloud, region, servers }: ServerPool): Removal[] {
+  return servers.map((name) => instanceRemoval(spec, cloud, region, name));
+}
+
+export function nodeRemovals(spec: TrustDomainSpec, segment: SegmentPlan): Removal[] {
+  return segment.nodes.map((name) => instanceRemoval(spec, segment.cloud, segment.region, name));
+}
+
+export function identityRemoval(spec: TrustDomainSpec, cloud: Cloud, role: InstanceRole): Removal {
+  return {
+    name: `${cloud} identity ${role}`,
+    run: () => onCloud(cloud, 'removal').removeInstanceIdentity({ ...whereOf(spec), role }),
+  };
+}
+
+export function federatedRoleRemoval(spec: TrustDomainSpec): Removal {
+  return { name: 'aws role for the upstream', run: () => onCloud('aws', 'removal').removeFederatedRole(whereOf(spec)) };
+}
+
+export function datastoreRemoval(spec: TrustDomainSpec, { cloud, name }: ServerPool): Removal {
+  return {
+    name: `${cloud} database and secret of ${name}`,
+    run: () => onCloud(cloud, 'removal').removeDatastore({ ...whereOf(spec), pool: name }),
+  };
+}
+
+export function networkRemoval(spec: TrustDomainSpec, cloud: Cloud, region: string): Removal {
+  return {
+    name: `${cloud} network rules in ${region}`,
+    run: () => onCloud(cloud, 'removal').removeNetwork({ ...whereOf(spec), region }),
+  };
+}
+
+export function workerIdentityRemoval({ trustDomain }: TrustDomainSpec): Removal {
+  return { name: "the worker's agent and key", run: () => onControl('removal').removeWorkerIdentity({ trustDomain }) };
+}

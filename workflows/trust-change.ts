@@ -1,0 +1,23 @@
+// The one place where a trust domain's trust changes: its id, `trustChange/<trust domain>`, is the lock. Whatever starts a change starts this as
+// a child, and is refused while another one runs.
+import { setHandler, workflowInfo } from '@temporalio/workflow';
+import type { TrustDomainPlan } from '../activities/plan.ts';
+import { growTrustDomain, segmentPhases, wholePhases } from './grow-trust-domain.ts';
+import { createProgress, progressQuery } from './lib/progress.ts';
+import { removeTrustDomain } from './remove-trust-domain.ts';
+import type { RemovalReport } from './remove-trust-domain.ts';
+import type { TrustDomainReport } from './verify-trust-domain.ts';
+
+export type TrustChangeInput =
+  | { readonly change: 'grow'; readonly plan: TrustDomainPlan }
+  | { readonly change: 'tearDown'; readonly plan: TrustDomainPlan };
+
+export async function trustChange({ change, plan }: TrustChangeInput): Promise<TrustDomainReport | RemovalReport> {
+  if (change === 'tearDown') return removeTrustDomain(plan);
+  const names = plan.segments.flatMap(({ name }) => segmentPhases.map((phase) => `${phase} ${name}`));
+  const progress = createProgress(plan.spec.trustDomain, [...wholePhases.before, ...names, ...wholePhases.after]);
+  setHandler(progressQuery, progress.current);
+  const report = await growTrustDomain(plan, workflowInfo().firstExecutionRunId, progress);
+  progress.done();
+  return report;
+}
