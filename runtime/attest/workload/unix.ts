@@ -30,7 +30,11 @@ export function createUnixAttestor(options: UnixAttestorOptions): WorkloadAttest
   return {
     type,
     async attest(pid) {
-      const [owner, users, groups] = await Promise.all([processOwner(pid), namesById(passwdFile), namesById(groupFile)]);
+      const [owner, users, groups] = await Promise.all([
+        processOwner(pid),
+        namesById(passwdFile),
+        namesById(groupFile),
+      ]);
       const values = [
         ...named('uid', 'user', owner.uid, users),
         ...named('gid', 'group', owner.gid, groups),

@@ -1,0 +1,137 @@
+// One agent from start to end: it gets its identity, fills its cache, and then serves workloads until it is told to stop or cannot go on.
+import { mkdir } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { dirname } from 'node:path';
+import { HealthService } from '../../proto/gen/grpc/health/v1/health.ts';
+import { SpiffeWorkloadAPIService } from '../../proto/gen/spiffe/workload/workload.ts';
+import { createAgentAttestor } from '../attest/agent-attestors.ts';
+import type { AgentAttestor } from '../attest/attestor.ts';
+import type { Logger } from '../log.ts';
+import { createRpcServer } from '../rpc/server.ts';
+import type { RpcServer } from '../rpc/server.ts';
+import { createJwtSvids } from './cache/jwt-svids.ts';
+import { SvidCache } from './cache/svid-cache.ts';
+import type { AgentConfig } from './config/agent-config.ts';
+import { AgentHealth, listenForProbes } from './health/health.ts';
+import { loadBootstrapBundle } from './node/bootstrap-bundle.ts';
+import { createIdentity } from './node/identity.ts';
+import { openServerLink } from './node/server-link.ts';
+import { createTrust } from './node/trust.ts';
+import { retryAtStart } from './retry-at-start.ts';
+import type { RotationPolicy } from './rotation.ts';
+import { openAgentData } from './state/agent-data.ts';
+import { createMemoryKeyStore, openDiskKeyStore } from './state/key-store.ts';
+import { createEntryFetcher } from './sync/fetch-entries.ts';
+import { createSvidSigner } from './sync/sign-svids.ts';
+import { runSyncLoop } from './sync/sync-loop.ts';
+import { Synchronizer } from './sync/synchronizer.ts';
+import { version } from './version.ts';
+import { createCallers } from './workload-api/caller.ts';
+import { checkSecurityHeader, createWorkloadApi } from './workload-api/service.ts';
+import { createWorkloadAttestor } from './workload-attestors.ts';
+
+export interface AgentSurroundings {
+  readonly log: Logger;
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly signal: AbortSignal;
+}
+
+/** A stream to a workload never ends by itself; it is cut, and the workload connects again. */
+const goodbyeMs = 200;
+
+/** Until the signal is aborted; rejects with the reason where the agent stops for another one. */
+export async function runAgent(config: AgentConfig, { log, clock, random, signal }: AgentSurroundings): Promise<void> {
+  log.info({ data_dir: config.dataDir, version }, 'Starting agent');
+  for (const key of config.ignored) log.warn({ key }, 'Configuration key has no effect in this agent');
+  const attestor = nodeAttestorOf(config, log);
+  const callers = createCallers({
+    attestors: config.workloadAttestors.map(({ name, data }) => createWorkloadAttestor(name, data)),
+    log,
+  });
+  const data = await openAgentData(config.dataDir);
+  const keys = config.keyStore.kind === 'disk' ? await openDiskKeyStore(config.keyStore.directory) : createMemoryKeyStore();
+  const policy: RotationPolicy = { random, availabilityTargetMs: config.availabilityTargetMs };
+  const health = new AgentHealth();
+  const stored = data.x509Authorities();
+  const trust = createTrust({
+    trustDomain: config.trustDomain,
+    x509Authorities: stored.length > 0 ? stored : await loadBootstrapBundle(config.bundleSource, config.trustDomain),
+    insecureBootstrap: config.bundleSource.kind === 'insecure',
+    clock,
+    onInsecure: () => log.warn('Insecure bootstrap enabled; skipping server certificate verification'),
+  });
+  const verifyServer = (chain: Uint8Array[]) => trust.verifyServer(chain);
+  const identity = createIdentity({
+    data,
+    keys,
+    trust,
+    attestor,
+    openAnonymousLink: () => openServerLink({ ...config.server, log, credentials: () => undefined, verifyServer }),
+    policy,
+    clock,
+    log,
+  });
+  const link = openServerLink({ ...config.server, log, credentials: () => identity.svid()?.credentials, verifyServer });
+  const cache = new SvidCache({ maxSize: config.x509SvidCacheMaxSize, bundle: trust.bundle(), clock });
+  const svidClient = () => link.clients().svid;
+  const jwtSvids = createJwtSvids({ client: svidClient, maxSize: config.jwtSvidCacheMaxSize, policy, clock, log });
+  const synchronizer = new Synchronizer({
+    identity,
+    link,
+    trust,
+    data,
+    cache,
+    jwtSvids,
+    fetcher: createEntryFetcher({
+      client: () => link.clients().entry,
+      useSync: config.useSyncAuthorizedEntries,
+      onMalformed: (id, error) => log.warn({ entry_id: id, err: error }, 'Received malformed entry from SPIRE server'),
+    }),
+    signer: createSvidSigner({ client: svidClient, keyType: config.workloadKeyType, policy, log }),
+    clock,
+    log,
+  });
+
+  let probes: Server | undefined;
+  let server: RpcServer | undefined;
+  try {
+    if (config.health !== undefined) probes = await listenForProbes(config.health, health);
+    const again = { log, clock, random, signal };
+    await retryAtStart('Failed to retrieve attestation result', () => identity.establish(signal), again);
+    await link.clients().agent.postStatus({ currentBundleSerial: 0, agentVersion: version }, { signal }).catch((error: unknown) => {
+      signal.throwIfAborted();
+      log.debug({ err: error }, 'Failed to post agent status'); // older servers do not take it
+    });
+    await retryAtStart('Synchronize failed', () => synchronizer.synchronize(signal), {
+      ...again,
+      recover: (error) => synchronizer.recover(error, signal),
+    });
+    if (config.socketPath !== undefined) {
+      server = createRpcServer({ log, intercept: checkSecurityHeader });
+      server.addService(SpiffeWorkloadAPIService, createWorkloadApi({ ...config, cache, jwtSvids, callers, clock, log }));
+      server.addService(HealthService, health.handlers());
+      await mkdir(dirname(config.socketPath), { recursive: true, mode: 0o755 });
+      await server.listenUnix(config.socketPath, { mode: 0o777 });
+      log.info({ address: config.socketPath, network: 'unix' }, 'Starting Workload and SDS APIs');
+    }
+    health.ready = true;
+    await runSyncLoop(
+      { synchronizer, wanted: cache.wanted, intervalMs: config.syncIntervalMs, random, clock, log, onSynchronized: () => undefined },
+      signal,
+    );
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    health.ready = false;
+    await server?.close(goodbyeMs);
+    probes?.close();
+    link.close();
+  }
+}
+
+function nodeAttestorOf({ joinToken, nodeAttestor, trustDomain }: AgentConfig, log: Logger): AgentAttestor {
+  if (joinToken !== undefined) return createAgentAttestor('join_token', {}, { trustDomain, log, joinToken });
+  if (nodeAttestor === undefined) throw new Error('there is neither a node attestor nor a join token');
+  return createAgentAttestor(nodeAttestor.name, nodeAttestor.data, { trustDomain, log });
+}

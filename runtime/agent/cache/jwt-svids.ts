@@ -1,0 +1,92 @@
+// JWT-SVIDs for workloads: signed by the server for one identity and audience, kept until half of their life, and longer only while the server
+// cannot be reached.
+import { createHash } from 'node:crypto';
+import type { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
+import type { Logger } from '../../log.ts';
+import type { Client } from '../../rpc/service.ts';
+import { renewalTime } from '../rotation.ts';
+import type { RotationPolicy } from '../rotation.ts';
+import type { AgentEntry } from '../sync/entry.ts';
+
+export interface JwtSvid {
+  readonly token: string;
+  /** Epoch ms. */
+  readonly expiresAt: number;
+  readonly renewAt: number;
+}
+
+export interface JwtSvids {
+  fetch(entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtSvid>;
+  /** Forgets tokens that were signed with one of these keys. */
+  forgetSignedBy(keyIds: ReadonlySet<string>): void;
+}
+
+export interface JwtSvidsOptions {
+  readonly client: () => Client<typeof SVIDService>;
+  readonly maxSize: number;
+  readonly policy: RotationPolicy;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+const callMs = 30_000;
+
+export function createJwtSvids({ client, maxSize, policy, clock, log }: JwtSvidsOptions): JwtSvids {
+  const kept = new Map<string, JwtSvid>();
+
+  const keep = (key: string, svid: JwtSvid): void => {
+    kept.delete(key);
+    kept.set(key, svid);
+    const [oldest] = kept.keys();
+    if (kept.size > maxSize && oldest !== undefined) kept.delete(oldest);
+  };
+
+  const sign = async (entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtSvid> => {
+    const request = { entryId: entry.id, audience: [...audience] };
+    const { svid } = await client().newJwtsvid(request, { signal, deadlineMs: callMs });
+    if (svid === undefined || svid.token === '') throw new Error('server sent no JWT-SVID');
+    const lifetime = { notBefore: svid.issuedAt * 1000, notAfter: svid.expiresAt * 1000 };
+    if (lifetime.notAfter <= clock()) throw new Error('server sent a JWT-SVID that has expired');
+    return {
+      token: svid.token,
+      expiresAt: lifetime.notAfter,
+      renewAt: renewalTime(lifetime, { ...policy, availabilityTargetMs: 0 }),
+    };
+  };
+
+  return {
+    async fetch(entry, audience, signal) {
+      if (entry.jwtSvidIncludeJti) return sign(entry, audience, signal); // each token is to be a new one
+      const key = keyOf(entry, audience);
+      const known = kept.get(key);
+      if (known !== undefined && clock() < known.renewAt) {
+        keep(key, known);
+        return known;
+      }
+      try {
+        const svid = await sign(entry, audience, signal);
+        keep(key, svid);
+        return svid;
+      } catch (error) {
+        if (known === undefined || clock() >= known.expiresAt) throw error;
+        log.warn({ spiffe_id: entry.spiffeId.toString(), err: error }, 'Unable to renew JWT; returning cached copy');
+        return known;
+      }
+    },
+    forgetSignedBy(keyIds) {
+      for (const [key, { token }] of kept) if (keyIds.has(keyIdOf(token))) kept.delete(key);
+    },
+  };
+}
+
+/** Two entries may have one SPIFFE ID and different lifetimes, so the entry counts, not the ID. */
+function keyOf(entry: AgentEntry, audience: readonly string[]): string {
+  const parts = [entry.id, String(entry.revisionNumber), entry.spiffeId.toString(), ...[...audience].sort()];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64');
+}
+
+function keyIdOf(token: string): string {
+  const [header = ''] = token.split('.');
+  const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { readonly kid?: unknown };
+  return typeof kid === 'string' ? kid : '';
+}

@@ -1,0 +1,57 @@
+// A connection to the Workload API for one command: as a workload makes it, with the answers as they come over the wire.
+import { SpiffeWorkloadAPIService } from '../../../proto/gen/spiffe/workload/workload.ts';
+import { connect, createClient } from '../../rpc/client.ts';
+import type { CallOptions, Client } from '../../rpc/service.ts';
+import { defaultSocketPath } from '../config/read-config.ts';
+import { CommandError } from './terminal.ts';
+
+export const socketFlag = {
+  socketPath: { kind: 'string', default: defaultSocketPath, help: 'Path to the SPIRE Agent API Unix domain socket' },
+} as const;
+
+export const apiFlags = {
+  ...socketFlag,
+  timeout: { kind: 'duration', default: 5_000, help: 'Time to wait for a response' },
+} as const;
+
+export const outputFlag = {
+  output: { kind: 'string', default: 'pretty', help: 'Desired output format (pretty, json)' },
+} as const;
+
+export function checkOutput(output: string): 'pretty' | 'json' {
+  if (output === 'pretty' || output === 'json') return output;
+  throw new CommandError(`error: unknown output format "${output}"`);
+}
+
+export interface WorkloadClient {
+  readonly api: Client<typeof SpiffeWorkloadAPIService>;
+  readonly call: CallOptions;
+}
+
+export interface WithClientOptions {
+  readonly socketPath: string;
+  readonly signal: AbortSignal;
+  /** Of each call; without it a stream may last. */
+  readonly timeout?: number;
+}
+
+export async function withWorkloadClient<T>(
+  { socketPath, signal, timeout }: WithClientOptions,
+  use: (client: WorkloadClient) => Promise<T>,
+): Promise<T> {
+  const channel = connect({ unixPath: socketPath });
+  const limits = timeout === undefined ? {} : { deadlineMs: timeout };
+  try {
+    return await use({
+      api: createClient(SpiffeWorkloadAPIService, channel),
+      call: { metadata: { 'workload.spiffe.io': 'true' }, signal, ...limits },
+    });
+  } finally {
+    channel.close();
+  }
+}
+
+export async function firstOf<T>(stream: AsyncIterable<T>): Promise<T> {
+  for await (const message of stream) return message;
+  throw new CommandError('the agent ended the stream without an answer');
+}

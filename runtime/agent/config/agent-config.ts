@@ -1,0 +1,48 @@
+// What an agent is told to do, checked: nothing behind this file looks at configuration text again.
+import type { KeyType } from '../../pki/key-type.ts';
+import type { HclObject } from '../../hcl/value.ts';
+import type { LogFormat, LogLevel } from '../../log.ts';
+import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { BundleSource } from '../node/bootstrap-bundle.ts';
+import type { ServerAddress } from '../node/server-link.ts';
+
+export interface PluginConfig {
+  readonly name: string;
+  readonly data: HclObject;
+}
+
+export type KeyStoreConfig = { readonly kind: 'memory' } | { readonly kind: 'disk'; readonly directory: string };
+
+export interface HealthConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly livePath: string;
+  readonly readyPath: string;
+}
+
+export interface AgentConfig {
+  readonly trustDomain: TrustDomain;
+  readonly server: ServerAddress;
+  readonly dataDir: string;
+  /** Absent: the Workload API is disabled. */
+  readonly socketPath: string | undefined;
+  readonly bundleSource: BundleSource;
+  readonly joinToken: string | undefined;
+  readonly log: { readonly level: LogLevel; readonly format: LogFormat; readonly file: string | undefined };
+  /** Absent with a join token. */
+  readonly nodeAttestor: PluginConfig | undefined;
+  readonly keyStore: KeyStoreConfig;
+  readonly workloadAttestors: readonly PluginConfig[];
+  readonly syncIntervalMs: number;
+  readonly useSyncAuthorizedEntries: boolean;
+  readonly x509SvidCacheMaxSize: number;
+  readonly jwtSvidCacheMaxSize: number;
+  readonly workloadKeyType: KeyType;
+  readonly availabilityTargetMs: number;
+  readonly allowUnauthenticatedVerifiers: boolean;
+  readonly allowedForeignJwtClaims: ReadonlySet<string>;
+  /** Absent: no listener. */
+  readonly health: HealthConfig | undefined;
+  /** Keys that SPIRE has, that are set, and that change nothing here: to be said at the start. */
+  readonly ignored: readonly string[];
+}

@@ -1,0 +1,142 @@
+// Reads an agent's configuration as SPIRE's agent does: the same keys, the same defaults, unknown keys refused, all faults reported together.
+import { resolve } from 'node:path';
+import { createHclReader } from '../../hcl/reader.ts';
+import type { HclReader } from '../../hcl/reader.ts';
+import type { HclObject } from '../../hcl/value.ts';
+import { parseLogFormat, parseLogLevel } from '../../log.ts';
+import { parseKeyType } from '../../pki/key-type.ts';
+import { TrustDomain, parseTrustDomain } from '../../spiffe/trust-domain.ts';
+import type { AgentConfig, HealthConfig } from './agent-config.ts';
+import { readBundleSource } from './read-bundle-source.ts';
+import { readPlugins } from './read-plugins.ts';
+
+export const defaultSocketPath = '/tmp/spire-agent/public/api.sock';
+const defaultCacheSize = 1000;
+const shortestAvailabilityTargetMs = 24 * 3_600_000;
+
+/** SPIRE has these; here they change nothing yet, which the agent says when it starts. */
+const ignoredKeys = {
+  strings: ['admin_socket_path'],
+  booleans: ['log_source_location', 'profiling_enabled'],
+  numbers: ['profiling_port', 'profiling_freq'],
+  lists: ['authorized_delegates', 'log_selectors', 'profiling_names'],
+} as const;
+
+/** Throws a ConfigError. */
+export function readAgentConfig(file: HclObject): AgentConfig {
+  const root = createHclReader(file);
+  const agent = root.block('agent');
+  const plugins = readPlugins(root.block('plugins'));
+  const health = readHealth(root);
+  const experimental = agent.optionalBlock('experimental');
+  const ignored = readIgnored(root, agent, experimental);
+  if (!agent.has('server_address')) agent.fault('server_address', 'must be configured');
+  if (!agent.has('server_port')) agent.fault('server_port', 'must be configured');
+
+  const joinToken = agent.optionalString('join_token');
+  const disabled = agent.optionalBoolean('disable_workload_api') === true;
+  const config: AgentConfig = {
+    trustDomain: readTrustDomain(agent),
+    server: { host: agent.optionalString('server_address') ?? '', port: agent.optionalNumber('server_port') ?? 0 },
+    dataDir: agent.optionalString('data_dir') ?? '.',
+    socketPath: socketPathOf(agent, disabled),
+    bundleSource: readBundleSource(agent),
+    joinToken: joinToken === '' ? undefined : joinToken,
+    log: {
+      level: readWord(agent, 'log_level', parseLogLevel) ?? 'info',
+      format: readWord(agent, 'log_format', parseLogFormat) ?? 'text',
+      file: agent.optionalString('log_file'),
+    },
+    ...plugins,
+    syncIntervalMs: experimental?.optionalDuration('sync_interval') ?? 5_000,
+    useSyncAuthorizedEntries: experimental?.optionalBoolean('use_sync_authorized_entries') ?? true,
+    x509SvidCacheMaxSize: readSize(agent, 'x509_svid_cache_max_size'),
+    jwtSvidCacheMaxSize: readSize(agent, 'jwt_svid_cache_max_size'),
+    workloadKeyType: agent.parsed('workload_x509_svid_key_type', parseWorkloadKeyType) ?? 'ec-p256',
+    availabilityTargetMs: readAvailabilityTarget(agent),
+    allowUnauthenticatedVerifiers: agent.optionalBoolean('allow_unauthenticated_verifiers') === true,
+    allowedForeignJwtClaims: new Set(agent.strings('allowed_foreign_jwt_claims')),
+    health,
+    ignored,
+  };
+  if (config.nodeAttestor === undefined && config.joinToken === undefined) {
+    root.fault('plugins.NodeAttestor', 'must stand once unless there is a join token');
+  }
+  root.finish();
+  return config;
+}
+
+function socketPathOf(agent: HclReader, disabled: boolean): string | undefined {
+  const path = resolve(agent.optionalString('socket_path') ?? defaultSocketPath);
+  return disabled ? undefined : path;
+}
+
+function readTrustDomain(agent: HclReader): TrustDomain {
+  if (!agent.has('trust_domain')) agent.fault('trust_domain', 'must be configured');
+  return agent.parsed('trust_domain', parseTrustDomain) ?? TrustDomain.fromName('unset');
+}
+
+function readWord<T>(agent: HclReader, key: string, parse: (text: string) => T | undefined): T | undefined {
+  return agent.parsed(key, (text) => {
+    const value = parse(text);
+    if (value === undefined) throw new Error('unknown value');
+    return value;
+  });
+}
+
+/** The names of SPIRE's agent: its workload keys are P-256 or RSA-2048. */
+function parseWorkloadKeyType(text: string) {
+  const type = parseKeyType(text);
+  if (type === 'ec-p256' || type === 'rsa-2048') return type;
+  throw new Error('key type must be ec-p256 or rsa-2048');
+}
+
+function readSize(agent: HclReader, key: string): number {
+  const size = agent.optionalNumber(key) ?? 0;
+  if (size < 0) agent.fault(key, 'must not be negative');
+  return size === 0 ? defaultCacheSize : size;
+}
+
+function readAvailabilityTarget(agent: HclReader): number {
+  const target = agent.optionalDuration('availability_target') ?? 0;
+  if (target !== 0 && target < shortestAvailabilityTargetMs) agent.fault('availability_target', 'must be at least 24h0m0s');
+  return target;
+}
+
+function readHealth(root: HclReader): HealthConfig | undefined {
+  const health = root.optionalBlock('health_checks');
+  if (health === undefined) return undefined;
+  const config = {
+    host: health.optionalString('bind_address') ?? 'localhost',
+    port: health.optionalNumber('bind_port') ?? 80,
+    livePath: health.optionalString('live_path') ?? '/live',
+    readyPath: health.optionalString('ready_path') ?? '/ready',
+  };
+  return health.optionalBoolean('listener_enabled') === true ? config : undefined;
+}
+
+function readIgnored(root: HclReader, agent: HclReader, experimental: HclReader | undefined): string[] {
+  const blocks = [root.has('telemetry') ? 'telemetry' : undefined, agent.has('sds') ? 'agent.sds' : undefined];
+  root.object('telemetry');
+  agent.object('sds');
+  agent.optionalBoolean('disable_sds_api');
+  for (const key of ignoredKeys.strings) agent.optionalString(key);
+  for (const key of ignoredKeys.booleans) agent.optionalBoolean(key);
+  for (const key of ignoredKeys.numbers) agent.optionalNumber(key);
+  for (const key of ignoredKeys.lists) agent.optionalStrings(key);
+  experimental?.optionalString('jwt_svid_cache_hit_timeout');
+  experimental?.object('ratelimit');
+  experimental?.optionalStrings('feature_flags');
+  experimental?.optionalBoolean('require_pq_kem');
+  readRebootstrap(agent);
+  const keys = Object.values(ignoredKeys).flat().filter((key) => agent.has(key)).map((key) => `agent.${key}`);
+  const limits = experimental?.has('ratelimit') === true ? ['agent.experimental.ratelimit'] : [];
+  return [...blocks.filter((name) => name !== undefined), ...keys, ...limits];
+}
+
+/** An agent that would throw its trust bundle away is not one that we have: only `never`, which is the default. */
+function readRebootstrap(agent: HclReader): void {
+  agent.optionalString('rebootstrap_delay');
+  const mode = agent.optionalString('rebootstrap_mode') ?? 'never';
+  if (mode !== 'never' && mode !== '') agent.fault('rebootstrap_mode', `not supported: ${JSON.stringify(mode)}`);
+}

@@ -1,0 +1,137 @@
+// The agent's identity over its life: recovered from disk or attested, renewed at half life, attested again where the server wants that.
+import { createPublicKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import type { AgentAttestor } from '../../attest/attestor.ts';
+import type { Logger } from '../../log.ts';
+import { parseCertificate } from '../../pki/certificate.ts';
+import { createCsr } from '../../pki/csr.ts';
+import { signerOf } from '../../pki/signer.ts';
+import { AgentStopped } from '../refusal.ts';
+import type { RotationPolicy } from '../rotation.ts';
+import type { AgentData, StoredSvid } from '../state/agent-data.ts';
+import type { KeyStore } from '../state/key-store.ts';
+import { StateError } from '../state/state-error.ts';
+import { parseBundle } from '../sync/bundle.ts';
+import { agentSvidOf } from './agent-svid.ts';
+import type { AgentSvid } from './agent-svid.ts';
+import { attestNode } from './attest-node.ts';
+import type { ServerLink } from './server-link.ts';
+import type { Trust } from './trust.ts';
+
+export interface IdentityOptions {
+  readonly data: AgentData;
+  readonly keys: KeyStore;
+  readonly trust: Trust;
+  readonly attestor: AgentAttestor;
+  /** Opens a connection that shows no certificate. */
+  readonly openAnonymousLink: () => ServerLink;
+  readonly policy: RotationPolicy;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+/** A certificate that ends within this has ended: the server's clock is not ours. */
+const clockSkewMs = 1_000;
+
+export interface AgentIdentity {
+  svid(): AgentSvid | undefined;
+  /** From disk where that is good, else by attestation. */
+  establish(signal: AbortSignal): Promise<void>;
+  isRenewalDue(): boolean;
+  /** Over the link, which still shows the old SVID; the caller renews the link afterwards. */
+  renew(link: ServerLink, signal: AbortSignal): Promise<void>;
+  reattest(signal: AbortSignal): Promise<void>;
+  /** The SVID hangs on an authority that is no longer trusted: renew it at the next occasion. */
+  forceRenewal(): void;
+  /** After a refusal: the next start attests anew. */
+  forget(): Promise<void>;
+}
+
+export function createIdentity(options: IdentityOptions): AgentIdentity {
+  const { data, keys, trust, attestor, openAnonymousLink, policy, clock, log } = options;
+  let current: AgentSvid | undefined;
+  let forced = false;
+
+  const keep = async (stored: StoredSvid, privateKey: KeyObject): Promise<AgentSvid> => {
+    const svid = agentSvidOf(stored, privateKey, policy);
+    await data.storeSvid(stored);
+    current = svid;
+    forced = false;
+    return svid;
+  };
+
+  const attest = async (signal: AbortSignal): Promise<AgentSvid> => {
+    const privateKey = await keys.generateBeside(current?.privateKey);
+    const link = openAnonymousLink();
+    try {
+      const { agent: client, bundle } = link.clients();
+      const csr = createCsr({ signer: signerOf(privateKey) });
+      const node = await attestNode({ client, attestor, csr, signal });
+      trust.update(parseBundle(await bundle.getBundle({ outputMask: undefined }, { signal })));
+      // The bundle first: an SVID without one could not be used after a restart.
+      await data.storeX509Authorities(trust.bundle().x509Authorities.map(({ asn1 }) => asn1));
+      return await keep(node, privateKey);
+    } finally {
+      link.close();
+    }
+  };
+
+  return {
+    svid: () => current,
+    isRenewalDue: () => current !== undefined && (forced || clock() >= current.renewAt),
+    forceRenewal() {
+      forced = true;
+    },
+    async establish(signal) {
+      const recovered = recover(options);
+      if (recovered !== undefined) {
+        current = recovered;
+        log.info({ spiffe_id: recovered.id.toString() }, 'SVID loaded');
+        return;
+      }
+      log.info({ node_attestor_type: attestor.type }, 'SVID is not found. Starting node attestation');
+      const { id, reattestable } = await attest(signal);
+      log.info({ spiffe_id: id.toString(), reattestable }, 'Node attestation was successful');
+    },
+    async renew(link, signal) {
+      if (current?.reattestable === true) return this.reattest(signal);
+      if (current !== undefined && clock() + clockSkewMs >= current.notAfter) {
+        throw new AgentStopped('SVID_EXPIRED', `agent SVID has expired: ${current.id.toString()}`);
+      }
+      const privateKey = await keys.generateBeside(current?.privateKey);
+      const csr = createCsr({ signer: signerOf(privateKey) });
+      const { svid } = await link.clients().agent.renewAgent({ params: { csr } }, { signal });
+      if (svid === undefined) throw new Error('renewal response has no SVID');
+      const { id } = await keep({ chain: svid.certChain, reattestable: false }, privateKey);
+      log.info({ spiffe_id: id.toString() }, 'Successfully rotated agent SVID');
+    },
+    async reattest(signal) {
+      if (current?.reattestable !== true) throw new AgentStopped('NOT_REATTESTABLE', 'attestation method is not re-attestable');
+      const { id } = await attest(signal);
+      log.info({ spiffe_id: id.toString() }, 'Successfully reattested node');
+    },
+    async forget() {
+      current = undefined;
+      await data.storeSvid(undefined);
+    },
+  };
+}
+
+/** The SVID of the last run, where its key is there too and it has not ended. */
+function recover({ data, keys, policy, clock, log }: IdentityOptions): AgentSvid | undefined {
+  const stored = data.svid();
+  const [first] = stored?.chain ?? [];
+  if (stored === undefined || first === undefined) return undefined;
+  const leaf = parseCertificate(first);
+  if (clock() + clockSkewMs >= leaf.notAfter) {
+    log.warn({ expiry: new Date(leaf.notAfter).toISOString() }, 'SVID recovered, but it has expired');
+    return undefined;
+  }
+  const privateKey = keys.keys().find((key) => createPublicKey(key).equals(leaf.publicKey));
+  if (privateKey === undefined) {
+    log.warn('SVID recovered, but its key was not found');
+    return undefined;
+  }
+  if (data.x509Authorities().length === 0) throw new StateError('BUNDLE_MISSING', 'SVID loaded but no bundle in cache');
+  return agentSvidOf(stored, privateKey, policy);
+}

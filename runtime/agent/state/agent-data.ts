@@ -1,0 +1,84 @@
+// What an agent knows of itself between two runs, in SPIRE's file `agent-data.json`: its SVID and the trust domain's X.509 authorities.
+// The private key is in the key store.
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { certificatesFromPem, certificatesToPem } from '../../pki/pem.ts';
+import { ignoreMissing, writePrivateFile } from './private-file.ts';
+import { StateError } from './state-error.ts';
+
+export interface StoredSvid {
+  /** DER, leaf first. */
+  readonly chain: readonly Uint8Array[];
+  readonly reattestable: boolean;
+}
+
+export interface AgentData {
+  svid(): StoredSvid | undefined;
+  /** DER; empty before the first contact. */
+  x509Authorities(): readonly Uint8Array[];
+  storeSvid(svid: StoredSvid | undefined): Promise<void>;
+  storeX509Authorities(authorities: readonly Uint8Array[]): Promise<void>;
+}
+
+/** SPIRE writes null for an empty list, and each certificate as the base64 of its PEM. */
+const certificates = z
+  .array(z.base64())
+  .nullish()
+  .transform((list) => (list ?? []).flatMap((pem) => certificatesFromPem(Buffer.from(pem, 'base64').toString('latin1'))));
+
+const fileSchema = z.object({
+  svid: certificates,
+  bundle: certificates,
+  reattestable: z.boolean().default(false),
+});
+
+/** Opens the file in the directory, which is made where it is missing. */
+export async function openAgentData(directory: string): Promise<AgentData> {
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  const path = join(directory, 'agent-data.json');
+  let { svid, bundle, reattestable, rest } = await load(path);
+
+  const save = () =>
+    writePrivateFile(path, JSON.stringify({ ...rest, svid: encode(svid), bundle: encode(bundle), reattestable }));
+  let saving = Promise.resolve();
+  /** One after the other: both values are in one file. */
+  const saveNext = () => (saving = saving.then(save, save));
+
+  return {
+    svid: () => (svid.length === 0 ? undefined : { chain: svid, reattestable }),
+    x509Authorities: () => bundle,
+    storeSvid(stored) {
+      svid = [...(stored?.chain ?? [])];
+      reattestable = stored?.reattestable === true;
+      return saveNext();
+    },
+    storeX509Authorities(authorities) {
+      bundle = [...authorities];
+      return saveNext();
+    },
+  };
+}
+
+interface Loaded {
+  readonly svid: Uint8Array[];
+  readonly bundle: Uint8Array[];
+  readonly reattestable: boolean;
+  /** Keys that only SPIRE uses, kept for it. */
+  readonly rest: Readonly<Record<string, unknown>>;
+}
+
+async function load(path: string): Promise<Loaded> {
+  const text = await readFile(path, 'utf8').catch(ignoreMissing);
+  if (text === undefined) return { svid: [], bundle: [], reattestable: false, rest: {} };
+  try {
+    const json = JSON.parse(text) as Record<string, unknown>;
+    return { ...fileSchema.parse(json), rest: json };
+  } catch (cause) {
+    throw new StateError('AGENT_DATA', `agent data is not readable: ${path}`, { cause });
+  }
+}
+
+function encode(chain: readonly Uint8Array[]): string[] {
+  return chain.map((der) => Buffer.from(certificatesToPem([der])).toString('base64'));
+}

@@ -1,0 +1,85 @@
+// Has the server sign X.509-SVIDs for entries, in batches that shrink when the server cannot take them and grow again when it can.
+import type { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
+import type { Logger } from '../../log.ts';
+import { createCsr } from '../../pki/csr.ts';
+import { generateKeyPair } from '../../pki/key-type.ts';
+import type { KeyType } from '../../pki/key-type.ts';
+import { signerOf } from '../../pki/signer.ts';
+import type { Client } from '../../rpc/service.ts';
+import { workloadSvidOf } from '../cache/workload-svid.ts';
+import type { WorkloadSvid } from '../cache/workload-svid.ts';
+import type { RotationPolicy } from '../rotation.ts';
+import type { AgentEntry } from './entry.ts';
+
+/** The server's limit per second and address. */
+const largestBatch = 500;
+const callMs = 30_000;
+
+export interface SignedSvids {
+  readonly svids: ReadonlyMap<string, WorkloadSvid>;
+  /** Ids of entries that the server would not sign for. */
+  readonly failed: readonly string[];
+}
+
+export interface SvidSignerOptions {
+  readonly client: () => Client<typeof SVIDService>;
+  readonly keyType: KeyType;
+  readonly policy: RotationPolicy;
+  readonly log: Logger;
+}
+
+export interface SvidSigner {
+  /** One batch at a time: the caller stores it and goes on to the next. */
+  sign(entries: readonly AgentEntry[], signal: AbortSignal): AsyncGenerator<SignedSvids, void, undefined>;
+}
+
+export function createSvidSigner({ client, keyType, policy, log }: SvidSignerOptions): SvidSigner {
+  let batchSize = largestBatch;
+
+  const signBatch = async (batch: readonly AgentEntry[], signal: AbortSignal): Promise<SignedSvids> => {
+    const keys = await Promise.all(batch.map(() => generateKeyPair(keyType)));
+    const params = batch.map(({ id, spiffeId }, i) => ({
+      entryId: id,
+      csr: createCsr({ signer: signerOf(keyAt(keys, i).privateKey), spiffeId }),
+    }));
+    const { results } = await client().batchNewX509Svid({ params }, { signal, deadlineMs: callMs });
+    if (results.length !== batch.length) throw new Error(`server answered ${results.length} of ${batch.length} requests`);
+
+    const svids = new Map<string, WorkloadSvid>();
+    const failed: string[] = [];
+    for (const [i, entry] of batch.entries()) {
+      const fields = { spiffe_id: entry.spiffeId.toString(), entry_id: entry.id };
+      try {
+        const { status, svid } = results[i] ?? { status: undefined, svid: undefined };
+        if (svid === undefined) throw new Error(status?.message ?? 'server sent no SVID');
+        svids.set(entry.id, workloadSvidOf(entry, svid.certChain, keyAt(keys, i).privateKey, policy));
+      } catch (error) {
+        failed.push(entry.id);
+        log.warn({ ...fields, err: error }, 'Failed to sign X509 SVID');
+      }
+    }
+    return { svids, failed };
+  };
+
+  return {
+    async *sign(entries, signal) {
+      for (let i = 0; i < entries.length; ) {
+        const batch = entries.slice(i, i + batchSize);
+        try {
+          yield await signBatch(batch, signal);
+        } catch (error) {
+          batchSize = Math.max(1, Math.floor(batchSize / 2));
+          throw error;
+        }
+        i += batch.length;
+        batchSize = Math.min(largestBatch, batchSize * 2);
+      }
+    },
+  };
+}
+
+function keyAt<T>(keys: readonly T[], i: number): T {
+  const key = keys[i];
+  if (key === undefined) throw new RangeError(`no key for request ${i}`);
+  return key;
+}

@@ -1,0 +1,125 @@
+// Keeps the cache as the server wants it: the agent's own SVID, entries, bundles, and an SVID for each entry. One turn at a time.
+import type { Logger } from '../../log.ts';
+import type { TrustBundle } from '../../spiffe/bundle.ts';
+import type { JwtSvids } from '../cache/jwt-svids.ts';
+import type { SvidCache } from '../cache/svid-cache.ts';
+import type { AgentIdentity } from '../node/identity.ts';
+import type { ServerLink } from '../node/server-link.ts';
+import type { Trust } from '../node/trust.ts';
+import { AgentStopped, refusalOf } from '../refusal.ts';
+import type { AgentData } from '../state/agent-data.ts';
+import type { Entries, EntryFetcher } from './fetch-entries.ts';
+import { fetchBundle, fetchFederatedBundles } from './fetch-bundles.ts';
+import type { SvidSigner } from './sign-svids.ts';
+import { hangsOn, taintedAuthorities } from './tainted.ts';
+
+export interface SynchronizerOptions {
+  readonly identity: AgentIdentity;
+  readonly link: ServerLink;
+  readonly trust: Trust;
+  readonly data: AgentData;
+  readonly cache: SvidCache;
+  readonly jwtSvids: JwtSvids;
+  readonly fetcher: EntryFetcher;
+  readonly signer: SvidSigner;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+export class Synchronizer {
+  readonly #options: SynchronizerOptions;
+  readonly #knownTainted = new Set<string>();
+  #entries: Entries = new Map();
+  #federated: ReadonlyMap<string, TrustBundle> = new Map();
+
+  constructor(options: SynchronizerOptions) {
+    this.#options = options;
+  }
+
+  /** One full turn. */
+  async synchronize(signal: AbortSignal): Promise<void> {
+    const { link, trust, cache, fetcher, log } = this.#options;
+    await this.#renewIdentity(signal);
+    const { bundle: client } = link.clients();
+    const entries = await fetcher.fetch(this.#entries, signal);
+    const bundle = await fetchBundle(client, trust.bundle(), signal);
+    const federated = await fetchFederatedBundles(client, entries.values(), this.#federated, { signal, log });
+    if (entries.size !== this.#entries.size) log.debug({ count: entries.size }, 'Authorized entries received');
+    this.#entries = entries;
+    this.#federated = federated;
+    await this.#useBundle(bundle);
+    cache.replace(entries, bundle, federated);
+    await this.signStale(signal);
+  }
+
+  /** Fetches the SVIDs that are missing or due, and nothing else. */
+  async signStale(signal: AbortSignal): Promise<void> {
+    const { cache, signer, log } = this.#options;
+    const stale = cache.stale();
+    if (stale.length === 0) return;
+    log.debug({ count: stale.length }, 'Renewing stale entries');
+    for await (const { svids, failed } of signer.sign(stale, signal)) cache.store(svids, failed);
+  }
+
+  /** Whether the failure was dealt with, so that the next turn may begin at once. Throws an AgentStopped where there will be none. */
+  async recover(error: unknown, signal: AbortSignal): Promise<boolean> {
+    const { identity, link, log } = this.#options;
+    if (error instanceof AgentStopped) throw error;
+    const refusal = refusalOf(error);
+    if (refusal === undefined) return false;
+    if (refusal === 'banned') {
+      await identity.forget();
+      throw new AgentStopped('BANNED', 'agent is banned', { cause: error });
+    }
+    log.warn({ err: error }, 'Agent needs to re-attest; will attempt to re-attest');
+    try {
+      await identity.reattest(signal);
+    } catch (cause) {
+      await identity.forget();
+      throw new AgentStopped('REATTESTATION_FAILED', 'agent failed re-attestation', { cause });
+    }
+    link.renew();
+    return true;
+  }
+
+  /** A failure to renew is no reason to leave workloads without news, as long as the server still accepts the old SVID. */
+  async #renewIdentity(signal: AbortSignal): Promise<void> {
+    const { identity, link, log } = this.#options;
+    if (!identity.isRenewalDue()) return;
+    try {
+      await identity.renew(link, signal);
+      link.renew();
+    } catch (error) {
+      if (error instanceof AgentStopped || refusalOf(error) !== undefined) throw error;
+      log.error({ err: error }, 'Could not rotate agent SVID');
+    }
+  }
+
+  async #useBundle(bundle: TrustBundle): Promise<void> {
+    const { trust, data, jwtSvids, log } = this.#options;
+    if (bundle === trust.bundle()) return;
+    trust.update(bundle);
+    await data.storeX509Authorities(bundle.x509Authorities.map(({ asn1 }) => asn1));
+    log.debug({ sequence_number: bundle.sequenceNumber, x509_authorities: bundle.x509Authorities.length }, 'Bundle updated');
+    const taintedKeys = bundle.jwtAuthorities.filter(({ tainted }) => tainted === true).map(({ keyId }) => keyId);
+    if (taintedKeys.length > 0) jwtSvids.forgetSignedBy(new Set(taintedKeys));
+    this.#replaceTainted(bundle);
+  }
+
+  #replaceTainted(bundle: TrustBundle): void {
+    const { identity, cache, clock, log } = this.#options;
+    const tainted = taintedAuthorities(bundle).filter((der) => !this.#knownTainted.has(keyOf(der)));
+    if (tainted.length === 0) return;
+    for (const der of tainted) this.#knownTainted.add(keyOf(der));
+    const now = clock();
+    const count = cache.expire(({ chain }) => hangsOn(chain, tainted, now));
+    log.info({ count }, 'New tainted X.509 authorities found');
+    if (!hangsOn(identity.svid()?.chain ?? [], tainted, now)) return;
+    log.info('Agent SVID is tainted by a root authority, forcing rotation');
+    identity.forceRenewal();
+  }
+}
+
+function keyOf(der: Uint8Array): string {
+  return Buffer.from(der).toString('base64');
+}

@@ -1,0 +1,79 @@
+// Finds out who calls the Workload API: the process at the other end of the socket, described by the workload attestors.
+import type { WorkloadAttestor } from '../../attest/workload/attestor.ts';
+import { WorkloadAttestError } from '../../attest/workload/attestor.ts';
+import { processOwner, processStartTime } from '../../attest/workload/process.ts';
+import type { Logger } from '../../log.ts';
+import type { CallContext } from '../../rpc/call-context.ts';
+import type { Connection } from '../../rpc/connection.ts';
+import { unavailable } from '../../rpc/status.ts';
+import { sortSelectors } from '../../spiffe/selector.ts';
+import type { Selector } from '../../spiffe/selector.ts';
+
+export interface Callers {
+  /** Throws UNAVAILABLE where the process cannot be attested. */
+  attest(context: CallContext): Promise<Selector[]>;
+}
+
+export interface CallersOptions {
+  readonly attestors: readonly WorkloadAttestor[];
+  readonly log: Logger;
+}
+
+export function createCallers({ attestors, log }: CallersOptions): Callers {
+  /** When the process behind a connection started, as found at the connection's first call. */
+  const startTimes = new WeakMap<Connection, Promise<string>>();
+
+  const attest = async (connection: Connection): Promise<Selector[]> => {
+    if (connection.transport !== 'unix') throw new WorkloadAttestError('PROCESS', 'caller is not a process of this machine');
+    const { pid } = connection;
+    if (pid === 0) throw new WorkloadAttestError('PROCESS', 'caller is of a pid namespace that is not visible here');
+    const startTime = startTimes.get(connection) ?? processStartTime(pid);
+    startTimes.set(connection, startTime);
+    await checkSameProcess(connection, await startTime);
+    const selectors = await describe(attestors, pid, log);
+    // The pid may have gone to another process meanwhile: then the selectors are not the caller's.
+    await checkSameProcess(connection, await startTime);
+    return selectors;
+  };
+
+  return {
+    async attest({ connection }) {
+      try {
+        return await attest(connection);
+      } catch (error) {
+        const pid = connection.transport === 'unix' ? connection.pid : undefined;
+        log.error({ pid, err: error }, 'Workload attestation failed');
+        throw unavailable('workload attestation failed', { cause: error });
+      }
+    },
+  };
+}
+
+async function checkSameProcess({ pid, uid }: Connection & { transport: 'unix' }, startTime: string): Promise<void> {
+  if ((await processStartTime(pid)) !== startTime) {
+    throw new WorkloadAttestError('PROCESS_CHANGED', `process ${pid} is not the one that connected: it started later`);
+  }
+  const owner = await processOwner(pid);
+  if (owner.uid !== uid) {
+    throw new WorkloadAttestError('PROCESS_CHANGED', `process ${pid} has user ${owner.uid}, but user ${uid} connected`);
+  }
+}
+
+/** What some attestors cannot say, others may; only if all fail does the process stay unknown. */
+async function describe(attestors: readonly WorkloadAttestor[], pid: number, log: Logger): Promise<Selector[]> {
+  const results = await Promise.allSettled(attestors.map((attestor) => attestor.attest(pid)));
+  const errors: unknown[] = [];
+  const selectors: Selector[] = [];
+  for (const [i, result] of results.entries()) {
+    if (result.status === 'fulfilled') {
+      selectors.push(...result.value);
+      continue;
+    }
+    errors.push(result.reason);
+    log.warn({ plugin: attestors[i]?.type, pid, err: result.reason as unknown }, 'Workload attestor failed');
+  }
+  if (errors.length === results.length) {
+    throw new WorkloadAttestError('NO_SELECTORS', `no workload attestor could describe process ${pid}`, { cause: errors[0] });
+  }
+  return sortSelectors(selectors);
+}

@@ -1,0 +1,133 @@
+// The SPIFFE Workload API: every call attests its caller first, and gets what the caller's selectors are entitled to and nothing else.
+import { JWTBundlesResponse, SpiffeWorkloadAPIService, X509BundlesResponse } from '../../../proto/gen/spiffe/workload/workload.ts';
+import type { Logger } from '../../log.ts';
+import type { CallContext, Intercept } from '../../rpc/call-context.ts';
+import type { Handlers } from '../../rpc/service.ts';
+import { invalidArgument, permissionDenied, RpcError, unavailable } from '../../rpc/status.ts';
+import { SpiffeError } from '../../spiffe/errors.ts';
+import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { JwtSvids } from '../cache/jwt-svids.ts';
+import type { WorkloadCache, WorkloadUpdate } from '../cache/svid-cache.ts';
+import type { Callers } from './caller.ts';
+import { withUniqueHints } from './hints.ts';
+import { jwtBundlesResponse, x509BundlesResponse, x509SvidResponse } from './responses.ts';
+import { validateJwt } from './validate-jwt.ts';
+
+export interface WorkloadApiOptions {
+  readonly cache: WorkloadCache;
+  readonly jwtSvids: JwtSvids;
+  readonly callers: Callers;
+  readonly trustDomain: TrustDomain;
+  /** Whoever has no identity may still have the trust domain's bundle. */
+  readonly allowUnauthenticatedVerifiers: boolean;
+  readonly allowedForeignJwtClaims: ReadonlySet<string>;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+const methodPrefix = '/SpiffeWorkloadAPI/';
+const securityHeader = 'workload.spiffe.io';
+
+/** SPIFFE Workload Endpoint §3: a request forged by way of another program (SSRF) does not carry the header. */
+export const checkSecurityHeader: Intercept = ({ method, metadata }) => {
+  const values = metadata.get(securityHeader);
+  const isGood = !method.startsWith(methodPrefix) || (values.length === 1 && values[0] === 'true');
+  return isGood ? Promise.resolve() : Promise.reject(invalidArgument('security header missing from request'));
+};
+
+export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof SpiffeWorkloadAPIService> {
+  const { cache, jwtSvids, callers, trustDomain, allowUnauthenticatedVerifiers, allowedForeignJwtClaims, clock, log } = options;
+
+  const refuse = (context: CallContext): RpcError => {
+    log.error({ registered: false, method: context.method, pid: pidOf(context) }, 'No identity issued');
+    return permissionDenied('no identity issued');
+  };
+
+  async function* updates(context: CallContext, needsIdentity: boolean): AsyncGenerator<WorkloadUpdate, void, undefined> {
+    const selectors = await callers.attest(context);
+    for await (const update of cache.subscribe(selectors, context.signal)) {
+      if (needsIdentity && update.identities.length === 0) throw refuse(context);
+      yield update;
+    }
+  }
+
+  async function* distinct<T>(
+    context: CallContext,
+    compose: (update: WorkloadUpdate) => T,
+    encode: (response: T) => { finish(): Uint8Array },
+  ): AsyncGenerator<T, void, undefined> {
+    let sent: Buffer | undefined;
+    for await (const update of updates(context, !allowUnauthenticatedVerifiers)) {
+      const response = compose(update);
+      const bytes = Buffer.from(encode(response).finish());
+      if (sent?.equals(bytes) !== true) yield response;
+      sent = bytes;
+    }
+  }
+
+  return {
+    async *fetchX509Svid(_request, context) {
+      for await (const update of updates(context, true)) {
+        const response = x509SvidResponse(update);
+        log.debug({ count: response.svids.length, pid: pidOf(context) }, 'Fetched X.509 SVID');
+        yield response;
+      }
+    },
+
+    fetchX509Bundles: (_request, context) => distinct(context, x509BundlesResponse, X509BundlesResponse.encode),
+
+    fetchJwtBundles: (_request, context) => distinct(context, jwtBundlesResponse, JWTBundlesResponse.encode),
+
+    async fetchJwtsvid({ audience, spiffeId }, context) {
+      if (audience.length === 0) throw invalidArgument('audience must be specified');
+      if (spiffeId !== '') checkSpiffeId(spiffeId);
+      const selectors = await callers.attest(context);
+      const entries = withUniqueHints(cache.matching(selectors), (entry) => entry).filter(
+        (entry) => spiffeId === '' || entry.spiffeId.toString() === spiffeId,
+      );
+      if (entries.length === 0) throw refuse(context);
+      const svids = await Promise.all(
+        entries.map(async (entry) => ({
+          spiffeId: entry.spiffeId.toString(),
+          svid: (await jwtSvids.fetch(entry, audience, context.signal).catch(couldNotFetch)).token,
+          hint: entry.hint,
+        })),
+      );
+      return { svids };
+    },
+
+    async validateJwtsvid({ audience, svid }, context) {
+      if (audience === '') throw invalidArgument('audience must be specified');
+      if (svid === '') throw invalidArgument('svid must be specified');
+      const { bundle, federatedBundles } = cache.update(await callers.attest(context));
+      const { id, claims } = validateJwt({
+        token: svid,
+        audience,
+        bundles: [bundle, ...federatedBundles],
+        trustDomain,
+        allowedForeignClaims: allowedForeignJwtClaims,
+        now: clock(),
+      });
+      return { spiffeId: id.toString(), claims };
+    },
+  };
+}
+
+function checkSpiffeId(text: string): void {
+  try {
+    parseSpiffeId(text);
+  } catch (error) {
+    if (!(error instanceof SpiffeError)) throw error;
+    throw invalidArgument(`invalid requested SPIFFE ID: ${error.message}`, { cause: error });
+  }
+}
+
+function couldNotFetch(cause: unknown): never {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  throw unavailable(`could not fetch JWT-SVID: ${reason}`, { cause });
+}
+
+function pidOf({ connection }: CallContext): number | undefined {
+  return connection.transport === 'unix' ? connection.pid : undefined;
+}

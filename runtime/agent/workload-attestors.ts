@@ -1,0 +1,31 @@
+// The workload attestors that a configuration names.
+import { parsePluginConfig } from '../attest/plugin-config.ts';
+import type { PluginData } from '../attest/plugin-config.ts';
+import { createUnixAttestor } from '../attest/workload/unix.ts';
+import type { WorkloadAttestor } from '../attest/workload/attestor.ts';
+import * as z from 'zod';
+
+const unixSchema = z.strictObject({
+  discover_workload_path: z.boolean().default(false),
+  workload_size_limit: z.number().int().default(0),
+});
+
+const attestors: ReadonlyMap<string, (data: PluginData) => WorkloadAttestor> = new Map([
+  [
+    'unix',
+    (data) => {
+      const config = parsePluginConfig('WorkloadAttestor "unix"', unixSchema, data);
+      return createUnixAttestor({
+        discoverWorkloadPath: config.discover_workload_path,
+        workloadSizeLimit: config.workload_size_limit,
+      });
+    },
+  ],
+]);
+
+/** Throws where there is no such attestor or its configuration does not hold. */
+export function createWorkloadAttestor(name: string, data: PluginData): WorkloadAttestor {
+  const create = attestors.get(name);
+  if (create === undefined) throw new Error(`WorkloadAttestor "${name}": no such workload attestor`);
+  return create(data);
+}
