@@ -29,7 +29,7 @@ export function parseDuration(text: string): number {
     const milliseconds = millisecondsOf.get(unit);
     if (milliseconds === undefined)
       throw refuse(`unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}`);
-    total += Number(number) * milliseconds;
+    total += multiply(number, milliseconds);
     rest = rest.slice(taken.length);
   }
   if (total >= maxMilliseconds) throw invalid(text);
@@ -62,6 +62,12 @@ function decimal(value: bigint, unit: bigint): string {
   const fraction = (value % unit).toString().padStart(digits, '0').replace(/0+$/, '');
   const whole = (value / unit).toString();
   return fraction === '' ? whole : `${whole}.${fraction}`;
+}
+
+/** Whole and fraction apart, the fraction to the nanosecond: `1.001 * 1000` is not 1001 in floating point. */
+function multiply(number: string, milliseconds: number): number {
+  const [whole = '', fraction = ''] = number.split('.');
+  return Number(whole) * milliseconds + Math.round(Number(`0.${fraction}`) * milliseconds * 1e6) / 1e6;
 }
 
 function invalid(text: string): SpiffeError {
