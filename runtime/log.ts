@@ -1,4 +1,5 @@
 // Logs as SPIRE writes them: `text` lines of `key=value` that operators grep, or one JSON object a line. Fields are pino's.
+import { inspect } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { formatLogLine } from './log-text.ts';
@@ -51,7 +52,9 @@ export function parseLogFormat(text: string): LogFormat | undefined {
 export function describeError(error: unknown): string {
   const messages: string[] = [];
   for (let e = error; e !== undefined && messages.length < 10; e = e instanceof Error ? e.cause : undefined) {
-    messages.push(e instanceof Error ? describeOne(e) : String(e));
+    messages.push(
+      e instanceof Error ? describeOne(e) : typeof e === 'string' ? e : inspect(e, { depth: 1, breakLength: Infinity }),
+    );
   }
   return messages.join(': ');
 }

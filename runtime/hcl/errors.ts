@@ -34,6 +34,6 @@ export class HclSource {
   errorAt(offset: number, reason: string): HclError {
     const before = this.text.slice(0, offset).split('\n');
     const lastLine = before.at(-1) ?? '';
-    return new HclError({ file: this.#file, line: before.length, column: [...lastLine].length + 1 }, reason);
+    return new HclError({ file: this.#file, line: before.length, column: Array.from(lastLine).length + 1 }, reason);
   }
 }

@@ -64,9 +64,9 @@ function encodeKey(key: KeyObject): JsonWebKey {
 
 /** An X.509 authority is exactly one certificate; the key beside it says nothing new and is not read. */
 function parseX509Authority(index: number, key: Json): X509Authority {
-  const certificates = key['x5c'];
-  const [text] = Array.isArray(certificates) ? (certificates as unknown[]) : [];
-  if (!Array.isArray(certificates) || certificates.length !== 1 || typeof text !== 'string') {
+  const certificates: readonly unknown[] = Array.isArray(key['x5c']) ? key['x5c'] : [];
+  const [text] = certificates;
+  if (certificates.length !== 1 || typeof text !== 'string') {
     throw refuse('BUNDLE_X509_AUTHORITY', index, 'must have exactly one certificate in "x5c"');
   }
   const asn1 = Buffer.from(text, 'base64');
