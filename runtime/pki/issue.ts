@@ -146,7 +146,7 @@ function checkTrustDomainId({ path, trustDomain }: SpiffeId): void {
 /** Trust domains have their own authorities: one never signs for another. */
 function checkIssuer({ certificate, signer }: Issuer, { trustDomain }: SpiffeId): void {
   checkX509Ca(certificate, trustDomain);
-  if (!certificate.publicKey.equals(signer.publicKey)) throw refuse('ISSUER', 'signer has another key than the issuing certificate');
+  if (Buffer.compare(certificate.spki, encodePublicKey(signer.publicKey)) !== 0) throw refuse('ISSUER', 'signer has another key than the issuing certificate');
 }
 
 function issue(signer: Signer, serialNumber: Uint8Array, intent: Intent): Certificate {

@@ -11,14 +11,7 @@ export function decodeOid(content: Uint8Array): string {
   if (content.length === 0 || content.length > maxBytes) {
     throw refuse('DER', `object identifier of ${content.length} bytes`);
   }
-  const arcs = decodeArcs(content);
-  const first = arcs[0] ?? 0;
-  const root = Math.min(Math.floor(first / 40), 2);
-  return [root, first - 40 * root, ...arcs.slice(1)].join('.');
-}
-
-function decodeArcs(content: Uint8Array): number[] {
-  const arcs: number[] = [];
+  let dotted = '';
   let arc = 0;
   let width = 0;
   for (const byte of content) {
@@ -27,12 +20,18 @@ function decodeArcs(content: Uint8Array): number[] {
     if (width > maxArcBytes) throw refuse('DER', 'object identifier arc is too large');
     arc = arc * 128 + (byte & 0x7f);
     if (byte >= 0x80) continue;
-    arcs.push(arc);
+    dotted += dotted === '' ? firstArcs(arc) : `.${arc}`;
     arc = 0;
     width = 0;
   }
   if (width > 0) throw refuse('DER', 'object identifier is cut short');
-  return arcs;
+  return dotted;
+}
+
+/** The first two arcs share a number (X.690 §8.19.4). */
+function firstArcs(both: number): string {
+  const root = Math.min(Math.floor(both / 40), 2);
+  return `${root}.${both - 40 * root}`;
 }
 
 const encoded = new Map<string, Uint8Array>();

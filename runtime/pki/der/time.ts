@@ -37,8 +37,9 @@ export function encodeTime(epochMs: number): Uint8Array {
   const date = new Date(epochMs);
   const year = date.getUTCFullYear();
   if (!(year >= 1950 && year <= 9999)) throw refuse('PROFILE', `year ${year} is outside 1950 to 9999`);
-  const digits = date.toISOString().replaceAll(/[-:T]/g, '').slice(0, 14);
+  const iso = date.toISOString();
+  const rest = `${[5, 8, 11, 14, 17].map((at) => iso.slice(at, at + 2)).join('')}Z`;
   return year < 2050
-    ? element(tags.utcTime, asciiBytes(`${digits.slice(2)}Z`))
-    : element(tags.generalizedTime, asciiBytes(`${digits}Z`));
+    ? element(tags.utcTime, asciiBytes(iso.slice(2, 4) + rest))
+    : element(tags.generalizedTime, asciiBytes(iso.slice(0, 4) + rest));
 }
