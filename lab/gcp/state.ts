@@ -74,6 +74,8 @@ export interface GceInstance {
   /** Taken by `setLabels` against lost updates. */
   fingerprint: number;
   status: GceStatus;
+  /** It will be gone when it has stopped. */
+  removing: boolean;
 }
 
 export interface Operation {
@@ -88,6 +90,8 @@ export interface Operation {
   readonly requestDigest: string;
   readonly insertedAt: number;
   endedAt: number | undefined;
+  /** Why it failed. */
+  error: string | undefined;
 }
 
 export function emptyGcpState(): GcpState {

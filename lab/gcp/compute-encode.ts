@@ -1,0 +1,33 @@
+// An instance as Compute Engine's JSON describes it.
+import type { LabContext } from '../context.ts';
+import { linkOf } from './compute-operations.ts';
+import type { GceInstance } from './state.ts';
+
+export function encodeInstance(context: LabContext, instance: GceInstance): object {
+  return {
+    kind: 'compute#instance',
+    id: instance.id,
+    name: instance.name,
+    description: instance.description,
+    creationTimestamp: new Date(instance.createdAt).toISOString(),
+    status: instance.status,
+    zone: linkOf(context, `zones/${instance.zone}`),
+    machineType: linkOf(context, `zones/${instance.zone}/machineTypes/${instance.machineType}`),
+    labels: instance.labels,
+    labelFingerprint: Buffer.from(String(instance.fingerprint)).toString('base64'),
+    tags: { items: instance.tags },
+    metadata: { kind: 'compute#metadata', items: Object.entries(instance.metadata).map(([key, value]) => ({ key, value })) },
+    networkInterfaces: [
+      {
+        kind: 'compute#networkInterface',
+        name: 'nic0',
+        network: linkOf(context, 'global/networks/default'),
+        networkIP: instance.machine.address,
+        stackType: 'IPV4_ONLY',
+      },
+    ],
+    disks: [{ kind: 'compute#attachedDisk', index: 0, boot: true, autoDelete: true, type: 'PERSISTENT', mode: 'READ_WRITE', deviceName: 'persistent-disk-0' }],
+    serviceAccounts: instance.serviceAccount === undefined ? [] : [instance.serviceAccount],
+    selfLink: linkOf(context, `zones/${instance.zone}/instances/${instance.name}`),
+  };
+}
