@@ -56,6 +56,7 @@ export function createBundleStore(database: Database): BundleStore {
       await database.query(`${insertBundle} ON CONFLICT (trust_domain) DO NOTHING`, bundleValues(first));
       return change(added.trustDomain.name, (bundle) => mergeBundles(bundle, added).bundle);
     },
+    changeBundle: change,
     async listBundles(page) {
       const conditions = new Conditions();
       const slice = sliceOf(page, conditions);

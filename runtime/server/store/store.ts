@@ -72,6 +72,8 @@ export interface BundleStore {
   createBundle(bundle: TrustBundle): Promise<TrustBundle>;
   /** Adds the authorities that are new (creating the bundle); the sequence number grows by one when anything changed. */
   appendBundle(added: TrustBundle): Promise<TrustBundle>;
+  /** One transaction: the bundle that `act` makes of the present one, with the next sequence number; nothing when it is equal. Throws NOT_FOUND. */
+  changeBundle(trustDomain: string, act: (bundle: TrustBundle) => TrustBundle): Promise<TrustBundle>;
   listBundles(page?: PageRequest): Promise<{ bundles: TrustBundle[]; nextPageToken: string }>;
   countBundles(): Promise<number>;
   /** Throws BUNDLE_IN_USE with mode restrict; false when there is none. */
