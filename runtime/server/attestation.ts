@@ -18,9 +18,18 @@ export interface NodeAttestationOptions {
   readonly clock: () => number;
 }
 
-export type NodeAttestation = (data: AttestationData, challenge: Challenge, context: AttestContext) => Promise<AttestResult>;
+export type NodeAttestation = (
+  data: AttestationData,
+  challenge: Challenge,
+  context: AttestContext,
+) => Promise<AttestResult>;
 
-export function createNodeAttestation({ trustDomain, attestors, joinTokens, clock }: NodeAttestationOptions): NodeAttestation {
+export function createNodeAttestation({
+  trustDomain,
+  attestors,
+  joinTokens,
+  clock,
+}: NodeAttestationOptions): NodeAttestation {
   const byType = new Map(attestors.map((attestor) => [attestor.type, attestor]));
 
   return async (data, challenge, context) => {
@@ -36,7 +45,8 @@ export function createNodeAttestation({ trustDomain, attestors, joinTokens, cloc
 
   async function attestJoinToken(payload: Uint8Array): Promise<AttestResult> {
     const token = await attempt('failed to fetch join token', () => joinTokens.takeJoinToken(decodeToken(payload)));
-    if (token === undefined) throw invalidArgument('failed to attest: join token does not exist or has already been used');
+    if (token === undefined)
+      throw invalidArgument('failed to attest: join token does not exist or has already been used');
     if (token.expiresAt * 1000 < clock()) throw invalidArgument('join token expired');
     // From the stored token, never from what the agent sent.
     return { spiffeId: agentId(trustDomain, joinTokenType, token.token), selectors: [], canReattest: false };
@@ -46,7 +56,8 @@ export function createNodeAttestation({ trustDomain, attestors, joinTokens, cloc
   function checkAgentId(type: string, { spiffeId }: AttestResult): void {
     if (isServerPath(spiffeId.path)) throw internal('agent ID cannot collide with the server ID');
     const inPlace = spiffeId.trustDomain.equals(trustDomain) && spiffeId.path.startsWith(`/spire/agent/${type}/`);
-    if (!inPlace) throw internal(`invalid agent ID: "${String(spiffeId)}" is not in the agent namespace for attestor "${type}"`);
+    if (!inPlace)
+      throw internal(`invalid agent ID: "${String(spiffeId)}" is not in the agent namespace for attestor "${type}"`);
   }
 }
 
@@ -59,7 +70,12 @@ function decodeToken(payload: Uint8Array): string {
   }
 }
 
-async function judge(attestor: ServerAttestor, payload: Uint8Array, challenge: Challenge, context: AttestContext): Promise<AttestResult> {
+async function judge(
+  attestor: ServerAttestor,
+  payload: Uint8Array,
+  challenge: Challenge,
+  context: AttestContext,
+): Promise<AttestResult> {
   try {
     return await attestor.attest(payload, challenge, context);
   } catch (cause) {

@@ -1,6 +1,9 @@
 // Is this X509-SVID an agent's, and the one that the agent is to use now? The record decides, not the certificate: an evicted, banned or superseded
 // agent still holds a certificate that verifies.
-import { PermissionDeniedDetails, PermissionDeniedDetails_Reason as Reason } from '../../../proto/gen/spire/api/types/status.ts';
+import {
+  PermissionDeniedDetails,
+  PermissionDeniedDetails_Reason as Reason,
+} from '../../../proto/gen/spire/api/types/status.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { serialDecimal } from '../../pki/certificate.ts';
 import type { RpcError } from '../../rpc/status.ts';

@@ -36,7 +36,10 @@ export function createAgentService({ trustDomain, store, clock, log }: AgentServ
     async listAgents({ filter, outputMask, pageSize, pageToken }) {
       const parsed = checkArgument('failed to parse filter', () => parseAgentFilter(filter));
       const found = await attempt('failed to list agents', () => store.listAgents(parsed, pageOf(pageSize, pageToken)));
-      return { agents: found.agents.map((agent) => encodeAgent(agent, outputMask)), nextPageToken: found.nextPageToken };
+      return {
+        agents: found.agents.map((agent) => encodeAgent(agent, outputMask)),
+        nextPageToken: found.nextPageToken,
+      };
     },
 
     async getAgent({ id, outputMask }) {
@@ -80,7 +83,8 @@ export function createAgentService({ trustDomain, store, clock, log }: AgentServ
     try {
       await attempt('failed to ban agent', () => store.banAgent(String(agent)));
     } catch (error) {
-      if (error instanceof RpcError && error.code === statusCode.NOT_FOUND) throw notFound('agent not found', { cause: error });
+      if (error instanceof RpcError && error.code === statusCode.NOT_FOUND)
+        throw notFound('agent not found', { cause: error });
       throw error;
     }
   }

@@ -1,6 +1,11 @@
 // Agent/AttestAgent: evidence in, challenges back and forth, an agent SVID out. The order is fixed: refuse what is malformed, judge the evidence,
 // refuse the banned, sign, record, answer.
-import type { AgentService, AttestAgentRequest, AttestAgentRequest_Params, AttestAgentResponse } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
+import type {
+  AgentService,
+  AttestAgentRequest,
+  AttestAgentRequest_Params,
+  AttestAgentResponse,
+} from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import type { AttestationData } from '../../../proto/gen/spire/api/types/attestation.ts';
 import type { AttestResult, Challenge } from '../../attest/attestor.ts';
 import type { Logger } from '../../log.ts';
@@ -53,14 +58,22 @@ export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof 
     const result = await judged;
 
     const svid = await enrol(data.type, result, csr);
-    log.info({ agent_id: String(result.spiffeId), node_attestor_type: data.type }, 'Agent attestation request completed');
+    log.info(
+      { agent_id: String(result.spiffeId), node_attestor_type: data.type },
+      'Agent attestation request completed',
+    );
     yield answerOf(result, svid);
   };
 
-  function judge(data: AttestationData, challenge: Challenge, { connection, signal }: CallContext): Promise<AttestResult> {
+  function judge(
+    data: AttestationData,
+    challenge: Challenge,
+    { connection, signal }: CallContext,
+  ): Promise<AttestResult> {
     const address = connection.transport === 'tcp' ? { clientAddress: hostOf(connection.address) } : {};
     return attest(data, challenge, {
-      hasAttested: async (id) => (await attempt('failed to fetch agent', () => agents.fetchAgent(String(id)))) !== undefined,
+      hasAttested: async (id) =>
+        (await attempt('failed to fetch agent', () => agents.fetchAgent(String(id)))) !== undefined,
       signal: AbortSignal.any([signal, AbortSignal.timeout(attestationTimeoutMs)]),
       ...address,
     });
@@ -78,7 +91,11 @@ export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof 
     return svid;
   }
 
-  async function saveAgent(type: string, { spiffeId, selectors, canReattest }: AttestResult, { chain, expiresAt }: IssuedX509Svid): Promise<void> {
+  async function saveAgent(
+    type: string,
+    { spiffeId, selectors, canReattest }: AttestResult,
+    { chain, expiresAt }: IssuedX509Svid,
+  ): Promise<void> {
     const [leaf] = chain;
     if (leaf === undefined) throw internal('failed to sign X509 SVID: the chain is empty');
     const record = {
@@ -111,7 +128,9 @@ async function readParams(requests: Requests): Promise<{ data: AttestationData; 
   const first = await requests.next();
   if (first.done === true) throw invalidArgument('failed to receive request from stream: EOF');
   const { step } = first.value;
-  const { data, csr } = checkArgument('malformed param', () => checkParams(step?.$case === 'params' ? step.value : undefined));
+  const { data, csr } = checkArgument('malformed param', () =>
+    checkParams(step?.$case === 'params' ? step.value : undefined),
+  );
   return { data, csr: checkArgument('failed to parse CSR', () => parseCsr(csr)) };
 }
 
@@ -123,7 +142,8 @@ function checkParams(params: AttestAgentRequest_Params | undefined): { data: Att
   if (svidParams.csr.length === 0) throw new Error('missing CSR');
   if (data.type === '') throw new Error('missing attestation data type');
   if (data.payload.length === 0) throw new Error('missing attestation data payload');
-  if (data.payload.length > largestPayload) throw new Error(`attestation data payload is longer than ${largestPayload} bytes`);
+  if (data.payload.length > largestPayload)
+    throw new Error(`attestation data payload is longer than ${largestPayload} bytes`);
   return { data, csr: svidParams.csr };
 }
 

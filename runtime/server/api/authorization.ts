@@ -83,4 +83,3 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 function serviceOf(method: string): string {
   return method.slice(1, method.lastIndexOf('/'));
 }
-

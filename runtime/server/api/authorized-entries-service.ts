@@ -22,7 +22,10 @@ export interface AuthorizedEntriesServiceOptions {
 
 export const defaultEntryPageSize = 500;
 
-export type AuthorizedEntriesMethods = Pick<Handlers<typeof EntryService>, 'getAuthorizedEntries' | 'syncAuthorizedEntries'>;
+export type AuthorizedEntriesMethods = Pick<
+  Handlers<typeof EntryService>,
+  'getAuthorizedEntries' | 'syncAuthorizedEntries'
+>;
 
 export function createAuthorizedEntriesService(options: AuthorizedEntriesServiceOptions): AuthorizedEntriesMethods {
   const { cache, callerOf, pageSize = defaultEntryPageSize } = options;
@@ -43,7 +46,11 @@ export function createAuthorizedEntriesService(options: AuthorizedEntriesService
 type Responses = AsyncGenerator<SyncAuthorizedEntriesResponse, void, undefined>;
 
 /** Few entries are sent whole. Of many, first their revisions; the agent then asks for those that it does not have. */
-async function* sync(found: readonly EntryRecord[], requests: AsyncIterable<SyncAuthorizedEntriesRequest>, pageSize: number): Responses {
+async function* sync(
+  found: readonly EntryRecord[],
+  requests: AsyncIterable<SyncAuthorizedEntriesRequest>,
+  pageSize: number,
+): Responses {
   let byId: Map<string, EntryRecord> | undefined;
   let mask: EntryMask | undefined;
   let first = true;
@@ -78,7 +85,12 @@ async function* revisions(found: readonly EntryRecord[], pageSize: number): Resp
 }
 
 /** One request's entries; each is answered wholly, its last page without `more`, even where none was found. */
-async function* pages(ids: readonly string[], byId: ReadonlyMap<string, EntryRecord>, mask: EntryMask | undefined, pageSize: number): Responses {
+async function* pages(
+  ids: readonly string[],
+  byId: ReadonlyMap<string, EntryRecord>,
+  mask: EntryMask | undefined,
+  pageSize: number,
+): Responses {
   let entries: Entry[] = [];
   for (const id of new Set(ids)) {
     const entry = byId.get(id);

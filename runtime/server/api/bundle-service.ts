@@ -23,7 +23,13 @@ export type OwnBundleMethods = Pick<
   'countBundles' | 'getBundle' | 'appendBundle' | 'publishJwtAuthority' | 'publishWitAuthority'
 >;
 
-export function createBundleService({ trustDomain, bundles, authority, limiter, log }: BundleServiceOptions): OwnBundleMethods {
+export function createBundleService({
+  trustDomain,
+  bundles,
+  authority,
+  limiter,
+  log,
+}: BundleServiceOptions): OwnBundleMethods {
   return {
     async countBundles() {
       return { count: await attempt('failed to count bundles', () => bundles.countBundles()) };
@@ -36,11 +42,14 @@ export function createBundleService({ trustDomain, bundles, authority, limiter, 
     },
 
     async appendBundle({ x509Authorities, jwtAuthorities, outputMask }) {
-      if (x509Authorities.length === 0 && jwtAuthorities.length === 0) throw invalidArgument('no authorities to append');
+      if (x509Authorities.length === 0 && jwtAuthorities.length === 0)
+        throw invalidArgument('no authorities to append');
       const added = {
         trustDomain,
         jwtAuthorities: checkArgument('failed to convert JWT authority', () => parseJwtAuthorities(jwtAuthorities)),
-        x509Authorities: checkArgument('failed to convert X.509 authority', () => parseX509Authorities(x509Authorities)),
+        x509Authorities: checkArgument('failed to convert X.509 authority', () =>
+          parseX509Authorities(x509Authorities),
+        ),
         refreshHintSeconds: 0,
         sequenceNumber: 0,
       };

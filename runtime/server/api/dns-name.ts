@@ -35,7 +35,8 @@ function checkHost(host: string): void {
 
 function checkLabel(label: string): void {
   if (label === '') throw new Error('idna error: empty label');
-  if (label.length > longestLabel) throw new Error(`idna error: label is longer than ${longestLabel} characters: "${label}"`);
+  if (label.length > longestLabel)
+    throw new Error(`idna error: label is longer than ${longestLabel} characters: "${label}"`);
   if (!/^[a-z0-9-]+$/.test(label)) throw new Error(`idna error: disallowed character in label "${label}"`);
   if (label.startsWith('-') || label.endsWith('-')) throw new Error(`idna error: invalid label "${label}"`);
   if (label.slice(2, 4) !== '--') return;

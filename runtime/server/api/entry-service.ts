@@ -1,5 +1,9 @@
 // spire.api.server.entry.v1.Entry for administrators: list, create, update, delete. What agents ask of it is authorized-entries-service.ts.
-import type { CountEntriesRequest_Filter, EntryService, ListEntriesRequest_Filter } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import type {
+  CountEntriesRequest_Filter,
+  EntryService,
+  ListEntriesRequest_Filter,
+} from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import type { Entry, EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
 import type { Logger } from '../../log.ts';
 import type { Handlers } from '../../rpc/service.ts';
@@ -56,7 +60,8 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
 
     async batchUpdateEntry(request) {
       const results = [];
-      for (const entry of request.entries) results.push(await updateEntry(entry, request.inputMask, request.outputMask));
+      for (const entry of request.entries)
+        results.push(await updateEntry(entry, request.inputMask, request.outputMask));
       return { results };
     },
 
@@ -74,7 +79,8 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
     });
     if (value === undefined) return { status, entry: undefined };
     const entry = encodeEntry(value.entry, mask);
-    if (value.existing) return { status: { code: statusCode.ALREADY_EXISTS, message: 'similar entry already exists' }, entry };
+    if (value.existing)
+      return { status: { code: statusCode.ALREADY_EXISTS, message: 'similar entry already exists' }, entry };
     log.info({ entry_id: value.entry.id, spiffe_id: value.entry.spiffeId }, 'Entry created');
     return { status: okStatus, entry };
   }
@@ -114,6 +120,7 @@ function parseFilter(trustDomain: TrustDomain, wire: WireFilter | undefined): En
     ...(byFederatesWith !== undefined && {
       byFederatesWith: checkArgument('malformed federates with filter', () => parseFederatesWithMatch(byFederatesWith)),
     }),
-    ...(byDownstream !== undefined && { byDownstream }),
+    // False means no filter, as it does for SPIRE, whose command always sends it.
+    ...(byDownstream === true && { byDownstream }),
   };
 }

@@ -1,5 +1,8 @@
 // spire.api.server.bundle.v1.Bundle for the bundles of other trust domains, kept so that entries may federate with them.
-import type { BatchDeleteFederatedBundleRequest_Mode, BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
+import type {
+  BatchDeleteFederatedBundleRequest_Mode,
+  BundleService,
+} from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import type { Bundle, BundleMask } from '../../../proto/gen/spire/api/types/bundle.ts';
 import type { Logger } from '../../log.ts';
 import type { Handlers } from '../../rpc/service.ts';
@@ -71,7 +74,11 @@ export function createFederatedBundleService(options: FederatedBundleServiceOpti
     },
   };
 
-  async function eachBundle(wires: readonly Bundle[], mask: BundleMask | undefined, act: (wire: Bundle) => Promise<TrustBundle>) {
+  async function eachBundle(
+    wires: readonly Bundle[],
+    mask: BundleMask | undefined,
+    act: (wire: Bundle) => Promise<TrustBundle>,
+  ) {
     const results = [];
     for (const wire of wires) {
       const { status, value } = await statusOfItem(() => act(wire));
@@ -86,7 +93,8 @@ export function createFederatedBundleService(options: FederatedBundleServiceOpti
     try {
       return await bundles.createBundle(bundle);
     } catch (cause) {
-      if (cause instanceof StoreError && cause.code === 'CONFLICT') throw alreadyExists('bundle already exists', { cause });
+      if (cause instanceof StoreError && cause.code === 'CONFLICT')
+        throw alreadyExists('bundle already exists', { cause });
       return attempt('unable to create bundle', () => Promise.reject(cause as Error));
     }
   }
@@ -109,8 +117,11 @@ export function createFederatedBundleService(options: FederatedBundleServiceOpti
 
   async function deleteBundle(name: string, mode: BundleDeleteMode): Promise<void> {
     const trustDomain = checkArgument('trust domain argument is not valid', () => parseTrustDomain(name));
-    if (trustDomain.equals(own)) throw invalidArgument('removing the bundle for the server trust domain is not allowed');
-    const deleted = await attempt('failed to delete federated bundle', () => bundles.deleteBundle(trustDomain.name, mode));
+    if (trustDomain.equals(own))
+      throw invalidArgument('removing the bundle for the server trust domain is not allowed');
+    const deleted = await attempt('failed to delete federated bundle', () =>
+      bundles.deleteBundle(trustDomain.name, mode),
+    );
     if (!deleted) throw notFound('bundle not found');
   }
 

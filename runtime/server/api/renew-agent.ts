@@ -25,7 +25,9 @@ export interface RenewAgentOptions {
 
 const longestVersion = 255;
 
-export function createRenewAgent(options: RenewAgentOptions): Pick<Handlers<typeof AgentService>, 'renewAgent' | 'postStatus'> {
+export function createRenewAgent(
+  options: RenewAgentOptions,
+): Pick<Handlers<typeof AgentService>, 'renewAgent' | 'postStatus'> {
   const { authority, agents, limiter, callerOf, log } = options;
 
   return {
@@ -40,11 +42,16 @@ export function createRenewAgent(options: RenewAgentOptions): Pick<Handlers<type
       const { publicKey } = checkArgument('failed to parse CSR', () => parseCsr(params.csr));
 
       log.info({ agent_id: String(spiffeId) }, 'Renewing agent SVID');
-      const svid = await attempt('failed to sign X509 SVID', () => authority.signAgentX509Svid({ publicKey, spiffeId }));
+      const svid = await attempt('failed to sign X509 SVID', () =>
+        authority.signAgentX509Svid({ publicKey, spiffeId }),
+      );
       const [leaf] = svid.chain;
       if (leaf === undefined) throw internal('failed to sign X509 SVID: the chain is empty');
       // The present SVID stays good until the agent shows the new one: an answer that gets lost locks nobody out.
-      const next = { newX509SvidSerialNumber: serialDecimal(leaf), newX509SvidExpiresAt: Math.floor(svid.expiresAt / 1000) };
+      const next = {
+        newX509SvidSerialNumber: serialDecimal(leaf),
+        newX509SvidExpiresAt: Math.floor(svid.expiresAt / 1000),
+      };
       await attempt('failed to update agent', () => agents.updateAgent(String(spiffeId), next));
       return { svid: encodeX509Svid(spiffeId, svid) };
     },

@@ -42,10 +42,15 @@ export function createSvidService(options: SvidServiceOptions): Handlers<typeof 
       const { publicKey, subject, dnsNames } = csr;
       checkDnsNames(dnsNames);
       const request = { publicKey, spiffeId, dnsNames, subject, ttlMs: ttl * 1000 };
-      return { svid: encodeX509Svid(spiffeId, await attempt('failed to sign X509-SVID', () => authority.signX509Svid(request))) };
+      return {
+        svid: encodeX509Svid(
+          spiffeId,
+          await attempt('failed to sign X509-SVID', () => authority.signX509Svid(request)),
+        ),
+      };
     },
 
-    async mintJwtSvid({ id, audience, ttl }) {
+    async mintJwtsvid({ id, audience, ttl }) {
       checkJwtEnabled();
       return { svid: await signJwtSvid(id, audience, ttl, false) };
     },
@@ -62,7 +67,7 @@ export function createSvidService(options: SvidServiceOptions): Handlers<typeof 
       return { results };
     },
 
-    async newJwtSvid({ entryId, audience }, context) {
+    async newJwtsvid({ entryId, audience }, context) {
       await limiter.admit(context, 1, 'rejecting request due to JWT signing request rate limiting');
       checkJwtEnabled();
       const entry = authorizedEntry(context, entryId);
@@ -71,11 +76,13 @@ export function createSvidService(options: SvidServiceOptions): Handlers<typeof 
       return { svid: await signJwtSvid(id, audience, entry.jwtSvidTtl, includeJti) };
     },
 
-    async newDownstreamX509CA({ csr: der, preferredTtl }, context) {
+    async newDownstreamX509Ca({ csr: der, preferredTtl }, context) {
       await limiter.admit(context, 1, 'rejecting request due to downstream CA signing rate limit');
       const { publicKey } = parseSignedCsr(der);
       const ttlMs = preferredTtl * 1000;
-      const { chain } = await attempt('failed to sign downstream X.509 CA', () => authority.signDownstreamX509Ca({ publicKey, ttlMs }));
+      const { chain } = await attempt('failed to sign downstream X.509 CA', () =>
+        authority.signDownstreamX509Ca({ publicKey, ttlMs }),
+      );
       const x509Authorities = authority.bundle().x509Authorities.map(({ asn1 }) => asn1);
       return { caCertChain: encodeChain(chain), x509Authorities };
     },
@@ -93,7 +100,12 @@ export function createSvidService(options: SvidServiceOptions): Handlers<typeof 
     return encodeX509Svid(spiffeId, await attempt('failed to sign X509-SVID', () => authority.signX509Svid(request)));
   }
 
-  async function signJwtSvid(wireId: SPIFFEID | undefined, audience: readonly string[], ttl: number, includeJti: boolean) {
+  async function signJwtSvid(
+    wireId: SPIFFEID | undefined,
+    audience: readonly string[],
+    ttl: number,
+    includeJti: boolean,
+  ) {
     const spiffeId = checkArgument('invalid SPIFFE ID', () => parseWorkloadId(trustDomain, wireId));
     const named = audience.filter((one) => one !== '');
     if (named.length === 0) throw invalidArgument('at least one audience is required');
@@ -134,7 +146,9 @@ function spiffeIdOf({ spiffeId }: EntryRecord): SpiffeId {
 
 function checkDnsNames(dnsNames: readonly string[]): void {
   checkArgument('CSR DNS name is invalid', () => dnsNames.forEach((name) => checkDnsName(name)));
-  checkArgument('CSR DNS name contains a wildcard that covers another non-wildcard name', () => checkWildcardOverlap(dnsNames));
+  checkArgument('CSR DNS name contains a wildcard that covers another non-wildcard name', () =>
+    checkWildcardOverlap(dnsNames),
+  );
 }
 
 function parseMintCsr(der: Uint8Array): Csr {

@@ -25,7 +25,9 @@ export async function listenForHealth(options: HealthListenerOptions): Promise<S
     checker.check().then(
       ({ live, ready, details }) => {
         const good = path === livePath ? live : ready;
-        response.writeHead(good ? 200 : 500, { 'content-type': 'application/json' }).end(`${JSON.stringify(details)}\n`);
+        response
+          .writeHead(good ? 200 : 500, { 'content-type': 'application/json' })
+          .end(`${JSON.stringify(details)}\n`);
       },
       (error: unknown) => {
         log.error({ err: error }, 'Health check failed');

@@ -1,5 +1,8 @@
 // Attested agents as the API shows them, and the filters that choose among them.
-import type { CountAgentsRequest_Filter, ListAgentsRequest_Filter } from '../../../../proto/gen/spire/api/server/agent/v1/agent.ts';
+import type {
+  CountAgentsRequest_Filter,
+  ListAgentsRequest_Filter,
+} from '../../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import type { Agent, AgentMask } from '../../../../proto/gen/spire/api/types/agent.ts';
 import { parseSpiffeId } from '../../../spiffe/spiffe-id.ts';
 import type { AgentFilter, AgentRecord } from '../../store/records.ts';
@@ -40,7 +43,8 @@ const timeShape = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}) ([+-]\d{2})(\d{2}) [
 /** Unix seconds of `2006-01-02 15:04:05 -0700 -07`, the one form that SPIRE's commands send. */
 export function parseExpiresBefore(text: string): number {
   const parts = timeShape.exec(text);
-  const ms = parts === null ? NaN : Date.parse(`${parts[1] ?? ''}T${parts[2] ?? ''}${parts[3] ?? ''}:${parts[4] ?? ''}`);
+  const ms =
+    parts === null ? NaN : Date.parse(`${parts[1] ?? ''}T${parts[2] ?? ''}${parts[3] ?? ''}:${parts[4] ?? ''}`);
   if (Number.isNaN(ms)) throw new Error(`parsing time "${text}" as "2006-01-02 15:04:05 -0700 -07": cannot parse it`);
   return Math.floor(ms / 1000);
 }

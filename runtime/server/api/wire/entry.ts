@@ -23,14 +23,20 @@ export function parseEntryDraft(trustDomain: TrustDomain, wire: Entry): EntryDra
 export function parseEntryPatch(trustDomain: TrustDomain, wire: Entry, mask: EntryMask | undefined): EntryPatch {
   const has = (field: keyof EntryMask) => mask === undefined || mask[field];
   return {
-    ...(has('parentId') && { parentId: String(within('invalid parent ID', () => parseMemberId(trustDomain, wire.parentId))) }),
-    ...(has('spiffeId') && { spiffeId: String(within('invalid spiffe ID', () => parseWorkloadId(trustDomain, wire.spiffeId))) }),
+    ...(has('parentId') && {
+      parentId: String(within('invalid parent ID', () => parseMemberId(trustDomain, wire.parentId))),
+    }),
+    ...(has('spiffeId') && {
+      spiffeId: String(within('invalid spiffe ID', () => parseWorkloadId(trustDomain, wire.spiffeId))),
+    }),
     ...(has('admin') && { admin: wire.admin }),
     ...(has('dnsNames') && { dnsNames: within('invalid DNS name', () => parseDnsNames(wire.dnsNames)) }),
     ...(has('downstream') && { downstream: wire.downstream }),
     ...(has('expiresAt') && { expiresAt: wire.expiresAt }),
     ...(has('federatesWith') && {
-      federatesWith: within('invalid federated trust domain', () => wire.federatesWith.map((name) => parseTrustDomain(name).name)),
+      federatesWith: within('invalid federated trust domain', () =>
+        wire.federatesWith.map((name) => parseTrustDomain(name).name),
+      ),
     }),
     ...(has('selectors') && { selectors: parseEntrySelectors(wire) }),
     ...(has('storeSvid') && { storeSvid: wire.storeSvid }),
@@ -52,7 +58,8 @@ function parseDnsNames(names: readonly string[]): string[] {
 }
 
 function parseHint(hint: string): string {
-  if (Buffer.byteLength(hint) > longestHint) throw new Error(`hint is too long, max length is ${longestHint} characters`);
+  if (Buffer.byteLength(hint) > longestHint)
+    throw new Error(`hint is too long, max length is ${longestHint} characters`);
   return hint;
 }
 

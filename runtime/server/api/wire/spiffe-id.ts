@@ -18,7 +18,8 @@ export function parseWireId(wire: SPIFFEID | undefined): SpiffeId {
 export function parseMemberId(trustDomain: TrustDomain, wire: SPIFFEID | undefined): SpiffeId {
   const id = parseWireId(wire);
   checkMember(trustDomain, id);
-  if (id.path === '') throw new Error(`"${String(id)}" is not a member of trust domain "${trustDomain.name}"; path is empty`);
+  if (id.path === '')
+    throw new Error(`"${String(id)}" is not a member of trust domain "${trustDomain.name}"; path is empty`);
   return id;
 }
 
@@ -46,5 +47,6 @@ export function parseAgentId(trustDomain: TrustDomain, wire: SPIFFEID | undefine
 }
 
 function checkMember(trustDomain: TrustDomain, id: SpiffeId): void {
-  if (!id.trustDomain.equals(trustDomain)) throw new Error(`"${String(id)}" is not a member of trust domain "${trustDomain.name}"`);
+  if (!id.trustDomain.equals(trustDomain))
+    throw new Error(`"${String(id)}" is not a member of trust domain "${trustDomain.name}"`);
 }

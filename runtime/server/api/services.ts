@@ -1,0 +1,63 @@
+// All services of the server, put on an RPC server. What a service is not given answers UNIMPLEMENTED.
+import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
+import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
+import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
+import { EntryService } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
+import type { Logger } from '../../log.ts';
+import type { RpcServer } from '../../rpc/server.ts';
+import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { NodeAttestation } from '../attestation.ts';
+import type { CertificateAuthority } from '../ca/authority.ts';
+import type { HealthChecker } from '../health/health-checker.ts';
+import type { AuthorizedEntries } from '../store/authorized-entries.ts';
+import type { Store } from '../store/store.ts';
+import { createAgentService } from './agent-service.ts';
+import { createAttestAgent } from './attest-agent.ts';
+import { createAuthorizedEntriesService } from './authorized-entries-service.ts';
+import { createBundleService } from './bundle-service.ts';
+import type { CallerOf } from './caller.ts';
+import { createEntryService } from './entry-service.ts';
+import { createFederatedBundleService } from './federated-bundle-service.ts';
+import { createHealthService } from './health-service.ts';
+import type { RateLimiter } from './rate-limit.ts';
+import { createRenewAgent } from './renew-agent.ts';
+import { createSvidService } from './svid-service.ts';
+
+export interface ServicesOptions {
+  readonly trustDomain: TrustDomain;
+  readonly store: Store;
+  readonly cache: AuthorizedEntries;
+  readonly authority: CertificateAuthority;
+  readonly attest: NodeAttestation;
+  readonly limiter: RateLimiter;
+  readonly callerOf: CallerOf;
+  readonly checker: HealthChecker;
+  readonly disableJwtSvids: boolean;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+/** The services of both listeners. */
+export function addServices(server: RpcServer, options: ServicesOptions): void {
+  const { store } = options;
+  server.addService(EntryService, {
+    ...createEntryService({ ...options, entries: store }),
+    ...createAuthorizedEntriesService(options),
+  });
+  server.addService(AgentService, {
+    ...createAgentService(options),
+    ...createRenewAgent({ ...options, agents: store }),
+    attestAgent: createAttestAgent({ ...options, agents: store }),
+  });
+  server.addService(SVIDService, createSvidService(options));
+  server.addService(BundleService, {
+    ...createBundleService({ ...options, bundles: store }),
+    ...createFederatedBundleService({ ...options, bundles: store }),
+  });
+}
+
+/** The services that exist on the Unix socket only. */
+export function addLocalServices(server: RpcServer, { checker }: Pick<ServicesOptions, 'checker'>): void {
+  server.addService(HealthService, createHealthService(checker));
+}

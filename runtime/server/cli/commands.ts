@@ -1,0 +1,63 @@
+// The commands of spire-server, and the choice among them: names of up to three words, the longest that fits.
+import { agentCount, agentList } from './agent/list.ts';
+import { agentBan, agentEvict, agentShow } from './agent/one-agent.ts';
+import { bundleCount, bundleShow } from './bundle.ts';
+import { entryCount } from './entry/count.ts';
+import { entryCreate } from './entry/create.ts';
+import { entryDelete } from './entry/delete.ts';
+import { entryShow } from './entry/show.ts';
+import { entryUpdate } from './entry/update.ts';
+import { healthcheck } from './healthcheck.ts';
+import { jwtMint } from './jwt-mint.ts';
+import { runCommand, validateCommand } from './run.ts';
+import type { Command, Terminal } from './terminal.ts';
+import { tokenGenerate } from './token.ts';
+import { x509Mint } from './x509-mint.ts';
+
+export const commands: readonly Command[] = [
+  agentBan,
+  agentCount,
+  agentEvict,
+  agentList,
+  agentShow,
+  bundleCount,
+  bundleShow,
+  entryCount,
+  entryCreate,
+  entryDelete,
+  entryShow,
+  entryUpdate,
+  healthcheck,
+  jwtMint,
+  runCommand,
+  tokenGenerate,
+  validateCommand,
+  x509Mint,
+];
+
+/** The SPIRE release whose surface this is, and ours. */
+const version = '1.15.3-espalier-0.1.0';
+const noCommand = 127;
+
+/** Answers with the exit code. */
+export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const [first] = argv;
+  if (first === '-version' || first === '--version' || first === '-v') {
+    terminal.out(`${version}\n`);
+    return 0;
+  }
+  for (let words = 3; words > 0; words -= 1) {
+    const name = argv.slice(0, words).join(' ');
+    const command = commands.find((one) => one.name === name);
+    if (command !== undefined) return command.run(argv.slice(words), terminal);
+  }
+  const asked = first === '-h' || first === '-help' || first === '--help';
+  (asked ? terminal.out : terminal.err)(help());
+  return asked ? 0 : noCommand;
+}
+
+function help(): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  const lines = commands.map(({ name, synopsis }) => `    ${name.padEnd(width)}    ${synopsis}\n`);
+  return `Usage: spire-server [--version] [--help] <command> [<args>]\n\nAvailable commands are:\n${lines.join('')}\n`;
+}

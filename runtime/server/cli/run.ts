@@ -1,0 +1,90 @@
+// `run`: the server itself, until a signal ends it.
+import { FlagError, formatUsage, parseFlags } from '../../cli/flags.ts';
+import type { FlagValues } from '../../cli/flags.ts';
+import { createLog } from '../../log.ts';
+import { loadServerConfig, runFlags } from '../config/load-config.ts';
+import type { ServerConfig } from '../config/server-config.ts';
+import { checkPlugins } from '../plugins.ts';
+import type { RunningServer } from '../server.ts';
+import { startServer } from '../server.ts';
+import type { Command, Terminal } from './terminal.ts';
+
+export const runCommand: Command = {
+  name: 'run',
+  synopsis: 'Runs the server',
+  async run(argv, terminal) {
+    const config = readConfig('run', argv, terminal, (message) => terminal.err(`${message}\n`));
+    return config === undefined ? 1 : runServer(config);
+  },
+};
+
+export const validateCommand: Command = {
+  name: 'validate',
+  synopsis: 'Validates a SPIRE server configuration file',
+  async run(argv, terminal) {
+    const config = readConfig('validate', argv, terminal, (message) =>
+      terminal.err(`SPIRE server configuration file is invalid: ${message}\n`),
+    );
+    if (config === undefined) return 1;
+    for (const warning of config.warnings) terminal.err(`Warning: ${warning}\n`);
+    terminal.out('SPIRE server configuration file is valid.\n');
+    return 0;
+  },
+};
+
+/** The configuration with its plugins' data checked; undefined where the fault has been told. */
+function readConfig(
+  name: string,
+  argv: readonly string[],
+  terminal: Terminal,
+  tell: (message: string) => void,
+): ServerConfig | undefined {
+  let flags: FlagValues<typeof runFlags>;
+  try {
+    flags = parseFlags(argv, runFlags).values;
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    if (error.code !== 'HELP') terminal.err(`${error.message}\n`);
+    terminal.err(formatUsage(name, runFlags));
+    return undefined;
+  }
+  try {
+    const config = loadServerConfig(flags, { ...terminal.env });
+    checkPlugins(config);
+    return config;
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+}
+
+async function runServer(config: ServerConfig): Promise<number> {
+  const log = createLog(config.log);
+  process.umask(0o027);
+  const stop = new AbortController();
+  const onSignal = () => stop.abort(new Error('stopped by a signal'));
+  process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
+  for (const warning of config.warnings) log.warn(warning);
+  log.info({ trust_domain_id: config.trustDomain.idString(), data_dir: config.dataDir }, 'Configured');
+
+  let server: RunningServer | undefined;
+  try {
+    server = await startServer(config, { log, clock: Date.now, signal: stop.signal });
+    await untilAborted(stop.signal);
+    log.info('Stopping Server APIs');
+    await server.close();
+  } catch (error) {
+    if (!stop.signal.aborted) {
+      log.error({ err: error }, 'Server crashed');
+      return 1;
+    }
+    log.warn({ err: error }, 'Stopped before the server was up');
+  }
+  log.info('Server stopped gracefully');
+  return 0;
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,112 @@
+// The `plugins` section: `<Type> "<name>" { plugin_data { … } }`. Says which plugins are asked for and how many of a type there may be; what stands
+// in plugin_data is each plugin's own matter, except the store's, which is read here.
+import * as z from 'zod';
+import type { HclObject, HclValue } from '../../hcl/value.ts';
+import { isHclObject } from '../../hcl/value.ts';
+import { duration, faultsOf, flag, text, wholeNumber } from './hcl-schema.ts';
+
+export interface PluginConfig {
+  readonly type: string;
+  readonly name: string;
+  readonly data: HclObject;
+}
+
+export interface PluginsConfig {
+  readonly dataStore: { readonly connectionString: string; readonly maxConnections?: number };
+  readonly keyManager: PluginConfig;
+  readonly nodeAttestors: readonly PluginConfig[];
+  readonly upstreamAuthority?: PluginConfig;
+}
+
+/** Types that SPIRE has and we do not yet: refused rather than left out, because a server without them is another server. */
+const unsupportedTypes = ['BundlePublisher', 'CredentialComposer', 'Notifier'];
+const pluginTypes = ['DataStore', 'KeyManager', 'NodeAttestor', 'UpstreamAuthority'];
+
+const pluginBlock = z.strictObject({
+  enabled: flag.default(true),
+  plugin_data: z.unknown(),
+  plugin_cmd: z.undefined({ error: 'external plugins are not supported' }).optional(),
+  plugin_checksum: z.undefined({ error: 'external plugins are not supported' }).optional(),
+  plugin_args: z.undefined({ error: 'external plugins are not supported' }).optional(),
+  plugin_data_file: z.undefined({ error: 'plugin_data_file is not supported' }).optional(),
+});
+
+const sqlData = z.strictObject({
+  database_type: z.literal('postgres', { error: 'only "postgres" is supported' }),
+  connection_string: text.refine((value) => value !== '', { error: 'connection_string must be set' }),
+  ro_connection_string: text.optional(),
+  max_open_conns: wholeNumber.optional(),
+  max_idle_conns: wholeNumber.optional(),
+  conn_max_lifetime: duration.optional(),
+  disable_migration: flag.optional(),
+});
+
+/** Adds what is wrong to `faults`; the result is there only where nothing was. */
+export function readPlugins(section: HclValue | undefined, faults: string[]): PluginsConfig | undefined {
+  const before = faults.length;
+  const sections = section === undefined ? [] : listOf(section);
+  if (sections.length === 0) faults.push('plugins section must be configured');
+  const plugins = sections.flatMap((one) => readSection(one, faults));
+
+  const dataStore = exactlyOne('DataStore', plugins, faults);
+  const keyManager = exactlyOne('KeyManager', plugins, faults);
+  const upstreams = plugins.filter(({ type }) => type === 'UpstreamAuthority');
+  if (upstreams.length > 1) faults.push('plugins.UpstreamAuthority: at most one can be configured');
+  const database = dataStore && readDataStore(dataStore, faults);
+  if (faults.length > before || database === undefined || keyManager === undefined) return undefined;
+  const [upstreamAuthority] = upstreams;
+  return {
+    dataStore: database,
+    keyManager,
+    nodeAttestors: plugins.filter(({ type }) => type === 'NodeAttestor'),
+    ...(upstreamAuthority === undefined ? {} : { upstreamAuthority }),
+  };
+}
+
+/** A list of blocks, or the one object that stands for it. */
+function listOf(value: HclValue): HclObject[] {
+  if (Array.isArray(value)) return value.filter(isHclObject);
+  return isHclObject(value) ? [value] : [];
+}
+
+function readSection(section: HclObject, faults: string[]): PluginConfig[] {
+  return Object.entries(section).flatMap(([type, blocks]) => {
+    if (unsupportedTypes.includes(type)) faults.push(`plugins.${type}: not supported`);
+    else if (!pluginTypes.includes(type)) faults.push(`plugins.${type}: unknown plugin type`);
+    else return listOf(blocks).flatMap((named) => readNamed(type, named, faults));
+    return [];
+  });
+}
+
+function readNamed(type: string, named: HclObject, faults: string[]): PluginConfig[] {
+  return Object.entries(named).flatMap(([name, value]) => {
+    const [body] = listOf(value);
+    const result = pluginBlock.safeParse(body);
+    if (body === undefined || !result.success) {
+      faults.push(...(result.error === undefined ? [] : faultsOf(result.error, ['plugins', `${type}.${name}`])));
+      return [];
+    }
+    if (!result.data.enabled) return [];
+    const data = body['plugin_data'];
+    const [first] = data === undefined ? [] : listOf(data);
+    return [{ type, name, data: first ?? {} }];
+  });
+}
+
+function exactlyOne(type: string, plugins: readonly PluginConfig[], faults: string[]): PluginConfig | undefined {
+  const [found, ...others] = plugins.filter((plugin) => plugin.type === type);
+  if (found === undefined || others.length > 0)
+    faults.push(`plugins.${type}: exactly one must be configured, found ${others.length + (found ? 1 : 0)}`);
+  return found;
+}
+
+function readDataStore({ name, data }: PluginConfig, faults: string[]): PluginsConfig['dataStore'] | undefined {
+  const result = sqlData.safeParse(data);
+  if (name !== 'sql') faults.push(`plugins.DataStore.${name}: only "sql" is supported`);
+  if (!result.success) {
+    faults.push(...faultsOf(result.error, ['plugins', `DataStore.${name}`, 'plugin_data']));
+    return undefined;
+  }
+  const { connection_string: connectionString, max_open_conns: maxConnections } = result.data;
+  return { connectionString, ...(maxConnections === undefined ? {} : { maxConnections }) };
+}

@@ -1,0 +1,75 @@
+// The `server` section of SPIRE's server.conf, with our own `ttl_lattice` beside it. Keys of features that we do not have yet are known by name, so
+// that a config of SPIRE's starts here and says what it will not do.
+import * as z from 'zod';
+import { parseLogFormat, parseLogLevel } from '../../log.ts';
+import { parseKeyType } from '../../pki/key-type.ts';
+import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
+import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
+import { block, duration, flag, parsed, port, text, wholeNumber } from './hcl-schema.ts';
+
+const names = z.array(z.string());
+
+const caSubject = z.strictObject({
+  country: names.optional(),
+  organization: names.optional(),
+  common_name: text.optional(),
+});
+
+const rateLimit = z.strictObject({ attestation: flag.default(true), signing: flag.default(true) });
+
+/** Read and kept from being a fault; what they ask for does not happen. */
+const withoutEffect = {
+  experimental: z.unknown(),
+  federation: z.unknown(),
+  log_source_location: z.unknown(),
+  max_attested_node_info_staleness: z.unknown(),
+  profiling_enabled: z.unknown(),
+  profiling_freq: z.unknown(),
+  profiling_names: z.unknown(),
+  profiling_port: z.unknown(),
+  proxy_protocol_trusted_cidrs: z.unknown(),
+} as const;
+
+export const keysWithoutEffect = Object.keys(withoutEffect);
+
+const required = (key: string) => ({ error: `${key} must be configured` });
+
+export const serverSection = block(
+  z.strictObject(
+    {
+      ...withoutEffect,
+      admin_ids: z.array(parsed(parseSpiffeId)).default([]),
+      agent_ttl: duration.optional(),
+      audit_log_enabled: flag.default(false),
+      bind_address: text.default('0.0.0.0'),
+      bind_port: port.default(8081),
+      ca_key_type: parsed(parseKeyType).default('ec-p256'),
+      ca_subject: block(caSubject).optional(),
+      ca_ttl: duration.default(24 * 3_600_000),
+      data_dir: z.string(required('data_dir')).min(1, required('data_dir')),
+      default_jwt_svid_ttl: duration.default(5 * 60_000),
+      default_x509_svid_ttl: duration.default(3_600_000),
+      disable_jwt_svids: flag.default(false),
+      jwt_issuer: text.optional(),
+      jwt_key_type: parsed(parseKeyType).optional(),
+      log_file: text.optional(),
+      log_format: parsed((value) => known('log format', value, parseLogFormat(value))).default('text'),
+      log_level: parsed((value) => known('log level', value, parseLogLevel(value))).default('info'),
+      prune_attested_nodes_batch_size: wholeNumber.optional(),
+      prune_attested_nodes_expired_for: duration.optional(),
+      prune_tofu_nodes: flag.default(false),
+      ratelimit: block(rateLimit).default({ attestation: true, signing: true }),
+      socket_path: text.default('/tmp/spire-server/private/api.sock'),
+      trust_domain: z.string(required('trust_domain')).min(1, required('trust_domain')).pipe(parsed(parseTrustDomain)),
+      ttl_lattice: z.enum(['warn', 'enforce']).default('warn'),
+    },
+    required('server section'),
+  ),
+);
+
+export type ServerSection = z.output<typeof serverSection>;
+
+function known<T>(what: string, value: string, found: T | undefined): T {
+  if (found === undefined) throw new Error(`unknown ${what} "${value}"`);
+  return found;
+}

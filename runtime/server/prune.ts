@@ -1,0 +1,46 @@
+// Sweeps up what has expired: entries, join tokens and, where the configuration says so, agents. Several servers on one database may all do it.
+import type { Logger } from '../log.ts';
+import type { ServerConfig } from './config/server-config.ts';
+import type { Store } from './store/store.ts';
+
+export interface PruningOptions {
+  readonly store: Store;
+  readonly pruneAgents: ServerConfig['pruneAgents'];
+  readonly clock: () => number;
+  readonly log: Logger;
+  readonly intervalMs?: number;
+}
+
+const defaultIntervalMs = 5 * 60_000;
+
+/** Returns the way to stop. */
+export function startPruning({
+  store,
+  pruneAgents,
+  clock,
+  log,
+  intervalMs = defaultIntervalMs,
+}: PruningOptions): () => void {
+  const prune = async (): Promise<void> => {
+    const now = Math.floor(clock() / 1000);
+    const entries = await store.pruneEntries(now);
+    const tokens = await store.pruneJoinTokens(now);
+    const agents = pruneAgents === undefined ? [] : await pruneExpiredAgents(store, pruneAgents, now);
+    for (const id of entries) log.info({ entry_id: id }, 'Pruned an expired registration');
+    for (const id of agents) log.info({ agent_id: id }, 'Pruned an expired agent');
+    if (tokens > 0) log.debug({ count: tokens }, 'Pruned expired join tokens');
+  };
+  const timer = setInterval(() => {
+    prune().catch((error: unknown) => log.warn({ err: error }, 'Pruning failed; it is tried again'));
+  }, intervalMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+function pruneExpiredAgents(
+  store: Store,
+  { expiredForMs, includeNonReattestable }: NonNullable<ServerConfig['pruneAgents']>,
+  now: number,
+) {
+  return store.pruneAgents(now - Math.floor(expiredForMs / 1000), { includeNonReattestable });
+}

@@ -1,0 +1,169 @@
+// Puts a whole server together and starts it, in the order in which each part needs the one before: store, keys, CA, services, listeners.
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Logger } from '../log.ts';
+import type { RpcServer } from '../rpc/server.ts';
+import { createRpcServer } from '../rpc/server.ts';
+import { clientVerifier } from '../rpc/verify-peer.ts';
+import { createAgentAuthorizer } from './api/agent-authorizer.ts';
+import { createAuditLog } from './api/audit-log.ts';
+import { createAuthorizer } from './api/authorization.ts';
+import { createRateLimiter } from './api/rate-limit.ts';
+import type { ServicesOptions } from './api/services.ts';
+import { addLocalServices, addServices } from './api/services.ts';
+import { createNodeAttestation } from './attestation.ts';
+import type { CertificateAuthority } from './ca/authority.ts';
+import { createAuthority } from './ca/create-authority.ts';
+import type { ServerConfig } from './config/server-config.ts';
+import { createHealthChecker } from './health/health-checker.ts';
+import { listenForHealth } from './health/health-listener.ts';
+import { createAttestors, openKeyManager, openUpstreamAuthority } from './plugins.ts';
+import { startPruning } from './prune.ts';
+import { openAuthorizedEntries } from './store/authorized-entries.ts';
+import type { AuthorizedEntries } from './store/authorized-entries.ts';
+import { openPostgresStore } from './store/postgres-store.ts';
+import type { Store } from './store/store.ts';
+
+export interface RunningServer {
+  /** Of the TLS listener. */
+  readonly address: { readonly host: string; readonly port: number };
+  /** Lets running calls end, then closes everything. */
+  close(): Promise<void>;
+}
+
+export interface ServerSurroundings {
+  readonly log: Logger;
+  readonly clock: () => number;
+  /** Gives up starting: an upstream may let us wait for minutes. */
+  readonly signal: AbortSignal;
+}
+
+/** Told to reconnect on TCP, so that a client that is gone from the bundle does not stay. */
+const maxConnectionAgeMs = 3 * 60_000;
+const socketMode = 0o770;
+const socketDirectoryMode = 0o750;
+
+type Stop = () => Promise<unknown> | void;
+
+/** Whatever was opened before a failure is closed again. */
+export async function startServer(config: ServerConfig, around: ServerSurroundings): Promise<RunningServer> {
+  const stops: Stop[] = [];
+  const close = async (): Promise<void> => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  };
+  try {
+    return { address: await start(config, around, (stop) => stops.push(stop)), close };
+  } catch (error) {
+    await close().catch((cause: unknown) => around.log.warn({ err: cause }, 'Closing after a failed start'));
+    throw error;
+  }
+}
+
+async function start(
+  config: ServerConfig,
+  around: ServerSurroundings,
+  onStop: (stop: Stop) => void,
+): Promise<RunningServer['address']> {
+  const { log, clock, signal } = around;
+  const { trustDomain } = config;
+  const parts: { authority?: CertificateAuthority; store?: Store; serving: boolean } = { serving: false };
+  const checker = createHealthChecker(
+    [
+      {
+        name: 'server',
+        check: () => (parts.serving ? Promise.resolve() : Promise.reject(new Error('not serving yet'))),
+      },
+      { name: 'server.store', check: () => parts.store?.ping() ?? Promise.reject(new Error('not open yet')) },
+      { name: 'server.ca', check: () => parts.authority?.checkHealth() ?? Promise.reject(new Error('not ready yet')) },
+    ],
+    clock,
+  );
+  if (config.health !== undefined) {
+    const listener = await listenForHealth({ ...config.health, checker, log: log.child({ subsystem_name: 'health' }) });
+    onStop(() => void listener.close());
+  }
+
+  await mkdir(config.dataDir, { recursive: true, mode: 0o755 });
+  const { connectionString } = config.plugins.dataStore;
+  const store = await openPostgresStore({ connectionString, log: log.child({ subsystem_name: 'store' }), clock });
+  onStop(() => store.close());
+  parts.store = store;
+  const authority = await createAuthority({
+    trustDomain,
+    config: config.authority,
+    store,
+    keys: await openKeyManager(config.plugins.keyManager),
+    ...openUpstreamAuthority(config, around),
+    log: log.child({ subsystem_name: 'ca_manager' }),
+    clock,
+    signal,
+  });
+  onStop(() => authority.close());
+  parts.authority = authority;
+  const cache = await openAuthorizedEntries({ store, log: log.child({ subsystem_name: 'entry_cache' }), clock });
+  onStop(() => cache.close());
+  onStop(startPruning({ store, pruneAgents: config.pruneAgents, clock, log }));
+
+  const address = await serve(config, around, { store, authority, cache, checker }, onStop);
+  parts.serving = true;
+  return address;
+}
+
+interface Parts extends Pick<ServicesOptions, 'checker'> {
+  readonly store: Store;
+  readonly authority: CertificateAuthority;
+  readonly cache: AuthorizedEntries;
+}
+
+/** One set of services behind two listeners: the private socket, and TLS. */
+async function serve(
+  config: ServerConfig,
+  { log: rootLog, clock }: ServerSurroundings,
+  { store, authority, cache, checker }: Parts,
+  onStop: (stop: Stop) => void,
+): Promise<RunningServer['address']> {
+  const { trustDomain } = config;
+  const log = rootLog.child({ subsystem_name: 'endpoints' });
+  const roots = () => authority.bundle().x509Authorities.map(({ asn1 }) => asn1);
+  const authorizer = createAuthorizer({
+    adminIds: config.adminIds,
+    rightsOf: async (id) => ({ admin: cache.isAdmin(String(id)), downstream: cache.isDownstream(String(id)) }),
+    authorizeAgent: createAgentAuthorizer({ agents: store, clock }),
+    ...(config.auditLog ? { audit: createAuditLog(log) } : {}),
+  });
+  const attestors = createAttestors(config, { log: rootLog, clock, x509Authorities: () => Promise.resolve(roots()) });
+  const services: ServicesOptions = {
+    trustDomain,
+    store,
+    cache,
+    authority,
+    attest: createNodeAttestation({ trustDomain, attestors, joinTokens: store, clock }),
+    limiter: createRateLimiter({ ...config.rateLimit, clock }),
+    callerOf: authorizer.callerOf,
+    checker,
+    disableJwtSvids: config.authority.disableJwtSvids ?? false,
+    clock,
+    log,
+  };
+
+  const open = (options: { maxConnectionAgeMs?: number }): RpcServer => {
+    const server = createRpcServer({ log, intercept: authorizer.intercept, ...options });
+    onStop(() => server.close());
+    addServices(server, services);
+    return server;
+  };
+  const local = open({});
+  addLocalServices(local, services);
+  await mkdir(dirname(config.socketPath), { recursive: true, mode: socketDirectoryMode });
+  await local.listenUnix(config.socketPath, { mode: socketMode });
+  log.info({ address: config.socketPath, network: 'unix' }, 'Starting Server APIs');
+
+  const { address: host, port } = await open({ maxConnectionAgeMs }).listenTls({
+    host: config.bindAddress,
+    port: config.bindPort,
+    credentials: () => authority.serverCredentials(),
+    verifyPeer: clientVerifier({ roots, trustDomain, clock }),
+  });
+  log.info({ address: `${host}:${port}`, network: 'tcp' }, 'Starting Server APIs');
+  return { host, port };
+}
