@@ -36,12 +36,19 @@ test('keys made at once are all kept', async () => {
   const keys = await openDiskKeyManager({ path });
   const ids = ['a', 'b', 'c', 'd', 'e'];
   await Promise.all(ids.map((id) => keys.generateKey(id, 'ec-p256')));
-  expect((await openDiskKeyManager({ path })).listKeys().map(({ id }) => id).sort()).toEqual(ids);
+  expect(
+    (await openDiskKeyManager({ path }))
+      .listKeys()
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual(ids);
 });
 
 test('the file is in the format of SPIRE: ids with PKCS#8 in base64', async () => {
   await (await openDiskKeyManager({ path })).generateKey('x509-CA-A', 'ec-p256');
-  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ keys: { 'x509-CA-A': expect.stringMatching(/^MIGHAgEAMBMG/) } });
+  expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({
+    keys: { 'x509-CA-A': expect.stringMatching(/^MIGHAgEAMBMG/) },
+  });
 });
 
 describe('the file is 0600', () => {
