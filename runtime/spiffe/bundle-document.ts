@@ -90,7 +90,7 @@ function parseJwtAuthority(index: number, key: Json): JwtAuthority {
     throw refuse('BUNDLE_JWT_AUTHORITY', index, 'is neither an EC nor an RSA key');
   if ('d' in key) throw refuse('BUNDLE_JWT_AUTHORITY', index, 'is a private key');
   try {
-    const publicKey = createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
+    const publicKey = createPublicKey({ key, format: 'jwk' });
     return { keyId, publicKey: new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })), expiresAt: 0 };
   } catch (cause) {
     throw refuse('BUNDLE_JWT_AUTHORITY', index, 'has a public key that cannot be read', cause);

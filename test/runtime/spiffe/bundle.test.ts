@@ -16,7 +16,7 @@ import { ecCertificate, ecPublicKey, rsaCertificate } from './bundle-fixtures.ts
 import { refusalOf } from './refusal.ts';
 
 const trustDomain = parseTrustDomain('td.test');
-const jwtKey = { kty: 'EC', use: 'jwt-svid', kid: 'k1', ...jwkOf(ecPublicKey) };
+const jwtKey: Record<string, unknown> = { kty: 'EC', use: 'jwt-svid', kid: 'k1', ...jwkOf(ecPublicKey) };
 const x509Key = { kty: 'EC', use: 'x509-svid', ...jwkOf(ecPublicKey), x5c: [base64(ecCertificate)] };
 
 const full: TrustBundle = {
