@@ -96,23 +96,27 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
     },
     async close(graceMs = defaultGraceMs) {
       const stopped = listeners.map((listener) => new Promise<void>((resolve) => listener.close(() => resolve())));
-      await shutDown(server, graceMs);
+      // Its callback says nothing: Node has marked the sessions as closed by then, though their calls still run. A session without calls closes
+      // its socket, so the sockets tell.
+      server.tryShutdown(() => undefined);
+      await allClosed(sockets, graceMs);
+      server.forceShutdown();
       for (const socket of sockets) socket.destroy();
       await Promise.all(stopped);
     },
   };
 }
 
-/** Resolves when no call is left, by their own end or by force. */
-function shutDown(server: Server, graceMs: number): Promise<void> {
+/** Resolves when the last socket has closed, or after the grace. */
+function allClosed(sockets: ReadonlySet<Socket>, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const force = setTimeout(() => {
-      server.forceShutdown();
+    const check = (): void => {
+      if (sockets.size > 0) return;
+      clearTimeout(timer);
       resolve();
-    }, graceMs);
-    server.tryShutdown(() => {
-      clearTimeout(force);
-      resolve();
-    });
+    };
+    const timer = setTimeout(resolve, graceMs);
+    for (const socket of sockets) socket.once('close', check);
+    check();
   });
 }
