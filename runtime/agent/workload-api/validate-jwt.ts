@@ -1,10 +1,9 @@
 // Validates a JWT-SVID for a workload: against the bundle of the token's own trust domain, if the workload may know that one.
 import { PkiError } from '../../pki/errors.ts';
-import { verifyJwtSvid } from '../../pki/jwt-svid.ts';
+import { unverifiedJwtSubject, verifyJwtSvid } from '../../pki/jwt-svid.ts';
 import { invalidArgument } from '../../rpc/status.ts';
 import type { TrustBundle } from '../../spiffe/bundle.ts';
 import { SpiffeError } from '../../spiffe/errors.ts';
-import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 
@@ -30,7 +29,7 @@ const alwaysAllowed: ReadonlySet<string> = new Set(['sub', 'exp', 'aud']);
 export function validateJwt(options: ValidateJwtOptions): ValidatedJwt {
   const { token, audience, bundles, trustDomain, allowedForeignClaims, now } = options;
   try {
-    const subject = claimedSubject(token);
+    const subject = unverifiedJwtSubject(token); // only to choose the bundle: nothing is believed before the signature is verified
     const bundle = bundles.find((candidate) => candidate.trustDomain.equals(subject.trustDomain));
     if (bundle === undefined) throw invalidArgument(`no keys found for trust domain "${subject.trustDomain.idString()}"`);
     const { id, claims } = verifyJwtSvid({ token, bundle, audience: [audience], now });
@@ -43,19 +42,4 @@ export function validateJwt(options: ValidateJwtOptions): ValidatedJwt {
     if (error instanceof PkiError || error instanceof SpiffeError) throw invalidArgument(error.message, { cause: error });
     throw error;
   }
-}
-
-/** Only to choose the bundle: nothing is believed before the signature is verified. */
-function claimedSubject(token: string): SpiffeId {
-  const [, payload, ...rest] = token.split('.');
-  if (payload === undefined || rest.length !== 1) throw invalidArgument('unable to parse JWT token');
-  let claims: unknown;
-  try {
-    claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
-  } catch (cause) {
-    throw invalidArgument('unable to parse JWT token', { cause });
-  }
-  const subject = typeof claims === 'object' && claims !== null && 'sub' in claims ? claims.sub : undefined;
-  if (typeof subject !== 'string' || subject === '') throw invalidArgument('token missing subject claim');
-  return parseSpiffeId(subject);
 }
