@@ -1,0 +1,80 @@
+// SPIRE's authorization data as a table to test against, written apart from ours: method, who may call it, and whether it exists over TCP.
+
+export interface MethodRow {
+  readonly method: string;
+  readonly callers: readonly string[];
+  readonly overTcp: boolean;
+}
+
+const lines = [
+  '/spire.api.server.svid.v1.SVID/MintX509SVID local+admin both',
+  '/spire.api.server.svid.v1.SVID/MintJWTSVID local+admin both',
+  '/spire.api.server.svid.v1.SVID/MintWITSVID local+admin both',
+  '/spire.api.server.svid.v1.SVID/BatchNewX509SVID agent both',
+  '/spire.api.server.svid.v1.SVID/NewJWTSVID agent both',
+  '/spire.api.server.svid.v1.SVID/BatchNewWITSVID agent both',
+  '/spire.api.server.svid.v1.SVID/NewDownstreamX509CA downstream both',
+  '/spire.api.server.bundle.v1.Bundle/GetBundle any both',
+  '/spire.api.server.bundle.v1.Bundle/AppendBundle local+admin both',
+  '/spire.api.server.bundle.v1.Bundle/PublishJWTAuthority downstream both',
+  '/spire.api.server.bundle.v1.Bundle/PublishWITAuthority downstream both',
+  '/spire.api.server.bundle.v1.Bundle/CountBundles local+admin both',
+  '/spire.api.server.bundle.v1.Bundle/ListFederatedBundles local+admin both',
+  '/spire.api.server.bundle.v1.Bundle/GetFederatedBundle local+admin+agent both',
+  '/spire.api.server.bundle.v1.Bundle/BatchCreateFederatedBundle local+admin both',
+  '/spire.api.server.bundle.v1.Bundle/BatchUpdateFederatedBundle local+admin both',
+  '/spire.api.server.bundle.v1.Bundle/BatchSetFederatedBundle local+admin both',
+  '/spire.api.server.bundle.v1.Bundle/BatchDeleteFederatedBundle local+admin both',
+  '/spire.api.server.debug.v1.Debug/GetInfo local unix',
+  '/spire.api.server.entry.v1.Entry/CountEntries local+admin both',
+  '/spire.api.server.entry.v1.Entry/ListEntries local+admin both',
+  '/spire.api.server.entry.v1.Entry/GetEntry local+admin both',
+  '/spire.api.server.entry.v1.Entry/BatchCreateEntry local+admin both',
+  '/spire.api.server.entry.v1.Entry/BatchUpdateEntry local+admin both',
+  '/spire.api.server.entry.v1.Entry/BatchDeleteEntry local+admin both',
+  '/spire.api.server.entry.v1.Entry/GetAuthorizedEntries agent both',
+  '/spire.api.server.entry.v1.Entry/SyncAuthorizedEntries agent both',
+  '/spire.api.server.logger.v1.Logger/GetLogger local unix',
+  '/spire.api.server.logger.v1.Logger/SetLogLevel local unix',
+  '/spire.api.server.logger.v1.Logger/ResetLogLevel local unix',
+  '/spire.api.server.agent.v1.Agent/CountAgents local+admin both',
+  '/spire.api.server.agent.v1.Agent/ListAgents local+admin both',
+  '/spire.api.server.agent.v1.Agent/GetAgent local+admin both',
+  '/spire.api.server.agent.v1.Agent/DeleteAgent local+admin both',
+  '/spire.api.server.agent.v1.Agent/BanAgent local+admin both',
+  '/spire.api.server.agent.v1.Agent/AttestAgent any both',
+  '/spire.api.server.agent.v1.Agent/RenewAgent agent both',
+  '/spire.api.server.agent.v1.Agent/PostStatus agent both',
+  '/spire.api.server.agent.v1.Agent/CreateJoinToken local+admin both',
+  '/grpc.health.v1.Health/Check local unix',
+  '/grpc.health.v1.Health/List local unix',
+  '/grpc.health.v1.Health/Watch local unix',
+  '/spire.api.server.trustdomain.v1.TrustDomain/ListFederationRelationships local+admin both',
+  '/spire.api.server.trustdomain.v1.TrustDomain/GetFederationRelationship local+admin both',
+  '/spire.api.server.trustdomain.v1.TrustDomain/BatchCreateFederationRelationship local+admin both',
+  '/spire.api.server.trustdomain.v1.TrustDomain/BatchUpdateFederationRelationship local+admin both',
+  '/spire.api.server.trustdomain.v1.TrustDomain/BatchDeleteFederationRelationship local+admin both',
+  '/spire.api.server.trustdomain.v1.TrustDomain/RefreshBundle local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/GetJWTAuthorityState local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/PrepareJWTAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/ActivateJWTAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/TaintJWTAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/RevokeJWTAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/GetX509AuthorityState local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/PrepareX509Authority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/ActivateX509Authority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/TaintX509Authority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/TaintX509UpstreamAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/RevokeX509Authority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/RevokeX509UpstreamAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/GetWITAuthorityState local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/PrepareWITAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/ActivateWITAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/TaintWITAuthority local+admin both',
+  '/spire.api.server.localauthority.v1.LocalAuthority/RevokeWITAuthority local+admin both',
+];
+
+export const methodRows: readonly MethodRow[] = lines.map((line) => {
+  const [method = '', callers = '', transport] = line.split(' ');
+  return { method, callers: callers.split('+'), overTcp: transport === 'both' };
+});
