@@ -1,8 +1,13 @@
-// Which entries an agent may serve, answered from memory: placeholder of the interface.
-import type { AgentRecord, EntryRecord } from './records.ts';
+// Which entries an agent may serve, answered from memory. It follows the store's changes, by whichever server, within milliseconds.
+import type { Logger } from '../../log.ts';
+import { serverId } from '../../spiffe/spiffe-id.ts';
+import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import { EntryIndex, isExpired } from './entry-index.ts';
+import type { AgentRecord, EntryRecord, StoreChange } from './records.ts';
+import type { Store } from './store.ts';
 
 export interface AuthorizedEntries {
-  /** In order of id; empty for an agent nobody knows. The array is shared: do not change it. */
+  /** In order of id, without expired ones. The array is shared: do not change it. */
   authorizedEntries(agentId: string): readonly EntryRecord[];
   /** The entry, if this agent may serve it. */
   authorizedEntry(agentId: string, entryId: string): EntryRecord | undefined;
@@ -13,4 +18,142 @@ export interface AuthorizedEntries {
   /** Called after entries or agents changed. Returns the way to stop. */
   onChange(listener: () => void): () => void;
   close(): void;
+}
+
+export interface AuthorizedEntriesOptions {
+  readonly store: Pick<Store, 'allEntries' | 'allAgents' | 'fetchEntries' | 'fetchAgent' | 'watch'>;
+  readonly trustDomain: TrustDomain;
+  readonly log: Logger;
+  readonly clock: () => number;
+}
+
+const retryMs = 1_000;
+
+/** Resolves once everything is loaded. */
+export async function createAuthorizedEntries(options: AuthorizedEntriesOptions): Promise<AuthorizedEntries> {
+  const { store, trustDomain, log, clock } = options;
+  const index = new EntryIndex(serverId(trustDomain).toString());
+  const listeners = new Set<() => void>();
+  const nowSeconds = (): number => Math.floor(clock() / 1000);
+  let pending = noChanges();
+  // From the first look at the store on: a change that is told meanwhile is read after it, never overwritten by it.
+  let running = true;
+  let retry: NodeJS.Timeout | undefined;
+
+  const update = async (): Promise<void> => {
+    const taken = pending;
+    pending = noChanges();
+    try {
+      if (taken.all) await loadAll(store, index);
+      else await loadSome(store, index, taken);
+    } catch (error) {
+      // Taken up again: nothing of it is lost.
+      pending = {
+        all: pending.all || taken.all,
+        entries: union(pending.entries, taken.entries),
+        agents: union(pending.agents, taken.agents),
+      };
+      throw error;
+    }
+    for (const listener of listeners) listener();
+  };
+
+  const updateSoon = (): void => {
+    if (running) return;
+    running = true;
+    void (async () => {
+      // Changes that came in one burst are read at once.
+      await Promise.resolve();
+      while (hasChanges(pending)) await update();
+    })()
+      .catch((error: unknown) => {
+        log.warn({ err: error }, 'cannot follow entries and agents, trying again');
+        retry = setTimeout(updateSoon, retryMs);
+      })
+      .finally(() => (running = false));
+  };
+
+  const unwatch = store.watch((change: StoreChange) => {
+    if (change.kind === 'bundle') return;
+    if (change.kind === 'reset') pending.all = true;
+    if (change.kind === 'entry') pending.entries.add(change.id);
+    if (change.kind === 'agent') pending.agents.add(change.id);
+    updateSoon();
+  });
+  try {
+    await loadAll(store, index);
+  } catch (error) {
+    unwatch();
+    throw error;
+  }
+  running = false;
+  updateSoon();
+
+  const anyEntry = (spiffeId: string, holds: (entry: EntryRecord) => boolean): boolean => {
+    for (const entry of index.entriesFor(spiffeId)) if (holds(entry) && !isExpired(entry, nowSeconds())) return true;
+    return false;
+  };
+  return {
+    authorizedEntries: (agentId) => index.authorized(agentId, nowSeconds()).list,
+    authorizedEntry: (agentId, entryId) => index.authorized(agentId, nowSeconds()).byId.get(entryId),
+    isAdmin: (spiffeId) => anyEntry(spiffeId, ({ admin }) => admin),
+    isDownstream: (spiffeId) => anyEntry(spiffeId, ({ downstream }) => downstream),
+    agent: (spiffeId) => index.agent(spiffeId),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close() {
+      unwatch();
+      clearTimeout(retry);
+      pending = noChanges();
+    },
+  };
+}
+
+interface Changes {
+  all: boolean;
+  entries: Set<string>;
+  agents: Set<string>;
+}
+
+function noChanges(): Changes {
+  return { all: false, entries: new Set(), agents: new Set() };
+}
+
+function hasChanges({ all, entries, agents }: Changes): boolean {
+  return all || entries.size > 0 || agents.size > 0;
+}
+
+function union(a: ReadonlySet<string>, b: ReadonlySet<string>): Set<string> {
+  return new Set([...a, ...b]);
+}
+
+async function loadAll(store: AuthorizedEntriesOptions['store'], index: EntryIndex): Promise<void> {
+  const [entries, agents] = await Promise.all([store.allEntries(), store.allAgents()]);
+  const [entryIds, agentIds] = [new Set(entries.map(({ id }) => id)), new Set(agents.map(({ spiffeId }) => spiffeId))];
+  for (const id of index.entryIds()) if (!entryIds.has(id)) index.removeEntry(id);
+  for (const id of index.agentIds()) if (!agentIds.has(id)) index.removeAgent(id);
+  for (const entry of entries) index.setEntry(entry);
+  for (const agent of agents) index.setAgent(agent);
+}
+
+async function loadSome(
+  store: AuthorizedEntriesOptions['store'],
+  index: EntryIndex,
+  { entries, agents }: Changes,
+): Promise<void> {
+  const found = new Map(
+    (entries.size === 0 ? [] : await store.fetchEntries([...entries])).map((entry) => [entry.id, entry]),
+  );
+  for (const id of entries) {
+    const entry = found.get(id);
+    if (entry === undefined) index.removeEntry(id);
+    if (entry !== undefined) index.setEntry(entry);
+  }
+  for (const id of agents) {
+    const agent = await store.fetchAgent(id);
+    if (agent === undefined) index.removeAgent(id);
+    if (agent !== undefined) index.setAgent(agent);
+  }
 }

@@ -1,0 +1,140 @@
+// Entries and agents in memory, indexed for the question "what may this agent serve": its own entries, those of the node aliases that its selectors
+// fulfil, and everything below them. Pure data: who keeps it up to date is authorized-entries.ts.
+import { formatSelector } from '../../spiffe/selector.ts';
+import type { Selector } from '../../spiffe/selector.ts';
+import type { AgentRecord, EntryRecord } from './records.ts';
+
+interface Authorized {
+  readonly list: readonly EntryRecord[];
+  readonly byId: ReadonlyMap<string, EntryRecord>;
+  /** unix seconds: when the first of them expires. */
+  readonly until: number;
+}
+
+interface Alias {
+  readonly spiffeId: string;
+  readonly selectors: readonly string[];
+}
+
+export class EntryIndex {
+  readonly #serverId: string;
+  readonly #entries = new Map<string, EntryRecord>();
+  readonly #byParent = new Map<string, Map<string, EntryRecord>>();
+  readonly #bySpiffeId = new Map<string, Map<string, EntryRecord>>();
+  /** By entry id: entries whose parent is the server stand for all agents with their selectors. */
+  readonly #aliases = new Map<string, Alias>();
+  readonly #agents = new Map<string, AgentRecord>();
+  /** Answers since the last change. */
+  #answers = new Map<string, Authorized>();
+
+  constructor(serverId: string) {
+    this.#serverId = serverId;
+  }
+
+  setEntry(entry: EntryRecord): void {
+    this.removeEntry(entry.id);
+    this.#entries.set(entry.id, entry);
+    addTo(this.#byParent, entry.parentId, entry);
+    addTo(this.#bySpiffeId, entry.spiffeId, entry);
+    if (entry.parentId !== this.#serverId) return;
+    this.#aliases.set(entry.id, { spiffeId: entry.spiffeId, selectors: entry.selectors.map(formatSelector) });
+  }
+
+  removeEntry(id: string): void {
+    this.#answers.clear();
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#entries.delete(id);
+    this.#aliases.delete(id);
+    removeFrom(this.#byParent, entry.parentId, entry);
+    removeFrom(this.#bySpiffeId, entry.spiffeId, entry);
+  }
+
+  setAgent(agent: AgentRecord): void {
+    // Serial numbers change with each renewal, answers do not.
+    if (!sameSelectors(this.#agents.get(agent.spiffeId)?.selectors, agent.selectors))
+      this.#answers.delete(agent.spiffeId);
+    this.#agents.set(agent.spiffeId, agent);
+  }
+
+  removeAgent(spiffeId: string): void {
+    this.#answers.delete(spiffeId);
+    this.#agents.delete(spiffeId);
+  }
+
+  agent(spiffeId: string): AgentRecord | undefined {
+    return this.#agents.get(spiffeId);
+  }
+
+  entriesFor(spiffeId: string): Iterable<EntryRecord> {
+    return this.#bySpiffeId.get(spiffeId)?.values() ?? [];
+  }
+
+  entryIds(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  agentIds(): string[] {
+    return [...this.#agents.keys()];
+  }
+
+  authorized(agentId: string, nowSeconds: number): Authorized {
+    const known = this.#answers.get(agentId);
+    if (known !== undefined && nowSeconds < known.until) return known;
+    const answer = this.#collect(agentId, nowSeconds);
+    this.#answers.set(agentId, answer);
+    return answer;
+  }
+
+  #collect(agentId: string, nowSeconds: number): Authorized {
+    const byId = new Map<string, EntryRecord>();
+    let until = Number.POSITIVE_INFINITY;
+    const visited = new Set<string>();
+    // A list, not recursion: how deep entries hang below each other is up to whoever creates them.
+    const parents = [agentId, ...this.#aliasesOf(agentId)];
+    for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
+      if (visited.has(parent)) continue;
+      visited.add(parent);
+      for (const entry of this.#byParent.get(parent)?.values() ?? []) {
+        parents.push(entry.spiffeId);
+        if (isExpired(entry, nowSeconds)) continue;
+        byId.set(entry.id, entry);
+        if (entry.expiresAt > 0) until = Math.min(until, entry.expiresAt);
+      }
+    }
+    const list = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return { list, byId, until };
+  }
+
+  #aliasesOf(agentId: string): string[] {
+    const agent = this.#agents.get(agentId);
+    if (agent === undefined) return [];
+    const have = new Set(agent.selectors.map(formatSelector));
+    const fulfilled = [...this.#aliases.values()].filter(({ selectors }) => selectors.every((text) => have.has(text)));
+    return fulfilled.map(({ spiffeId }) => spiffeId);
+  }
+}
+
+export function isExpired({ expiresAt }: EntryRecord, nowSeconds: number): boolean {
+  return expiresAt > 0 && expiresAt <= nowSeconds;
+}
+
+function addTo(index: Map<string, Map<string, EntryRecord>>, key: string, entry: EntryRecord): void {
+  const held = index.get(key) ?? new Map<string, EntryRecord>();
+  held.set(entry.id, entry);
+  index.set(key, held);
+}
+
+function removeFrom(index: Map<string, Map<string, EntryRecord>>, key: string, entry: EntryRecord): void {
+  const held = index.get(key);
+  held?.delete(entry.id);
+  if (held?.size === 0) index.delete(key);
+}
+
+function sameSelectors(a: readonly Selector[] | undefined, b: readonly Selector[]): boolean {
+  return (
+    a !== undefined &&
+    a.length === b.length &&
+    a.every(({ type, value }, i) => b[i]?.type === type && b[i].value === value)
+  );
+}
