@@ -1,13 +1,14 @@
 // Checks a trust domain's specification whole, before anything starts: every fault is reported, each with its place in the document.
-import { z } from 'zod';
 import { parseDuration } from '../../runtime/spiffe/duration.ts';
 import { parseSelector } from '../../runtime/spiffe/selector.ts';
 import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
 import { createSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
 import { checkTtlLattice } from '../../runtime/spiffe/ttl-lattice.ts';
 import { workloadPath } from './identities.ts';
-import { segmentSchema, trustDomainSchema, ttlSchema, workloadSchema } from './trust-domain-spec.ts';
-import type { SegmentSpec, TrustDomainSpec, WorkloadSpec } from './trust-domain-spec.ts';
+import { readParts } from './spec-parts.ts';
+import type { Placed, SpecParts } from './spec-parts.ts';
+import { trustDomainSchema } from './trust-domain-spec.ts';
+import type { Cloud, TrustDomainSpec, WorkloadSpec } from './trust-domain-spec.ts';
 
 export interface SpecFault {
   /** Where in the document, such as `segments[1].region`. */
@@ -32,7 +33,7 @@ export class SpecError extends Error {
 /** Outside data to a checked specification with its defaults filled in; throws {@link SpecError} with every fault. */
 export function parseTrustDomainSpec(input: unknown): TrustDomainSpec {
   const shaped = trustDomainSchema.safeParse(input, { reportInput: true });
-  const parts = partsOf(input);
+  const parts = readParts(input);
   const faults = [
     ...(shaped.success
       ? []
@@ -49,48 +50,7 @@ export function parseTrustDomainSpec(input: unknown): TrustDomainSpec {
   return shaped.data;
 }
 
-interface Placed<T> {
-  readonly index: number;
-  readonly value: T;
-}
-
-/** What of the document has the right shape by itself, so that one wrong field hides no fault of another. */
-interface Parts {
-  readonly trustDomain?: string;
-  readonly ttl?: TrustDomainSpec['ttl'];
-  readonly segments: readonly Placed<SegmentSpec>[];
-  readonly segmentNames: ReadonlySet<string>;
-  readonly workloads: readonly Placed<WorkloadSpec>[];
-}
-
-function partsOf(input: unknown): Parts {
-  const document = z
-    .looseObject({ segments: z.array(z.unknown()).catch([]), workloads: z.array(z.unknown()).catch([]) })
-    .safeParse(input);
-  if (!document.success) return { segments: [], segmentNames: new Set(), workloads: [] };
-  const { trustDomain, ttl, segments, workloads } = document.data as Record<string, unknown> & {
-    segments: unknown[];
-    workloads: unknown[];
-  };
-  const parsedTtl = ttlSchema.safeParse(ttl);
-  const name = z.looseObject({ name: z.string() });
-  return {
-    ...(typeof trustDomain === 'string' ? { trustDomain } : {}),
-    ...(parsedTtl.success ? { ttl: parsedTtl.data } : {}),
-    segments: placed(segmentSchema, segments),
-    segmentNames: new Set(placed(name, segments).map(({ value }) => value.name)),
-    workloads: placed(workloadSchema, workloads),
-  };
-}
-
-function placed<T>(schema: z.ZodType<T>, items: readonly unknown[]): Placed<T>[] {
-  return items.flatMap((item, index) => {
-    const parsed = schema.safeParse(item);
-    return parsed.success ? [{ index, value: parsed.data }] : [];
-  });
-}
-
-function checkTrustDomain({ trustDomain }: Parts): SpecFault[] {
+function checkTrustDomain({ trustDomain }: SpecParts): SpecFault[] {
   if (trustDomain === undefined) return [];
   if (trustDomain.includes('/')) {
     return [
@@ -103,55 +63,78 @@ function checkTrustDomain({ trustDomain }: Parts): SpecFault[] {
   return attempt('trustDomain', trustDomain, () => parseTrustDomain(trustDomain));
 }
 
-function checkLattice({ ttl, segments }: Parts): SpecFault[] {
-  if (ttl === undefined) return [];
-  const root = parseDuration(ttl.root);
-  const x509Svid = parseDuration(ttl.x509Svid);
-  return segments.flatMap(({ index, value }) =>
-    checkTtlLattice({ root, intermediate: parseDuration(value.intermediateTtl), x509Svid }).map((fault) => ({
+/** A level whose TTL has no right shape leaves the other levels to be checked: it stands as one that breaks nothing. */
+function checkLattice({ ttl, segments }: SpecParts): SpecFault[] {
+  const root = millisecondsOf(ttl.root, Infinity);
+  const x509Svid = millisecondsOf(ttl.x509Svid, 0);
+  const jwtSvid = millisecondsOf(ttl.jwtSvid, 0);
+  return segments.flatMap(({ index, value }) => {
+    if (value.intermediateTtl === undefined) return [];
+    const intermediate = parseDuration(value.intermediateTtl);
+    return checkTtlLattice({ root, intermediate, x509Svid, jwtSvid }).map((fault) => ({
       place: `segments[${index}].intermediateTtl`,
       message: `TTL lattice broken: ${fault.message}`,
-    })),
-  );
+    }));
+  });
 }
 
-function checkSegments({ segments }: Parts): SpecFault[] {
-  const attestorOf = { gcp: 'gcp_iit', aws: 'aws_iid' } as const;
-  const mismatched = segments.flatMap(({ index, value }) =>
-    value.attestor === attestorOf[value.cloud]
+function millisecondsOf(text: string | undefined, absent: number): number {
+  return text === undefined ? absent : parseDuration(text);
+}
+
+const attestorOf = { gcp: 'gcp_iit', aws: 'aws_iid' } as const;
+
+function checkSegments({ segments }: SpecParts): SpecFault[] {
+  const mismatched = segments.flatMap(({ index, value: { cloud, attestor } }) =>
+    cloud === undefined || attestor === undefined || attestor === attestorOf[cloud]
       ? []
       : [
           {
             place: `segments[${index}].attestor`,
-            message: `nodes of ${value.cloud} attest with ${attestorOf[value.cloud]}, not ${value.attestor}`,
+            message: `nodes of ${cloud} attest with ${attestorOf[cloud]}, not ${attestor}`,
           },
         ],
   );
   return [...findDuplicates(segments, 'segments', (segment) => segment.name), ...mismatched];
 }
 
-function checkWorkloads({ segments, segmentNames, workloads }: Parts): SpecFault[] {
+function checkWorkloads({ segments, segmentNames, workloads }: SpecParts): SpecFault[] {
   const cloudOf = new Map(segments.map(({ value }) => [value.name, value.cloud]));
   const faults = workloads.flatMap(({ index, value }) => {
     const place = `workloads[${index}]`;
-    if (!segmentNames.has(value.segment)) {
-      return [{ place: `${place}.segment`, message: `no segment has the name ${JSON.stringify(value.segment)}` }];
-    }
-    const path = workloadPath(cloudOf.get(value.segment) ?? 'gcp', value);
+    const { segment, selectors = [] } = value;
     return [
-      ...attempt(place, path, () => createSpiffeId(parseTrustDomain('example.org'), path)),
-      ...value.selectors.flatMap((selector, s) =>
+      ...(segment === undefined || segmentNames.has(segment)
+        ? []
+        : [{ place: `${place}.segment`, message: `no segment has the name ${JSON.stringify(segment)}` }]),
+      ...checkWorkloadPath(place, value, segment === undefined ? undefined : cloudOf.get(segment)),
+      ...selectors.flatMap((selector, s) =>
         attempt(`${place}.selectors[${s}]`, selector, () => parseSelector(selector)),
       ),
     ];
   });
-  return [
-    ...faults,
-    ...findDuplicates(workloads, 'workloads', (w) => `${w.segment}/${w.environment}/${w.team}/${w.name}`),
-  ];
+  return [...faults, ...findDuplicates(workloads, 'workloads', workloadName)];
 }
 
-function findDuplicates<T>(items: readonly Placed<T>[], list: string, nameOf: (item: T) => string): SpecFault[] {
+/** Where the cloud is not known, any cloud's name serves: what is checked does not depend on it. */
+function checkWorkloadPath(place: string, workload: Partial<WorkloadSpec>, cloud: Cloud = 'gcp'): SpecFault[] {
+  const { environment, team, name } = workload;
+  if (environment === undefined || team === undefined || name === undefined) return [];
+  const path = workloadPath(cloud, { environment, team, name });
+  return attempt(place, path, () => createSpiffeId(parseTrustDomain('example.org'), path));
+}
+
+/** Undefined unless every part is there, so that two unnamed workloads are not taken for one. */
+function workloadName({ segment, environment, team, name }: Partial<WorkloadSpec>): string | undefined {
+  const parts = [segment, environment, team, name];
+  return parts.includes(undefined) ? undefined : parts.join('/');
+}
+
+function findDuplicates<T>(
+  items: readonly Placed<T>[],
+  list: string,
+  nameOf: (item: T) => string | undefined,
+): SpecFault[] {
   const names = items.map(({ value }) => nameOf(value));
   return items.flatMap(({ index }, i) => {
     const name = names[i];

@@ -1,9 +1,13 @@
 // The shape of a trust domain's specification: one schema for `trust-domain.yaml`, the workflows' input and the composite resource.
 // Shape and defaults only; what no shape can say (lattice, duplicates, references) is in check-spec.ts.
 import { z } from 'zod';
+import { parseDuration } from '../../runtime/spiffe/duration.ts';
 
 const cloud = z.enum(['gcp', 'aws']);
-const duration = z.string().regex(/^(\d+(\.\d+)?(h|m|s|ms))+$/, 'must be a duration with units, such as 12h or 1h30m');
+const duration = z
+  .string()
+  .regex(/^(\d+(\.\d+)?(h|m|s|ms))+$/, { error: 'must be a duration with units, such as 12h or 1h30m', abort: true })
+  .refine(isUsableTtl, 'must be longer than nothing and shorter than 292 years');
 /** Region names of both clouds: lower-case words, digits and dashes. */
 const region = z.string().regex(/^[a-z]+(-[a-z0-9]+)+$/, 'must be a region name, such as us-central1 or us-east-1');
 const label = z
@@ -35,20 +39,18 @@ export const segmentSchema = z.strictObject({
   intermediateTtl: duration.default('12h'),
 });
 
-export const ttlSchema = z
-  .strictObject({
-    root: duration.default('8760h'),
-    x509Svid: duration.default('1h'),
-    jwtSvid: duration.default('5m'),
-  })
-  .default({ root: '8760h', x509Svid: '1h', jwtSvid: '5m' });
+export const ttlSchema = z.strictObject({
+  root: duration.default('8760h'),
+  x509Svid: duration.default('1h'),
+  jwtSvid: duration.default('5m'),
+});
 
 export const trustDomainSchema = z.strictObject({
   trustDomain: z.string(),
   /** Where the clouds are: the lab on this machine, or the real ones. Ambient cloud credentials are read for `cloud` only. */
   infrastructure: z.enum(['lab', 'cloud']).default('lab'),
   keyType: z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096']).default('ec-p256'),
-  ttl: ttlSchema,
+  ttl: ttlSchema.default({ root: '8760h', x509Svid: '1h', jwtSvid: '5m' }),
   upstream: z
     .strictObject({
       cloud: cloud.default('gcp'),
@@ -65,3 +67,12 @@ export type TrustDomainInput = z.input<typeof trustDomainSchema>;
 export type SegmentSpec = TrustDomainSpec['segments'][number];
 export type WorkloadSpec = TrustDomainSpec['workloads'][number];
 export type Cloud = z.output<typeof cloud>;
+
+/** Zero is no lifetime, and Go, in which peers are written, cannot count longer. */
+function isUsableTtl(text: string): boolean {
+  try {
+    return parseDuration(text) > 0;
+  } catch {
+    return false; // the one way to fail that the pattern leaves is a duration out of range
+  }
+}

@@ -5,6 +5,8 @@ export interface TtlLattice {
   readonly root: number;
   readonly intermediate: number;
   readonly x509Svid: number;
+  /** A JWT key lives as long as the CA beside it; absent where no JWT-SVIDs are issued. */
+  readonly jwtSvid?: number;
 }
 
 export interface TtlFault {
@@ -17,13 +19,16 @@ export interface TtlFault {
 const minRatio = 6;
 
 /** Every broken level; empty when the lattice holds. */
-export function checkTtlLattice({ root, intermediate, x509Svid }: TtlLattice): readonly TtlFault[] {
+export function checkTtlLattice({ root, intermediate, x509Svid, jwtSvid = 0 }: TtlLattice): readonly TtlFault[] {
   const faults: TtlFault[] = [];
   if (!(root >= minRatio * intermediate)) {
     faults.push({ place: 'root', message: tooShort('root', root, 'intermediate', intermediate) });
   }
   if (!(intermediate >= minRatio * x509Svid)) {
     faults.push({ place: 'intermediate', message: tooShort('intermediate', intermediate, 'X.509-SVID', x509Svid) });
+  }
+  if (!(intermediate >= minRatio * jwtSvid)) {
+    faults.push({ place: 'intermediate', message: tooShort('intermediate', intermediate, 'JWT-SVID', jwtSvid) });
   }
   return faults;
 }

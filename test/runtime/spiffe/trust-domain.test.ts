@@ -61,8 +61,9 @@ describe('parseTrustDomain', () => {
   });
 
   it('refuses or keeps any text byte for byte', () => {
+    const unit = fc.constantFrom('a', 'z', '0', '.', '-', '_', 'A', 'é', '%', '/', ':', '\0', '\u{1F4A5}');
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 20 }), (text) => {
+      fc.property(fc.string({ unit, maxLength: 8 }), (text) => {
         try {
           expect(parseTrustDomain(text).name).toBe(text);
           expect(text).toMatch(/^[a-z0-9._-]+$/);

@@ -39,4 +39,11 @@ describe('checkTtlLattice', () => {
   ])('is broken by %s, %s, %s', (root, intermediate, x509Svid, faults) => {
     expect(faultsOf(root, intermediate, x509Svid)).toEqual(faults);
   });
+
+  it('holds JWT-SVIDs to the intermediate as well, since its JWT key lives no longer', () => {
+    const hour = 3_600_000;
+    expect(checkTtlLattice({ root: 99 * hour, intermediate: 6 * hour, x509Svid: hour, jwtSvid: 2 * hour })).toEqual([
+      intermediateFault('intermediate TTL 6h0m0s is shorter than 6 × JWT-SVID TTL 2h0m0s'),
+    ]);
+  });
 });
