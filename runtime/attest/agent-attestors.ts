@@ -9,12 +9,14 @@ import { createX509PopAgentAttestor } from './x509pop/agent.ts';
 
 type Create = (data: PluginData, deps: AgentAttestorDeps) => AgentAttestor;
 
-const attestors: ReadonlyMap<string, Create> = new Map(Object.entries({
-  aws_iid: createAwsIidAgentAttestor,
-  gcp_iit: createGcpIitAgentAttestor,
-  join_token: createJoinTokenAgentAttestor,
-  x509pop: createX509PopAgentAttestor,
-}));
+const attestors: ReadonlyMap<string, Create> = new Map(
+  Object.entries({
+    aws_iid: createAwsIidAgentAttestor,
+    gcp_iit: createGcpIitAgentAttestor,
+    join_token: createJoinTokenAgentAttestor,
+    x509pop: createX509PopAgentAttestor,
+  }),
+);
 
 /** Names that an agent's configuration may use. */
 export const agentAttestorTypes: readonly string[] = [...attestors.keys()];

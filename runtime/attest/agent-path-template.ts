@@ -29,7 +29,8 @@ export function parseAgentPathTemplate(text: string, fields: readonly string[]):
     end = match.index + match[0].length;
   }
   const rest = text.slice(end);
-  if (rest.includes('{{') || rest.includes('}}')) throw new Error(`template ${JSON.stringify(text)} has an action without its end`);
+  if (rest.includes('{{') || rest.includes('}}'))
+    throw new Error(`template ${JSON.stringify(text)} has an action without its end`);
   parts.push({ text: rest });
   return { parts, uses: (field) => parts.some((part) => 'field' in part && part.field === field) };
 }
@@ -37,14 +38,17 @@ export function parseAgentPathTemplate(text: string, fields: readonly string[]):
 function parseAction(source: string, fields: readonly string[]): Part {
   const match = fieldAction.exec(source) ?? indexAction.exec(source);
   const field = match?.[1];
-  if (field === undefined) throw new Error(`template action ${JSON.stringify(source)} is not supported: only fields and index are`);
+  if (field === undefined)
+    throw new Error(`template action ${JSON.stringify(source)} is not supported: only fields and index are`);
   if (!fields.includes(field)) throw new Error(`template field .${field} is unknown, want one of ${fields.join(', ')}`);
   return { field, key: match?.[2] };
 }
 
 /** The agent's ID: the template's result stands below `/spire/agent`. Whatever does not make a well-formed path is refused. */
 export function agentIdOf(template: AgentPathTemplate, values: TemplateValues, trustDomain: TrustDomain): SpiffeId {
-  const path = template.parts.map((part) => ('text' in part ? part.text : valueOf(part.field, part.key, values))).join('');
+  const path = template.parts
+    .map((part) => ('text' in part ? part.text : valueOf(part.field, part.key, values)))
+    .join('');
   try {
     return createSpiffeId(trustDomain, agentRoot + (path.startsWith('/') ? path : `/${path}`));
   } catch (cause) {
@@ -56,5 +60,8 @@ function valueOf(field: string, key: string | undefined, values: TemplateValues)
   const value = Object.hasOwn(values, field) ? values[field] : undefined;
   if (key === undefined && typeof value === 'string') return value;
   if (key !== undefined && typeof value === 'object' && Object.hasOwn(value, key)) return value[key] ?? '';
-  throw undecided('AGENT_PATH', `agent path needs .${field}${key === undefined ? '' : `.${key}`}, which this node does not have`);
+  throw undecided(
+    'AGENT_PATH',
+    `agent path needs .${field}${key === undefined ? '' : `.${key}`}, which this node does not have`,
+  );
 }

@@ -9,12 +9,20 @@ const maxPayloadBytes = 64 * 1024;
 export function checkPayload(payload: Uint8Array): void {
   if (payload.length === 0) throw invalidEvidence('PAYLOAD_EMPTY', 'missing attestation payload');
   if (payload.length > maxPayloadBytes) {
-    throw invalidEvidence('PAYLOAD_TOO_LARGE', `attestation payload has ${payload.length} bytes, want ${maxPayloadBytes} at most`);
+    throw invalidEvidence(
+      'PAYLOAD_TOO_LARGE',
+      `attestation payload has ${payload.length} bytes, want ${maxPayloadBytes} at most`,
+    );
   }
 }
 
 /** `what` names the thing in messages; the text itself, which may be evidence, never appears in one. */
-export function parseJson<T extends z.ZodType>(bytes: Uint8Array, schema: T, refusal: AttestRefusal, what: string): z.output<T> {
+export function parseJson<T extends z.ZodType>(
+  bytes: Uint8Array,
+  schema: T,
+  refusal: AttestRefusal,
+  what: string,
+): z.output<T> {
   const result = schema.safeParse(jsonOf(bytes, refusal, what));
   if (result.success) return result.data;
   const [issue] = result.error.issues;

@@ -8,11 +8,13 @@ import { createX509PopServerAttestor } from './x509pop/server.ts';
 
 type Create = (data: PluginData, deps: ServerAttestorDeps) => ServerAttestor;
 
-const attestors: ReadonlyMap<string, Create> = new Map(Object.entries({
-  aws_iid: createAwsIidServerAttestor,
-  gcp_iit: createGcpIitServerAttestor,
-  x509pop: createX509PopServerAttestor,
-}));
+const attestors: ReadonlyMap<string, Create> = new Map(
+  Object.entries({
+    aws_iid: createAwsIidServerAttestor,
+    gcp_iit: createGcpIitServerAttestor,
+    x509pop: createX509PopServerAttestor,
+  }),
+);
 
 /** Names that a server's configuration may use, join_token apart. */
 export const serverAttestorTypes: readonly string[] = [...attestors.keys()];

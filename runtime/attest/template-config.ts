@@ -3,12 +3,15 @@ import * as z from 'zod';
 import { parseAgentPathTemplate } from './agent-path-template.ts';
 
 export function agentPathTemplate(defaultText: string, fields: readonly string[]) {
-  return z.string().default(defaultText).transform((text, context) => {
-    try {
-      return parseAgentPathTemplate(text, fields);
-    } catch (cause) {
-      context.addIssue({ code: 'custom', message: cause instanceof Error ? cause.message : String(cause) });
-      return z.NEVER;
-    }
-  });
+  return z
+    .string()
+    .default(defaultText)
+    .transform((text, context) => {
+      try {
+        return parseAgentPathTemplate(text, fields);
+      } catch (cause) {
+        context.addIssue({ code: 'custom', message: cause instanceof Error ? cause.message : String(cause) });
+        return z.NEVER;
+      }
+    });
 }

@@ -12,7 +12,10 @@ export function createAwsNode({ fetch, env }: CloudNodeDeps): CloudNode {
         import('@aws-sdk/credential-providers'),
       ]);
       const credentials = fromInstanceMetadata({ ec2MetadataV1Disabled: true, timeout: 5_000, maxRetries: 3 });
-      const client = new SecretsManagerClient({ region: await metadata.get('meta-data/placement/region'), credentials });
+      const client = new SecretsManagerClient({
+        region: await metadata.get('meta-data/placement/region'),
+        credentials,
+      });
       const { SecretString: value } = await client.send(new GetSecretValueCommand({ SecretId: name }));
       if (value === undefined) throw new Error(`secret ${name} has no text`);
       return value;

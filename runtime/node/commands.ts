@@ -51,7 +51,10 @@ async function fetchSecret(argv: readonly string[], deps: CommandDeps): Promise<
 }
 
 async function printBundleDigest(argv: readonly string[], deps: CommandDeps): Promise<void> {
-  const { values } = parseFlags(argv, { socket: { kind: 'string', help: "the server's private socket" }, timeout: timeoutFlag });
+  const { values } = parseFlags(argv, {
+    socket: { kind: 'string', help: "the server's private socket" },
+    timeout: timeoutFlag,
+  });
   const socket = required('socket', values.socket);
   const { bundleDigests } = await import('./bundle-digest.ts'); // the other commands start without gRPC
   const lines = await persist(() => bundleDigests(socket), values.timeout, deps);
@@ -59,7 +62,10 @@ async function printBundleDigest(argv: readonly string[], deps: CommandDeps): Pr
 }
 
 async function waitReady(argv: readonly string[], deps: CommandDeps): Promise<void> {
-  const { values } = parseFlags(argv, { url: { kind: 'string', help: 'answers 200 when ready' }, timeout: timeoutFlag });
+  const { values } = parseFlags(argv, {
+    url: { kind: 'string', help: 'answers 200 when ready' },
+    timeout: timeoutFlag,
+  });
   const url = required('url', values.url);
   if (!URL.canParse(url)) throw new UsageError(`flag -url: ${JSON.stringify(url)} is not a URL`);
   const end = deps.clock() + values.timeout;
@@ -94,7 +100,9 @@ function persist<T>(attempt: () => Promise<T>, timeoutMs: number, { clock, note 
 /** The reason that a person can act on: fetch keeps it in the cause. */
 export function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
-  return cause.cause instanceof Error && cause.cause.message !== '' ? `${cause.message}: ${cause.cause.message}` : cause.message;
+  return cause.cause instanceof Error && cause.cause.message !== ''
+    ? `${cause.message}: ${cause.cause.message}`
+    : cause.message;
 }
 
 function cloudOf(text: string | undefined): Cloud {

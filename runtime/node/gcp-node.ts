@@ -18,7 +18,9 @@ export function createGcpNode({ fetch, env }: CloudNodeDeps): CloudNode {
   return {
     address: () => metadata.get('instance/network-interfaces/0/ip'),
     async secret(name) {
-      const base = serviceUrl.parse(env['ESPALIER_GCP_SECRETMANAGER_ENDPOINT'] ?? googleSecretManager).replace(/\/$/, '');
+      const base = serviceUrl
+        .parse(env['ESPALIER_GCP_SECRETMANAGER_ENDPOINT'] ?? googleSecretManager)
+        .replace(/\/$/, '');
       const project = await metadata.get('project/project-id');
       const token = tokenSchema.parse(JSON.parse(await metadata.get('instance/service-accounts/default/token')));
       const path = ['projects', project, 'secrets', name, 'versions', 'latest'].map(encodeURIComponent).join('/');

@@ -26,7 +26,12 @@ export function createAwsIidAgentAttestor(data: PluginData, deps: AgentAttestorD
         return encodeJson({ document, signature: signature ?? '', rsa2048 });
       } catch (cause) {
         const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new AttestError('INTERNAL', 'EVIDENCE_UNAVAILABLE', `unable to read the instance identity document: ${reason}`, { cause });
+        throw new AttestError(
+          'INTERNAL',
+          'EVIDENCE_UNAVAILABLE',
+          `unable to read the instance identity document: ${reason}`,
+          { cause },
+        );
       }
     },
     respond: async () => {

@@ -29,19 +29,22 @@ export function asSet(elements: readonly Asn1[]): Asn1 {
 
 /** The elements of a node that must be there and of that universal type. */
 export function elementsOf(node: Asn1 | undefined, type: forge.asn1.Type): Asn1[] {
-  if (node?.tagClass !== universal || node.type !== type || !Array.isArray(node.value)) throw new Error(`ASN.1 type ${type} expected`);
+  if (node?.tagClass !== universal || node.type !== type || !Array.isArray(node.value))
+    throw new Error(`ASN.1 type ${type} expected`);
   return node.value;
 }
 
 /** The elements below `[number]`; undefined where the node is something else. */
 export function taggedElements(node: Asn1 | undefined, number: number): Asn1[] | undefined {
-  if (node?.tagClass !== contextSpecific || (node.type as number) !== number || !Array.isArray(node.value)) return undefined;
+  if (node?.tagClass !== contextSpecific || (node.type as number) !== number || !Array.isArray(node.value))
+    return undefined;
   return node.value;
 }
 
 /** The content of a primitive node that must be there and of that universal type. */
 export function bytesOf(node: Asn1 | undefined, type: forge.asn1.Type): Uint8Array {
-  if (node?.tagClass !== universal || node.type !== type || typeof node.value !== 'string') throw new Error(`ASN.1 type ${type} expected`);
+  if (node?.tagClass !== universal || node.type !== type || typeof node.value !== 'string')
+    throw new Error(`ASN.1 type ${type} expected`);
   return latin1Bytes(node.value);
 }
 

@@ -13,13 +13,19 @@ import type { AwsIidConfig } from './server-config.ts';
 interface Clients {
   readonly ec2: EC2Client;
   readonly iam: IAMClient;
-  readonly sdk: { readonly ec2: typeof import('@aws-sdk/client-ec2'); readonly iam: typeof import('@aws-sdk/client-iam') };
+  readonly sdk: {
+    readonly ec2: typeof import('@aws-sdk/client-ec2');
+    readonly iam: typeof import('@aws-sdk/client-iam');
+  };
 }
 
 const timeoutMs = 20_000;
 const notFound = new Set(['InvalidInstanceID.NotFound', 'InvalidInstanceID.Malformed']);
 
-export function createAwsInstances(config: AwsIidConfig, deps: { readonly log: AttestLog } & Partial<CredentialSources>): AwsInstances {
+export function createAwsInstances(
+  config: AwsIidConfig,
+  deps: { readonly log: AttestLog } & Partial<CredentialSources>,
+): AwsInstances {
   const { log, fetch = globalThis.fetch, env = process.env } = deps;
   /** By place: its regions and accounts come from documents that AWS signed, so they are few. */
   const kept = new Map<string, Promise<Clients>>();
@@ -34,14 +40,21 @@ export function createAwsInstances(config: AwsIidConfig, deps: { readonly log: A
   /** What AWS said goes into the log: the caller, whom nobody knows yet, learns its name only. */
   function failed(what: string, document: IdentityDocument, cause: unknown): AttestError {
     log.warn({ error: cause, instance: document.instanceId, region: document.region }, `failed to ${what}`);
-    return undecided('CLOUD_UNAVAILABLE', `failed to ${what}: ${cause instanceof Error ? cause.name : 'unknown error'}`, cause);
+    return undecided(
+      'CLOUD_UNAVAILABLE',
+      `failed to ${what}: ${cause instanceof Error ? cause.name : 'unknown error'}`,
+      cause,
+    );
   }
 
   return {
     async find(document, signal) {
       try {
         const { ec2, sdk } = await clientsFor(document);
-        const request = { InstanceIds: [document.instanceId], Filters: [{ Name: 'instance-state-name', Values: ['pending', 'running'] }] };
+        const request = {
+          InstanceIds: [document.instanceId],
+          Filters: [{ Name: 'instance-state-name', Values: ['pending', 'running'] }],
+        };
         const answer = await ec2.send(new sdk.ec2.DescribeInstancesCommand(request), { abortSignal: timed(signal) });
         const [reservation] = answer.Reservations ?? [];
         const [instance] = reservation?.Instances ?? [];
@@ -84,11 +97,19 @@ function recordOf(instance: Instance, reservation: Reservation): InstanceRecord 
   return {
     instanceId: instance.InstanceId,
     accountId: reservation.OwnerId,
-    tags: Object.fromEntries((instance.Tags ?? []).flatMap(({ Key, Value }) => (Key === undefined ? [] : [[Key, Value ?? '']]))),
-    securityGroups: (instance.SecurityGroups ?? []).map(({ GroupId, GroupName }) => ({ id: GroupId ?? '', name: GroupName ?? '' })),
+    tags: Object.fromEntries(
+      (instance.Tags ?? []).flatMap(({ Key, Value }) => (Key === undefined ? [] : [[Key, Value ?? '']])),
+    ),
+    securityGroups: (instance.SecurityGroups ?? []).map(({ GroupId, GroupName }) => ({
+      id: GroupId ?? '',
+      name: GroupName ?? '',
+    })),
     instanceProfileArn: instance.IamInstanceProfile?.Arn,
     rootDevice: { type: instance.RootDeviceType, name: instance.RootDeviceName },
-    volumes: (instance.BlockDeviceMappings ?? []).map(({ DeviceName, Ebs }) => ({ deviceName: DeviceName, attachedAt: Ebs?.AttachTime })),
+    volumes: (instance.BlockDeviceMappings ?? []).map(({ DeviceName, Ebs }) => ({
+      deviceName: DeviceName,
+      attachedAt: Ebs?.AttachTime,
+    })),
     networkInterfaces: (instance.NetworkInterfaces ?? []).map(({ Attachment }) => ({
       deviceIndex: Attachment?.DeviceIndex,
       attachedAt: Attachment?.AttachTime,

@@ -32,7 +32,11 @@ export function credentialsFor(
   };
 }
 
-function ownCredentials(config: AwsIidConfig, region: string, { fetch, env }: CredentialSources): AwsCredentials | undefined {
+function ownCredentials(
+  config: AwsIidConfig,
+  region: string,
+  { fetch, env }: CredentialSources,
+): AwsCredentials | undefined {
   const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, web_identity: webIdentity } = config;
   if (accessKeyId !== undefined && secretAccessKey !== undefined) return { accessKeyId, secretAccessKey };
   if (webIdentity === undefined) return undefined;
@@ -48,8 +52,18 @@ function ownCredentials(config: AwsIidConfig, region: string, { fetch, env }: Cr
 
 function identityOf(credentials: StsCredentials | undefined, arn: string): Identity {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = credentials ?? {};
-  if (AccessKeyId === undefined || SecretAccessKey === undefined || SessionToken === undefined || Expiration === undefined) {
+  if (
+    AccessKeyId === undefined ||
+    SecretAccessKey === undefined ||
+    SessionToken === undefined ||
+    Expiration === undefined
+  ) {
     throw new Error(`STS gave no credentials for ${arn}`);
   }
-  return { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken, expiration: Expiration };
+  return {
+    accessKeyId: AccessKeyId,
+    secretAccessKey: SecretAccessKey,
+    sessionToken: SessionToken,
+    expiration: Expiration,
+  };
 }

@@ -15,7 +15,13 @@ const tokenSeconds = 21_600;
 const maxAnswerBytes = 64 * 1024;
 const timeoutMs = 10_000;
 
-export function createInstanceMetadata({ endpoint, fetch }: { endpoint: string; fetch: typeof globalThis.fetch }): InstanceMetadata {
+export function createInstanceMetadata({
+  endpoint,
+  fetch,
+}: {
+  endpoint: string;
+  fetch: typeof globalThis.fetch;
+}): InstanceMetadata {
   const base = endpoint.replace(/\/$/, '');
 
   const request = (path: string, init: RequestInit): Promise<Response> =>

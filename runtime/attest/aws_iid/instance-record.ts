@@ -10,7 +10,10 @@ export interface InstanceRecord {
   readonly instanceProfileArn: string | undefined;
   readonly rootDevice: { readonly type: string | undefined; readonly name: string | undefined };
   readonly volumes: readonly { readonly deviceName: string | undefined; readonly attachedAt: Date | undefined }[];
-  readonly networkInterfaces: readonly { readonly deviceIndex: number | undefined; readonly attachedAt: Date | undefined }[];
+  readonly networkInterfaces: readonly {
+    readonly deviceIndex: number | undefined;
+    readonly attachedAt: Date | undefined;
+  }[];
 }
 
 /** Asks AWS, in the document's account and region. */
@@ -26,7 +29,10 @@ const maxSecondsBetweenAttachments = 60;
 /** The answer must be about the instance that the document names. */
 export function checkSameInstance(record: InstanceRecord, document: IdentityDocument): void {
   if (record.instanceId !== document.instanceId || record.accountId !== document.accountId) {
-    throw deniedEvidence('INSTANCE_MISMATCH', `AWS described another instance than ${document.instanceId} of account ${document.accountId}`);
+    throw deniedEvidence(
+      'INSTANCE_MISMATCH',
+      `AWS described another instance than ${document.instanceId} of account ${document.accountId}`,
+    );
   }
 }
 
@@ -37,15 +43,26 @@ export function checkSameInstance(record: InstanceRecord, document: IdentityDocu
 export function checkRootVolume({ networkInterfaces, rootDevice, volumes }: InstanceRecord): void {
   const first = networkInterfaces.find(({ deviceIndex }) => deviceIndex === 0);
   if (first?.attachedAt === undefined) {
-    throw undecided('NETWORK_INTERFACE_MISSING', 'failed aws ec2 attestation: the network interface with device index 0 is inaccessible');
+    throw undecided(
+      'NETWORK_INTERFACE_MISSING',
+      'failed aws ec2 attestation: the network interface with device index 0 is inaccessible',
+    );
   }
   if (rootDevice.type === 'instance-store') return; // cannot be detached
   const root = volumes.find(({ deviceName }) => deviceName !== undefined && deviceName === rootDevice.name);
   if (root?.attachedAt === undefined) {
-    throw undecided('ROOT_VOLUME_MISSING', `failed aws ec2 attestation: failed to locate the root device block mapping with name "${rootDevice.name ?? ''}"`);
+    throw undecided(
+      'ROOT_VOLUME_MISSING',
+      `failed aws ec2 attestation: failed to locate the root device block mapping with name "${rootDevice.name ?? ''}"`,
+    );
   }
-  const seconds = Math.abs(Math.trunc(first.attachedAt.getTime() / 1000) - Math.trunc(root.attachedAt.getTime() / 1000));
+  const seconds = Math.abs(
+    Math.trunc(first.attachedAt.getTime() / 1000) - Math.trunc(root.attachedAt.getTime() / 1000),
+  );
   if (seconds > maxSecondsBetweenAttachments) {
-    throw deniedEvidence('ROOT_VOLUME_SWAPPED', `failed aws ec2 attestation: root volume and network interface 0 were attached ${seconds} seconds apart`);
+    throw deniedEvidence(
+      'ROOT_VOLUME_SWAPPED',
+      `failed aws ec2 attestation: root volume and network interface 0 were attached ${seconds} seconds apart`,
+    );
   }
 }

@@ -10,7 +10,9 @@ const entry = /^# ([a-z0-9-]+)\n(-----BEGIN CERTIFICATE-----\n[^-]+-----END CERT
 
 /** `configured` maps a region to a PEM file. Throws where one cannot be read or holds more or less than one certificate. */
 export function loadRegionCertificates(configured: Readonly<Record<string, string>>): FindRegionCertificate {
-  const texts = new Map(Array.from(readFileSync(published, 'utf8').matchAll(entry), ([, region, pem]) => [region, pem]));
+  const texts = new Map(
+    Array.from(readFileSync(published, 'utf8').matchAll(entry), ([, region, pem]) => [region, pem]),
+  );
   const certificates = new Map(Object.entries(configured).map(([region, path]) => [region, readFile(path)]));
 
   return (region) => {

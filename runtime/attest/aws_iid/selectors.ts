@@ -4,7 +4,11 @@ import type { IdentityDocument } from './identity-document.ts';
 import type { InstanceRecord } from './instance-record.ts';
 
 /** Sorted and unique. A tag without a value keeps its colon, as in SPIRE. */
-export function selectorValues(document: IdentityDocument, record: InstanceRecord, roleArns: readonly string[]): string[] {
+export function selectorValues(
+  document: IdentityDocument,
+  record: InstanceRecord,
+  roleArns: readonly string[],
+): string[] {
   const values = [
     `account_id:${document.accountId}`,
     `az:${document.availabilityZone}`,

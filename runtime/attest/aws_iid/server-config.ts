@@ -18,11 +18,16 @@ const configSchema = z
     skip_block_device: z.boolean().default(false),
     disable_instance_profile_selectors: z.boolean().default(false),
     account_ids_for_local_validation: z.array(z.string().regex(/^\d{12}$/)).default([]),
-    agent_path_template: agentPathTemplate('/{{ .PluginName }}/{{ .AccountID }}/{{ .Region }}/{{ .InstanceID }}', fields),
+    agent_path_template: agentPathTemplate(
+      '/{{ .PluginName }}/{{ .AccountID }}/{{ .Region }}/{{ .InstanceID }}',
+      fields,
+    ),
     /** Ours: a PEM file for each region that AWS does not list, or whose certificate is another one here. */
     region_certificates: block(z.record(z.string(), text)).prefault({}),
     /** Ours: a server on GCE takes its AWS credentials for its own identity token, so no AWS key is ever copied to it. */
-    web_identity: block(z.strictObject({ role_arn: z.string().regex(/^arn:[a-z-]+:iam::\d{12}:role\/.+$/), audience: text })).optional(),
+    web_identity: block(
+      z.strictObject({ role_arn: z.string().regex(/^arn:[a-z-]+:iam::\d{12}:role\/.+$/), audience: text }),
+    ).optional(),
   })
   .refine(({ access_key_id: id, secret_access_key: secret }) => (id === undefined) === (secret === undefined), {
     message: 'access_key_id and secret_access_key go together',
@@ -38,6 +43,10 @@ const unsupported = ['verify_organization', 'validate_eks_cluster_membership'];
 
 export function parseAwsIidConfig(data: PluginData): AwsIidConfig {
   const asked = unsupported.filter((key) => Object.hasOwn(data, key));
-  if (asked.length > 0) throw new PluginConfigError(awsIidPlugin, asked.map((key) => `${key} is not supported`));
+  if (asked.length > 0)
+    throw new PluginConfigError(
+      awsIidPlugin,
+      asked.map((key) => `${key} is not supported`),
+    );
   return parsePluginConfig(awsIidPlugin, configSchema, data);
 }

@@ -21,7 +21,10 @@ import type { FindRegionCertificate } from './verify-document.ts';
 const type = 'aws_iid';
 
 /** `instances` is AWS itself where it is left out. */
-export function createAwsIidServerAttestor(data: PluginData, deps: ServerAttestorDeps & { instances?: AwsInstances }): ServerAttestor {
+export function createAwsIidServerAttestor(
+  data: PluginData,
+  deps: ServerAttestorDeps & { instances?: AwsInstances },
+): ServerAttestor {
   const config = parseAwsIidConfig(data);
   const findCertificate = loadCertificates(config);
   const { trustDomain, log, instances = createAwsInstances(config, deps) } = deps;
@@ -41,9 +44,14 @@ export function createAwsIidServerAttestor(data: PluginData, deps: ServerAttesto
       const document = verifyDocument(evidence, findCertificate);
 
       const record = await instances.find(document, context.signal);
-      if (record === undefined) throw undecided('INSTANCE_NOT_FOUND', `failed to describe instance: ${document.instanceId} is not pending or running`);
+      if (record === undefined)
+        throw undecided(
+          'INSTANCE_NOT_FOUND',
+          `failed to describe instance: ${document.instanceId} is not pending or running`,
+        );
       checkSameInstance(record, document);
-      if (!config.skip_block_device && !config.account_ids_for_local_validation.includes(document.accountId)) checkRootVolume(record);
+      if (!config.skip_block_device && !config.account_ids_for_local_validation.includes(document.accountId))
+        checkRootVolume(record);
 
       const values = {
         PluginName: type,
@@ -64,6 +72,8 @@ function loadCertificates(config: AwsIidConfig): FindRegionCertificate {
   try {
     return loadRegionCertificates(config.region_certificates);
   } catch (cause) {
-    throw new PluginConfigError(awsIidPlugin, [`region_certificates: ${cause instanceof Error ? cause.message : String(cause)}`]);
+    throw new PluginConfigError(awsIidPlugin, [
+      `region_certificates: ${cause instanceof Error ? cause.message : String(cause)}`,
+    ]);
   }
 }

@@ -1,6 +1,16 @@
 // Reads PKCS#7 SignedData (RFC 2315 §9, RFC 5652 §5) with one signer and its content inside. Only reads: verify-document.ts decides.
 import { invalidEvidence } from '../attest-error.ts';
-import { asSet, bytesOf, decodeBer, elementsOf, encodeDer, octetsOf, oidOf, taggedElements, types } from './asn1-walk.ts';
+import {
+  asSet,
+  bytesOf,
+  decodeBer,
+  elementsOf,
+  encodeDer,
+  octetsOf,
+  oidOf,
+  taggedElements,
+  types,
+} from './asn1-walk.ts';
 import type { Asn1 } from './asn1-walk.ts';
 
 export interface SignedAttributes {

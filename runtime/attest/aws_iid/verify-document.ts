@@ -27,7 +27,10 @@ export function verifyDocument(data: AttestationData, findCertificate: FindRegio
   const document = parseJson(signed.content, documentSchema, 'DOCUMENT_MALFORMED', 'instance identity document');
   const certificate = findCertificate(document.region);
   if (certificate === undefined) {
-    throw undecided('REGION_UNKNOWN', `failed to load the AWS CA certificate for region "${document.region}": unsupported region`);
+    throw undecided(
+      'REGION_UNKNOWN',
+      `failed to load the AWS CA certificate for region "${document.region}": unsupported region`,
+    );
   }
   checkSigner(signed, certificate);
   checkAlgorithms(signed);
@@ -41,20 +44,30 @@ export function verifyDocument(data: AttestationData, findCertificate: FindRegio
 
 /** RSA-1024 signatures, which older agents send alone, are not accepted: that key size is broken. */
 function readSignature(data: AttestationData): SignedData {
-  if (data.rsa2048 === '') throw invalidEvidence('SIGNATURE_MISSING', 'instance identity RSA-2048 signature is required');
+  if (data.rsa2048 === '')
+    throw invalidEvidence('SIGNATURE_MISSING', 'instance identity RSA-2048 signature is required');
   const ber = decodeBase64(data.rsa2048);
-  if (ber === undefined) throw invalidEvidence('PKCS7_MALFORMED', 'failed to decode the instance identity signature: not base64');
+  if (ber === undefined)
+    throw invalidEvidence('PKCS7_MALFORMED', 'failed to decode the instance identity signature: not base64');
   return parseSignedData(ber);
 }
 
 function checkSigner(signed: SignedData, certificate: Certificate): void {
-  const same = Buffer.from(signed.issuer).equals(certificate.issuer) && Buffer.from(signed.serialNumber).equals(certificate.serialNumber);
-  if (!same) throw invalidEvidence('SIGNER_UNKNOWN', 'instance identity signature was not made with the certificate of its region');
+  const same =
+    Buffer.from(signed.issuer).equals(certificate.issuer) &&
+    Buffer.from(signed.serialNumber).equals(certificate.serialNumber);
+  if (!same)
+    throw invalidEvidence(
+      'SIGNER_UNKNOWN',
+      'instance identity signature was not made with the certificate of its region',
+    );
 }
 
 function checkAlgorithms({ digestAlgorithm, signatureAlgorithm, contentType }: SignedData): void {
-  if (contentType !== oids.data) throw invalidEvidence('PKCS7_MALFORMED', `signed content has type ${contentType}, want data`);
-  if (digestAlgorithm !== oids.sha256) throw invalidEvidence('SIGNATURE_ALGORITHM', `digest algorithm ${digestAlgorithm} is not SHA-256`);
+  if (contentType !== oids.data)
+    throw invalidEvidence('PKCS7_MALFORMED', `signed content has type ${contentType}, want data`);
+  if (digestAlgorithm !== oids.sha256)
+    throw invalidEvidence('SIGNATURE_ALGORITHM', `digest algorithm ${digestAlgorithm} is not SHA-256`);
   if (signatureAlgorithm !== oids.rsaEncryption && signatureAlgorithm !== oids.sha256WithRsa) {
     throw invalidEvidence('SIGNATURE_ALGORITHM', `signature algorithm ${signatureAlgorithm} is not RSA with SHA-256`);
   }
@@ -62,7 +75,8 @@ function checkAlgorithms({ digestAlgorithm, signatureAlgorithm, contentType }: S
 
 /** With signed attributes the signature covers them and the digest inside covers the content; without, it covers the content (RFC 5652 §5.4). */
 function checkSignature({ content, signedAttributes, signature }: SignedData, { publicKey }: Certificate): void {
-  if (publicKey.asymmetricKeyType !== 'rsa') throw undecided('SIGNATURE_ALGORITHM', 'certificate of the region has no RSA key');
+  if (publicKey.asymmetricKeyType !== 'rsa')
+    throw undecided('SIGNATURE_ALGORITHM', 'certificate of the region has no RSA key');
   if (signedAttributes !== undefined) checkAttributes(signedAttributes, content);
   const message = signedAttributes?.der ?? content;
   if (!verify('sha256', message, publicKey, signature)) {
@@ -71,11 +85,15 @@ function checkSignature({ content, signedAttributes, signature }: SignedData, { 
 }
 
 function checkAttributes(attributes: SignedAttributes, content: Uint8Array): void {
-  const [contentType, messageDigest] = readingAttributes(() => [
-    oidOf(decodeBer(onlyValue(attributes, oids.contentType))),
-    bytesOf(decodeBer(onlyValue(attributes, oids.messageDigest)), types.OCTETSTRING),
-  ] as const);
-  if (contentType !== oids.data) throw invalidEvidence('SIGNED_ATTRIBUTES', `signed content type ${contentType} is not that of the content`);
+  const [contentType, messageDigest] = readingAttributes(
+    () =>
+      [
+        oidOf(decodeBer(onlyValue(attributes, oids.contentType))),
+        bytesOf(decodeBer(onlyValue(attributes, oids.messageDigest)), types.OCTETSTRING),
+      ] as const,
+  );
+  if (contentType !== oids.data)
+    throw invalidEvidence('SIGNED_ATTRIBUTES', `signed content type ${contentType} is not that of the content`);
   const digest = createHash('sha256').update(content).digest();
   if (messageDigest.length !== digest.length || !timingSafeEqual(messageDigest, digest)) {
     throw invalidEvidence('DIGEST_MISMATCH', 'signed digest is not that of the content');
@@ -86,7 +104,8 @@ function checkAttributes(attributes: SignedAttributes, content: Uint8Array): voi
 function onlyValue({ values }: SignedAttributes, wanted: string): Uint8Array {
   const found = values.filter(([oid]) => oid === wanted).flatMap(([, all]) => all);
   const [value, ...others] = found;
-  if (value === undefined || others.length > 0) throw new Error(`attribute ${wanted} has ${found.length} values, want 1`);
+  if (value === undefined || others.length > 0)
+    throw new Error(`attribute ${wanted} has ${found.length} values, want 1`);
   return value;
 }
 
@@ -95,6 +114,10 @@ function readingAttributes<T>(read: () => T): T {
     return read();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw invalidEvidence('SIGNED_ATTRIBUTES', `signed attributes of the instance identity signature: ${reason}`, cause);
+    throw invalidEvidence(
+      'SIGNED_ATTRIBUTES',
+      `signed attributes of the instance identity signature: ${reason}`,
+      cause,
+    );
   }
 }

@@ -23,7 +23,12 @@ export function createGcpIitAgentAttestor(data: PluginData, deps: AgentAttestorD
         return new TextEncoder().encode(await fetchIdentityToken(server, tokenAudience, config.service_account));
       } catch (cause) {
         const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new AttestError('INTERNAL', 'EVIDENCE_UNAVAILABLE', `unable to retrieve valid identity token: ${reason}`, { cause });
+        throw new AttestError(
+          'INTERNAL',
+          'EVIDENCE_UNAVAILABLE',
+          `unable to retrieve valid identity token: ${reason}`,
+          { cause },
+        );
       }
     },
     respond: async () => {

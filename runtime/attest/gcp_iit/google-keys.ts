@@ -41,9 +41,11 @@ export function createGoogleKeys(options: GoogleKeysOptions): FindKey {
 
   return async (keyId) => {
     const now = clock();
-    if (kept === undefined || now >= kept.until || (!kept.keys.has(keyId) && now - kept.readAt >= retryAfterMs)) kept = await read();
+    if (kept === undefined || now >= kept.until || (!kept.keys.has(keyId) && now - kept.readAt >= retryAfterMs))
+      kept = await read();
     const key = kept.keys.get(keyId);
-    if (key === undefined) throw invalidEvidence('TOKEN_KEY_UNKNOWN', 'failed to validate the identity token signature: unknown key');
+    if (key === undefined)
+      throw invalidEvidence('TOKEN_KEY_UNKNOWN', 'failed to validate the identity token signature: unknown key');
     return key;
   };
 }
@@ -59,6 +61,11 @@ async function loadKeys({ url, fetch, clock }: GoogleKeysOptions): Promise<Kept>
     return { keys, readAt, until: Number.isNaN(expires) ? readAt : Math.min(expires, readAt + longestMs) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new AttestError('UNAVAILABLE', 'KEYS_UNAVAILABLE', `unable to read the identity token keys at ${url}: ${reason}`, { cause });
+    throw new AttestError(
+      'UNAVAILABLE',
+      'KEYS_UNAVAILABLE',
+      `unable to read the identity token keys at ${url}: ${reason}`,
+      { cause },
+    );
   }
 }

@@ -37,11 +37,17 @@ export async function verifyIdentityToken(token: string, findKey: FindKey, now: 
   const claims = claimsSchema.safeParse(payload);
   if (!claims.success) {
     const [issue] = claims.error.issues;
-    throw deniedEvidence('TOKEN_CLAIMS', `identity token's claim ${issue?.path.join('.') ?? ''} is missing or malformed`);
+    throw deniedEvidence(
+      'TOKEN_CLAIMS',
+      `identity token's claim ${issue?.path.join('.') ?? ''} is missing or malformed`,
+    );
   }
   const { email, google, iat } = claims.data;
   if (iat !== undefined && iat * 1000 > now + leewaySeconds * 1000) {
-    throw deniedEvidence('TOKEN_NOT_YET_VALID', 'failed to validate the identity token claims: token was issued in the future');
+    throw deniedEvidence(
+      'TOKEN_NOT_YET_VALID',
+      'failed to validate the identity token claims: token was issued in the future',
+    );
   }
   return { ...google.compute_engine, email };
 }
@@ -50,7 +56,10 @@ export async function verifyIdentityToken(token: string, findKey: FindKey, now: 
 function readKeyId(token: string): string {
   const header = decodeHeader(token);
   if (header.alg !== 'RS256') {
-    throw invalidEvidence('TOKEN_ALGORITHM', `unable to parse the identity token: algorithm ${JSON.stringify(header.alg)} is not RS256`);
+    throw invalidEvidence(
+      'TOKEN_ALGORITHM',
+      `unable to parse the identity token: algorithm ${JSON.stringify(header.alg)} is not RS256`,
+    );
   }
   if (typeof header.kid !== 'string' || header.kid === '') {
     throw invalidEvidence('TOKEN_KEY_UNKNOWN', 'failed to validate the identity token signature: token names no key');
@@ -83,7 +92,12 @@ async function verify(token: string, key: KeyObject, now: number): Promise<jose.
   }
 }
 
-const claimRefusals = { iss: 'TOKEN_ISSUER', aud: 'TOKEN_AUDIENCE', nbf: 'TOKEN_NOT_YET_VALID', exp: 'TOKEN_EXPIRED' } as const;
+const claimRefusals = {
+  iss: 'TOKEN_ISSUER',
+  aud: 'TOKEN_AUDIENCE',
+  nbf: 'TOKEN_NOT_YET_VALID',
+  exp: 'TOKEN_EXPIRED',
+} as const;
 
 /** By jose's classes and codes, not by its messages. */
 function refusalOf(cause: unknown): AttestError {
@@ -92,7 +106,11 @@ function refusalOf(cause: unknown): AttestError {
   }
   if (cause instanceof jose.errors.JWTClaimValidationFailed) {
     const refusal = Object.entries(claimRefusals).find(([claim]) => claim === cause.claim)?.[1] ?? 'TOKEN_CLAIMS';
-    return deniedEvidence(refusal, `failed to validate the identity token claims: claim ${cause.claim} does not hold`, cause);
+    return deniedEvidence(
+      refusal,
+      `failed to validate the identity token claims: claim ${cause.claim} does not hold`,
+      cause,
+    );
   }
   if (cause instanceof jose.errors.JWSSignatureVerificationFailed) {
     return invalidEvidence('TOKEN_SIGNATURE', 'failed to validate the identity token signature', cause);

@@ -13,7 +13,13 @@ const maxAnswerBytes = 64 * 1024;
 const timeoutMs = 10_000;
 
 /** `host` is `name[:port]`, as in the Google SDKs' GCE_METADATA_HOST. */
-export function createMetadataServer({ host, fetch }: { host: string; fetch: typeof globalThis.fetch }): MetadataServer {
+export function createMetadataServer({
+  host,
+  fetch,
+}: {
+  host: string;
+  fetch: typeof globalThis.fetch;
+}): MetadataServer {
   return {
     async get(path, query = {}) {
       const parameters = new URLSearchParams(query).toString();
@@ -24,7 +30,8 @@ export function createMetadataServer({ host, fetch }: { host: string; fetch: typ
         signal: AbortSignal.timeout(timeoutMs),
       });
       if (!response.ok) throw new Error(`metadata server answered ${response.status} for ${path}`);
-      if (response.headers.get('metadata-flavor') !== 'Google') throw new Error(`${host} is not a metadata server: its header is missing`);
+      if (response.headers.get('metadata-flavor') !== 'Google')
+        throw new Error(`${host} is not a metadata server: its header is missing`);
       return readBounded(response, maxAnswerBytes);
     },
   };

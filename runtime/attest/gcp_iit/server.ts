@@ -14,7 +14,16 @@ import { verifyIdentityToken } from './identity-token.ts';
 import type { InstanceIdentity } from './identity-token.ts';
 
 const type = 'gcp_iit';
-const fields = ['PluginName', 'ProjectID', 'ProjectNumber', 'Zone', 'InstanceID', 'InstanceName', 'InstanceCreationTimestamp', 'ServiceAccount'];
+const fields = [
+  'PluginName',
+  'ProjectID',
+  'ProjectNumber',
+  'Zone',
+  'InstanceID',
+  'InstanceName',
+  'InstanceCreationTimestamp',
+  'ServiceAccount',
+];
 
 const configSchema = z.strictObject({
   projectid_allow_list: z.array(z.string().min(1)).min(1, 'projectid_allow_list is required'),
@@ -35,7 +44,10 @@ export function createGcpIitServerAttestor(data: PluginData, deps: ServerAttesto
       checkPayload(payload);
       const identity = await verifyIdentityToken(new TextDecoder().decode(payload), findKey, clock());
       if (!config.projectid_allow_list.includes(identity.project_id)) {
-        throw deniedEvidence('PROJECT_NOT_ALLOWED', `identity token project ID "${identity.project_id}" is not in the allow list`);
+        throw deniedEvidence(
+          'PROJECT_NOT_ALLOWED',
+          `identity token project ID "${identity.project_id}" is not in the allow list`,
+        );
       }
       const spiffeId = agentIdOf(config.agent_path_template, templateValues(identity), trustDomain);
       await checkFirstUse(spiffeId, context, log);

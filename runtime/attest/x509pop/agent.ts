@@ -33,16 +33,27 @@ export function createX509PopAgentAttestor(data: PluginData, _deps: AgentAttesto
 }
 
 async function load(config: Config): Promise<{ certificates: Uint8Array[]; privateKey: KeyObject }> {
-  const { private_key_path: keyPath, certificate_path: certificatePath, intermediates_path: intermediatesPath } = config;
+  const {
+    private_key_path: keyPath,
+    certificate_path: certificatePath,
+    intermediates_path: intermediatesPath,
+  } = config;
   try {
     const privateKey = createPrivateKey(await readFile(keyPath));
     const certificates = certificatesFromPem(await readFile(certificatePath, 'utf8'));
-    if (intermediatesPath !== undefined) certificates.push(...certificatesFromPem(await readFile(intermediatesPath, 'utf8')));
+    if (intermediatesPath !== undefined)
+      certificates.push(...certificatesFromPem(await readFile(intermediatesPath, 'utf8')));
     const [leaf] = certificates;
-    if (leaf === undefined || !new X509Certificate(leaf).checkPrivateKey(privateKey)) throw new Error('the key is not the certificate\'s');
+    if (leaf === undefined || !new X509Certificate(leaf).checkPrivateKey(privateKey))
+      throw new Error("the key is not the certificate's");
     return { certificates, privateKey };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new AttestError('INVALID_ARGUMENT', 'EVIDENCE_UNAVAILABLE', `unable to load keypair ${certificatePath}, ${keyPath}: ${reason}`, { cause });
+    throw new AttestError(
+      'INVALID_ARGUMENT',
+      'EVIDENCE_UNAVAILABLE',
+      `unable to load keypair ${certificatePath}, ${keyPath}: ${reason}`,
+      { cause },
+    );
   }
 }

@@ -16,9 +16,12 @@ export function parseEvidence(payload: Uint8Array, limits: { maxIntermediates: n
   const { certificates } = parseJson(payload, payloadSchema, 'PAYLOAD_MALFORMED', 'attestation data');
   const [leafDer, ...others] = certificates ?? [];
   if (leafDer === undefined) throw invalidEvidence('CERTIFICATE_MISSING', 'no certificate to attest');
-  if (others.length > limits.maxIntermediates) throw invalidEvidence('CHAIN_TOO_LONG', 'too many intermediate certificates');
+  if (others.length > limits.maxIntermediates)
+    throw invalidEvidence('CHAIN_TOO_LONG', 'too many intermediate certificates');
   const leaf = readCertificate(leafDer, 'leaf certificate', limits.maxRsaBits);
-  const intermediates = others.map((der, index) => readCertificate(der, `intermediate certificate ${index}`, limits.maxRsaBits));
+  const intermediates = others.map((der, index) =>
+    readCertificate(der, `intermediate certificate ${index}`, limits.maxRsaBits),
+  );
   return { leaf, intermediates };
 }
 
@@ -36,6 +39,10 @@ function decode(der: Uint8Array, what: string): Certificate {
     void certificate.publicKey; // decoded at first use: a key that cannot be is refused here
     return certificate;
   } catch (cause) {
-    throw invalidEvidence('CERTIFICATE_MALFORMED', `unable to parse ${what}: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    throw invalidEvidence(
+      'CERTIFICATE_MALFORMED',
+      `unable to parse ${what}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      cause,
+    );
   }
 }

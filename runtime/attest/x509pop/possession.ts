@@ -39,12 +39,16 @@ export function answerChallenge(privateKey: KeyObject, challenge: Uint8Array): U
   const kind = keyKindOf(privateKey);
   if (kind === undefined) throw invalidEvidence('KEY_TYPE', 'private key is neither RSA nor ECDSA');
   const asked = parseJson(challenge, challengeSchema, 'CHALLENGE_MALFORMED', 'challenge')[challengeKey[kind]];
-  if (asked === undefined || asked === null) throw invalidEvidence('CHALLENGE_MALFORMED', `expecting ${kind.toUpperCase()} challenge`);
+  if (asked === undefined || asked === null)
+    throw invalidEvidence('CHALLENGE_MALFORMED', `expecting ${kind.toUpperCase()} challenge`);
   const nonce = createNonce();
   const message = combine(asked.nonce, nonce);
   if (kind === 'rsa') {
     const signature = sign('sha256', message, { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING });
-    return encodeJson({ rsa_signature: { nonce: encodeBase64(nonce), signature: encodeBase64(signature) }, ecdsa_signature: null });
+    return encodeJson({
+      rsa_signature: { nonce: encodeBase64(nonce), signature: encodeBase64(signature) },
+      ecdsa_signature: null,
+    });
   }
   const signature = sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' });
   const half = signature.length / 2;
@@ -55,8 +59,15 @@ export function answerChallenge(privateKey: KeyObject, challenge: Uint8Array): U
 /** The server's side: throws unless the holder of the key signed this nonce. */
 export function checkAnswer(publicKey: KeyObject, kind: KeyKind, nonce: Uint8Array, answer: Uint8Array): void {
   const response = parseJson(answer, responseSchema, 'CHALLENGE_MALFORMED', 'challenge response');
-  const proven = kind === 'rsa' ? checkRsa(publicKey, nonce, response.rsa_signature) : checkEcdsa(publicKey, nonce, response.ecdsa_signature);
-  if (!proven) throw deniedEvidence('POSSESSION_UNPROVEN', `challenge response verification failed: ${kind.toUpperCase()} signature verify failed`);
+  const proven =
+    kind === 'rsa'
+      ? checkRsa(publicKey, nonce, response.rsa_signature)
+      : checkEcdsa(publicKey, nonce, response.ecdsa_signature);
+  if (!proven)
+    throw deniedEvidence(
+      'POSSESSION_UNPROVEN',
+      `challenge response verification failed: ${kind.toUpperCase()} signature verify failed`,
+    );
 }
 
 type Response = z.output<typeof responseSchema>;
@@ -76,7 +87,10 @@ function checkEcdsa(key: KeyObject, nonce: Uint8Array, response: Response['ecdsa
 }
 
 function wrongKind(kind: KeyKind): Error {
-  return deniedEvidence('POSSESSION_UNPROVEN', `challenge response verification failed: expecting ${kind.toUpperCase()} response`);
+  return deniedEvidence(
+    'POSSESSION_UNPROVEN',
+    `challenge response verification failed: expecting ${kind.toUpperCase()} response`,
+  );
 }
 
 /** The signed message. SPIRE signs its SHA-256; `sign` and `verify` take that digest themselves. */

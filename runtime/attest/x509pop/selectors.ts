@@ -4,7 +4,10 @@ import { decodeName } from '../../pki/distinguished-name.ts';
 import { fingerprint } from './possession.ts';
 
 /** Selector values without their type; `chain` is leaf to root. */
-export function selectorValues(chain: readonly Certificate[], uriSelectors: Readonly<Record<string, string>>): string[] {
+export function selectorValues(
+  chain: readonly Certificate[],
+  uriSelectors: Readonly<Record<string, string>>,
+): string[] {
   const [leaf, ...authorities] = chain;
   if (leaf === undefined) return [];
   const commonName = commonNameOf(leaf.subject);

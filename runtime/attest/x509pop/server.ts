@@ -30,7 +30,10 @@ export function createX509PopServerAttestor(data: PluginData, deps: ServerAttest
     type,
     async attest(payload, challenge, context) {
       checkPayload(payload);
-      const evidence = parseEvidence(payload, { maxIntermediates: config.max_intermediates, maxRsaBits: config.max_rsa_key_size });
+      const evidence = parseEvidence(payload, {
+        maxIntermediates: config.max_intermediates,
+        maxRsaBits: config.max_rsa_key_size,
+      });
       const roots = config.mode === 'spiffe' ? ((await x509Authorities?.()) ?? []) : config.roots;
       const chain = verify(evidence, roots, clock());
       const { leaf } = evidence;

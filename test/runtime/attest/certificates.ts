@@ -80,6 +80,9 @@ function signatureAlgorithm(key: KeyObject): Uint8Array {
 }
 
 function utcTime(date: Date): Uint8Array {
-  const text = date.toISOString().replace(/[-:T]|\.\d+/g, '').slice(2);
+  const text = date
+    .toISOString()
+    .replace(/[-:T]|\.\d+/g, '')
+    .slice(2);
   return element(0x17, new TextEncoder().encode(text));
 }

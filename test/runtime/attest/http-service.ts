@@ -13,11 +13,18 @@ export interface HttpService {
   /** `127.0.0.1:port` */
   readonly host: string;
   readonly url: string;
-  readonly requests: { readonly method: string; readonly url: string; readonly body: string; readonly headers: IncomingMessage['headers'] }[];
+  readonly requests: {
+    readonly method: string;
+    readonly url: string;
+    readonly body: string;
+    readonly headers: IncomingMessage['headers'];
+  }[];
   close(): Promise<void>;
 }
 
-export async function startHttpService(answer: (request: HttpService['requests'][number]) => Answer): Promise<HttpService> {
+export async function startHttpService(
+  answer: (request: HttpService['requests'][number]) => Answer,
+): Promise<HttpService> {
   const requests: HttpService['requests'] = [];
   const server = createServer((incoming, outgoing) => {
     let body = '';

@@ -23,7 +23,12 @@ export function contextWith(attested: readonly string[] = [], clientAddress?: st
 export const noChallenge: Challenge = () => Promise.reject(new Error('no challenge expected'));
 
 /** The attempt must fail by that name, and the name's code. */
-export async function expectRefusal(attempt: Promise<unknown>, code: AttestCode, refusal: AttestRefusal, message?: string | RegExp): Promise<void> {
+export async function expectRefusal(
+  attempt: Promise<unknown>,
+  code: AttestCode,
+  refusal: AttestRefusal,
+  message?: string | RegExp,
+): Promise<void> {
   const error = await attempt.then(
     () => new Error('nothing was refused'),
     (cause: unknown) => cause,

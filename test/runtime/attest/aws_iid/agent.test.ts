@@ -9,14 +9,19 @@ import { startMetadataFake } from './metadata-fake.ts';
 let service: HttpService | undefined;
 afterEach(async () => service?.close());
 
-const agent = (endpoint: string) => createAgentAttestor('aws_iid', {}, { trustDomain, log, env: { AWS_EC2_METADATA_SERVICE_ENDPOINT: endpoint } });
+const agent = (endpoint: string) =>
+  createAgentAttestor('aws_iid', {}, { trustDomain, log, env: { AWS_EC2_METADATA_SERVICE_ENDPOINT: endpoint } });
 
 describe('the agent half of aws_iid', () => {
   const identity = 'dynamic/instance-identity';
   const document = '{\n  "region" : "us-east-1"\n}';
 
   it('sends the document and both signatures, byte for byte, read with a session token', async () => {
-    service = await startMetadataFake({ [`${identity}/document`]: document, [`${identity}/signature`]: 'c2ln\nbg==', [`${identity}/rsa2048`]: 'MIAG\nCSqG' });
+    service = await startMetadataFake({
+      [`${identity}/document`]: document,
+      [`${identity}/signature`]: 'c2ln\nbg==',
+      [`${identity}/rsa2048`]: 'MIAG\nCSqG',
+    });
     const payload: unknown = JSON.parse(text(await agent(`${service.url}/`).payload()));
     expect(payload).toEqual({ document, signature: 'c2ln\nbg==', rsa2048: 'MIAG\nCSqG' });
   });
@@ -26,12 +31,22 @@ describe('the agent half of aws_iid', () => {
     expect(JSON.parse(text(await agent(service.url).payload()))).toEqual({ document, signature: '', rsa2048: 'MIAG' });
     await service.close();
     service = await startMetadataFake({ [`${identity}/document`]: document });
-    await expectRefusal(agent(service.url).payload(), 'INTERNAL', 'EVIDENCE_UNAVAILABLE', /has no dynamic\/instance-identity\/rsa2048/);
+    await expectRefusal(
+      agent(service.url).payload(),
+      'INTERNAL',
+      'EVIDENCE_UNAVAILABLE',
+      /has no dynamic\/instance-identity\/rsa2048/,
+    );
   });
 
   it('never falls back to version 1', async () => {
     service = await startHttpService(({ method }) => (method === 'PUT' ? { status: 405 } : { body: document }));
-    await expectRefusal(agent(service.url).payload(), 'INTERNAL', 'EVIDENCE_UNAVAILABLE', /405 to a request for a token/);
+    await expectRefusal(
+      agent(service.url).payload(),
+      'INTERNAL',
+      'EVIDENCE_UNAVAILABLE',
+      /405 to a request for a token/,
+    );
     expect(service.requests.every(({ method }) => method === 'PUT')).toBe(true);
   });
 

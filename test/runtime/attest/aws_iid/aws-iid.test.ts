@@ -34,17 +34,25 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 function server(more: Record<string, unknown> = {}, aws = fakeAws()) {
   const regions = { 'us-east-1': join(directory, 'us-east-1.pem'), 'eu-west-1': join(directory, 'eu-west-1.pem') };
-  return createAwsIidServerAttestor({ region_certificates: [regions], ...more }, { trustDomain, log, clock, instances: aws });
+  return createAwsIidServerAttestor(
+    { region_certificates: [regions], ...more },
+    { trustDomain, log, clock, instances: aws },
+  );
 }
 
 /** The payload of an agent that shows this document beside that signature. */
 function evidence(signature: Partial<Pkcs7Input> = {}, shown: Uint8Array = signature.content ?? content): Uint8Array {
   const rsa2048 = encodeBase64(makePkcs7({ content, signer: region, ...signature }));
-  return encodeJson({ document: new TextDecoder().decode(shown), signature: '', rsa2048: rsa2048.replace(/.{64}/g, '$&\n') });
+  return encodeJson({
+    document: new TextDecoder().decode(shown),
+    signature: '',
+    rsa2048: rsa2048.replace(/.{64}/g, '$&\n'),
+  });
 }
 
 const changed = (more: object): Uint8Array => bytes(JSON.stringify({ ...document, ...more }));
-const attest = (payload: Uint8Array, judge = server(), attested: string[] = []) => judge.attest(payload, noChallenge, contextWith(attested));
+const attest = (payload: Uint8Array, judge = server(), attested: string[] = []) =>
+  judge.attest(payload, noChallenge, contextWith(attested));
 
 describe('aws_iid accepts', () => {
   it('a document that AWS signed, and says what AWS knows about the instance', async () => {
@@ -87,48 +95,195 @@ describe('aws_iid accepts', () => {
   });
 
   it('a path from tags', async () => {
-    const judge = server({ agent_path_template: '/aws_iid/{{ .Tags.Name }}/{{ index .Tags "espalier-trust-domain" }}' });
+    const judge = server({
+      agent_path_template: '/aws_iid/{{ .Tags.Name }}/{{ index .Tags "espalier-trust-domain" }}',
+    });
     expect((await attest(evidence(), judge)).spiffeId.path).toBe('/spire/agent/aws_iid/aws-node-0/example.org');
   });
 });
 
 describe('aws_iid refuses a document', () => {
-  const attributesWithout = (index: number): Uint8Array[] => honestAttributes(content).filter((_attribute, at) => at !== index);
+  const attributesWithout = (index: number): Uint8Array[] =>
+    honestAttributes(content).filter((_attribute, at) => at !== index);
   const forged: [string, () => Uint8Array, AttestCode, AttestRefusal][] = [
-    ['that differs from the signed content', () => evidence({}, changed({ instanceId: 'i-0fff' })), 'INVALID_ARGUMENT', 'CONTENT_MISMATCH'],
-    ['that differs by white space only', () => evidence({}, bytes(`${JSON.stringify(document, null, 2)}\n`)), 'INVALID_ARGUMENT', 'CONTENT_MISMATCH'],
+    [
+      'that differs from the signed content',
+      () => evidence({}, changed({ instanceId: 'i-0fff' })),
+      'INVALID_ARGUMENT',
+      'CONTENT_MISMATCH',
+    ],
+    [
+      'that differs by white space only',
+      () => evidence({}, bytes(`${JSON.stringify(document, null, 2)}\n`)),
+      'INVALID_ARGUMENT',
+      'CONTENT_MISMATCH',
+    ],
     ['without a signature', () => encodeJson({ document: '{}' }), 'INVALID_ARGUMENT', 'SIGNATURE_MISSING'],
-    ['with the RSA-1024 signature alone', () => encodeJson({ document: '{}', signature: 'c2ln' }), 'INVALID_ARGUMENT', 'SIGNATURE_MISSING'],
+    [
+      'with the RSA-1024 signature alone',
+      () => encodeJson({ document: '{}', signature: 'c2ln' }),
+      'INVALID_ARGUMENT',
+      'SIGNATURE_MISSING',
+    ],
     ['that is missing', () => encodeJson({ rsa2048: 'AAAA' }), 'INVALID_ARGUMENT', 'PAYLOAD_MALFORMED'],
-    ['whose signature is not base64', () => encodeJson({ document: '{}', rsa2048: '-----' }), 'INVALID_ARGUMENT', 'PKCS7_MALFORMED'],
-    ['whose signature is no ASN.1', () => encodeJson({ document: '{}', rsa2048: encodeBase64(bytes('rubbish')) }), 'INVALID_ARGUMENT', 'PKCS7_MALFORMED'],
-    ['whose signature nests too deep', () => encodeJson({ document: '{}', rsa2048: encodeBase64(new Uint8Array(9000).fill(0x30).map((byte, at) => (at % 2 === 0 ? byte : 0x80))) }), 'INVALID_ARGUMENT', 'PKCS7_MALFORMED'],
+    [
+      'whose signature is not base64',
+      () => encodeJson({ document: '{}', rsa2048: '-----' }),
+      'INVALID_ARGUMENT',
+      'PKCS7_MALFORMED',
+    ],
+    [
+      'whose signature is no ASN.1',
+      () => encodeJson({ document: '{}', rsa2048: encodeBase64(bytes('rubbish')) }),
+      'INVALID_ARGUMENT',
+      'PKCS7_MALFORMED',
+    ],
+    [
+      'whose signature nests too deep',
+      () =>
+        encodeJson({
+          document: '{}',
+          rsa2048: encodeBase64(new Uint8Array(9000).fill(0x30).map((byte, at) => (at % 2 === 0 ? byte : 0x80))),
+        }),
+      'INVALID_ARGUMENT',
+      'PKCS7_MALFORMED',
+    ],
     ['with bytes after the signature', () => trailing(), 'INVALID_ARGUMENT', 'PKCS7_MALFORMED'],
-    ['signed as enveloped data', () => evidence({ contentType: oids.envelopedData }), 'INVALID_ARGUMENT', 'PKCS7_MALFORMED'],
+    [
+      'signed as enveloped data',
+      () => evidence({ contentType: oids.envelopedData }),
+      'INVALID_ARGUMENT',
+      'PKCS7_MALFORMED',
+    ],
     ['that nobody signed', () => evidence({ signers: 0 }), 'INVALID_ARGUMENT', 'SIGNER_COUNT'],
     ['that two signed', () => evidence({ signers: 2 }), 'INVALID_ARGUMENT', 'SIGNER_COUNT'],
-    ['of a region that we do not know', () => evidence({ content: changed({ region: 'xx-nowhere-1' }) }), 'INTERNAL', 'REGION_UNKNOWN'],
-    ["signed with another region's certificate", () => evidence({ signer: elsewhere }), 'INVALID_ARGUMENT', 'SIGNER_UNKNOWN'],
+    [
+      'of a region that we do not know',
+      () => evidence({ content: changed({ region: 'xx-nowhere-1' }) }),
+      'INTERNAL',
+      'REGION_UNKNOWN',
+    ],
+    [
+      "signed with another region's certificate",
+      () => evidence({ signer: elsewhere }),
+      'INVALID_ARGUMENT',
+      'SIGNER_UNKNOWN',
+    ],
     ['signed with another serial number', () => evidence({ serialNumber: 9 }), 'INVALID_ARGUMENT', 'SIGNER_UNKNOWN'],
-    ["signed by an impostor of the region's name", () => evidence({ signer: impostor }), 'INVALID_ARGUMENT', 'SIGNATURE_INVALID'],
-    ['signed by an impostor who brings the certificate along', () => evidence({ signer: impostor, certificates: true }), 'INVALID_ARGUMENT', 'SIGNATURE_INVALID'],
-    ['signed with SHA-1', () => evidence({ digest: oids.sha1, attributes: false }), 'INVALID_ARGUMENT', 'SIGNATURE_ALGORITHM'],
-    ['said to be signed with PSS', () => evidence({ algorithm: oids.rsaPss }), 'INVALID_ARGUMENT', 'SIGNATURE_ALGORITHM'],
-    ['whose digest is of something else', () => evidence({ attributes: honestAttributes(changed({ imageId: 'ami-1' })) }), 'INVALID_ARGUMENT', 'DIGEST_MISMATCH'],
-    ['whose digest is empty', () => evidence({ attributes: [...attributesWithout(2), attribute(oids.messageDigest, element(4))] }), 'INVALID_ARGUMENT', 'DIGEST_MISMATCH'],
-    ['without a signed digest', () => evidence({ attributes: attributesWithout(2) }), 'INVALID_ARGUMENT', 'SIGNED_ATTRIBUTES'],
-    ['with no signed attribute at all, yet a list of them', () => evidence({ attributes: [] }), 'INVALID_ARGUMENT', 'SIGNED_ATTRIBUTES'],
-    ['without a signed content type', () => evidence({ attributes: attributesWithout(0) }), 'INVALID_ARGUMENT', 'SIGNED_ATTRIBUTES'],
-    ['with another signed content type', () => evidence({ attributes: [attribute(oids.contentType, encodeOid(oids.signedData)), ...attributesWithout(0)] }), 'INVALID_ARGUMENT', 'SIGNED_ATTRIBUTES'],
-    ['with two signed digests', () => evidence({ attributes: [...honestAttributes(content), attribute(oids.messageDigest, digestOf(bytes('x')))] }), 'INVALID_ARGUMENT', 'SIGNED_ATTRIBUTES'],
-    ['with two digests in one attribute', () => evidence({ attributes: [...attributesWithout(2), attribute(oids.messageDigest, digestOf(content), digestOf(bytes('x')))] }), 'INVALID_ARGUMENT', 'SIGNED_ATTRIBUTES'],
-    ['whose attributes are honest and whose signature is over the content', () => evidence({ signs: content }), 'INVALID_ARGUMENT', 'SIGNATURE_INVALID'],
-    ['without attributes whose signature was over some', () => evidence({ attributes: false, signs: element(0x31, ...honestAttributes(content)) }), 'INVALID_ARGUMENT', 'SIGNATURE_INVALID'],
-    ['made of somebody else\'s signed attributes', () => evidence({ content: element(0x31, ...honestAttributes(content)), attributes: false }), 'INVALID_ARGUMENT', 'DOCUMENT_MALFORMED'],
+    [
+      "signed by an impostor of the region's name",
+      () => evidence({ signer: impostor }),
+      'INVALID_ARGUMENT',
+      'SIGNATURE_INVALID',
+    ],
+    [
+      'signed by an impostor who brings the certificate along',
+      () => evidence({ signer: impostor, certificates: true }),
+      'INVALID_ARGUMENT',
+      'SIGNATURE_INVALID',
+    ],
+    [
+      'signed with SHA-1',
+      () => evidence({ digest: oids.sha1, attributes: false }),
+      'INVALID_ARGUMENT',
+      'SIGNATURE_ALGORITHM',
+    ],
+    [
+      'said to be signed with PSS',
+      () => evidence({ algorithm: oids.rsaPss }),
+      'INVALID_ARGUMENT',
+      'SIGNATURE_ALGORITHM',
+    ],
+    [
+      'whose digest is of something else',
+      () => evidence({ attributes: honestAttributes(changed({ imageId: 'ami-1' })) }),
+      'INVALID_ARGUMENT',
+      'DIGEST_MISMATCH',
+    ],
+    [
+      'whose digest is empty',
+      () => evidence({ attributes: [...attributesWithout(2), attribute(oids.messageDigest, element(4))] }),
+      'INVALID_ARGUMENT',
+      'DIGEST_MISMATCH',
+    ],
+    [
+      'without a signed digest',
+      () => evidence({ attributes: attributesWithout(2) }),
+      'INVALID_ARGUMENT',
+      'SIGNED_ATTRIBUTES',
+    ],
+    [
+      'with no signed attribute at all, yet a list of them',
+      () => evidence({ attributes: [] }),
+      'INVALID_ARGUMENT',
+      'SIGNED_ATTRIBUTES',
+    ],
+    [
+      'without a signed content type',
+      () => evidence({ attributes: attributesWithout(0) }),
+      'INVALID_ARGUMENT',
+      'SIGNED_ATTRIBUTES',
+    ],
+    [
+      'with another signed content type',
+      () =>
+        evidence({ attributes: [attribute(oids.contentType, encodeOid(oids.signedData)), ...attributesWithout(0)] }),
+      'INVALID_ARGUMENT',
+      'SIGNED_ATTRIBUTES',
+    ],
+    [
+      'with two signed digests',
+      () =>
+        evidence({ attributes: [...honestAttributes(content), attribute(oids.messageDigest, digestOf(bytes('x')))] }),
+      'INVALID_ARGUMENT',
+      'SIGNED_ATTRIBUTES',
+    ],
+    [
+      'with two digests in one attribute',
+      () =>
+        evidence({
+          attributes: [...attributesWithout(2), attribute(oids.messageDigest, digestOf(content), digestOf(bytes('x')))],
+        }),
+      'INVALID_ARGUMENT',
+      'SIGNED_ATTRIBUTES',
+    ],
+    [
+      'whose attributes are honest and whose signature is over the content',
+      () => evidence({ signs: content }),
+      'INVALID_ARGUMENT',
+      'SIGNATURE_INVALID',
+    ],
+    [
+      'without attributes whose signature was over some',
+      () => evidence({ attributes: false, signs: element(0x31, ...honestAttributes(content)) }),
+      'INVALID_ARGUMENT',
+      'SIGNATURE_INVALID',
+    ],
+    [
+      "made of somebody else's signed attributes",
+      () => evidence({ content: element(0x31, ...honestAttributes(content)), attributes: false }),
+      'INVALID_ARGUMENT',
+      'DOCUMENT_MALFORMED',
+    ],
     ['that is signed and no JSON', () => evidence({ content: bytes('no') }), 'INVALID_ARGUMENT', 'DOCUMENT_MALFORMED'],
-    ['whose account is no account', () => evidence({ content: changed({ accountId: '../77' }) }), 'INVALID_ARGUMENT', 'DOCUMENT_MALFORMED'],
-    ['whose region would be a host name', () => evidence({ content: changed({ region: 'us-east-1.evil.example' }) }), 'INVALID_ARGUMENT', 'DOCUMENT_MALFORMED'],
-    ['without an instance', () => evidence({ content: changed({ instanceId: undefined }) }), 'INVALID_ARGUMENT', 'DOCUMENT_MALFORMED'],
+    [
+      'whose account is no account',
+      () => evidence({ content: changed({ accountId: '../77' }) }),
+      'INVALID_ARGUMENT',
+      'DOCUMENT_MALFORMED',
+    ],
+    [
+      'whose region would be a host name',
+      () => evidence({ content: changed({ region: 'us-east-1.evil.example' }) }),
+      'INVALID_ARGUMENT',
+      'DOCUMENT_MALFORMED',
+    ],
+    [
+      'without an instance',
+      () => evidence({ content: changed({ instanceId: undefined }) }),
+      'INVALID_ARGUMENT',
+      'DOCUMENT_MALFORMED',
+    ],
   ];
   it.each(forged)('%s', async (_name, payload, code, refusal) => {
     await expectRefusal(attest(payload()), code, refusal);
@@ -142,7 +297,10 @@ describe('aws_iid refuses a document', () => {
         const bad = Uint8Array.from(good);
         bad[at] = (bad[at] ?? 0) ^ 0x01;
         const payload = encodeJson({ document: new TextDecoder().decode(content), rsa2048: encodeBase64(bad) });
-        return judge.attest(payload, noChallenge, contextWith()).then(() => at, () => undefined);
+        return judge.attest(payload, noChallenge, contextWith()).then(
+          () => at,
+          () => undefined,
+        );
       }),
     );
     // What the signature does not cover, and nothing is decided by: the two versions, the list of digest algorithms, the NULLs beside the OIDs.
@@ -157,7 +315,7 @@ describe('aws_iid refuses a document', () => {
     await expectRefusal(attempt, 'PERMISSION_DENIED', 'ALREADY_ATTESTED', 'attestation data has already been used');
   });
 
-  it('that is AWS\'s own by name, under the certificate that AWS publishes', async () => {
+  it("that is AWS's own by name, under the certificate that AWS publishes", async () => {
     const judge = createAwsIidServerAttestor({}, { trustDomain, log, clock, instances: fakeAws() });
     await expectRefusal(attest(evidence(), judge), 'INVALID_ARGUMENT', 'SIGNER_UNKNOWN');
   });
@@ -168,10 +326,30 @@ describe('aws_iid refuses an instance', () => {
     ['that AWS does not have, or has stopped', undefined, 'INTERNAL', 'INSTANCE_NOT_FOUND'],
     ['of another ID', { ...instance, instanceId: 'i-0bbb' }, 'PERMISSION_DENIED', 'INSTANCE_MISMATCH'],
     ['of another account', { ...instance, accountId: '000000000078' }, 'PERMISSION_DENIED', 'INSTANCE_MISMATCH'],
-    ['without its first network interface', { ...instance, networkInterfaces: instance.networkInterfaces.slice(0, 1) }, 'INTERNAL', 'NETWORK_INTERFACE_MISSING'],
-    ['without its root volume', { ...instance, volumes: instance.volumes.slice(0, 1) }, 'INTERNAL', 'ROOT_VOLUME_MISSING'],
-    ['whose root volume has no name', { ...instance, rootDevice: { type: 'ebs', name: undefined } }, 'INTERNAL', 'ROOT_VOLUME_MISSING'],
-    ['whose root volume came 61 s later', { ...instance, volumes: [{ deviceName: '/dev/xvda', attachedAt: new Date('2026-11-24T11:59:01Z') }] }, 'PERMISSION_DENIED', 'ROOT_VOLUME_SWAPPED'],
+    [
+      'without its first network interface',
+      { ...instance, networkInterfaces: instance.networkInterfaces.slice(0, 1) },
+      'INTERNAL',
+      'NETWORK_INTERFACE_MISSING',
+    ],
+    [
+      'without its root volume',
+      { ...instance, volumes: instance.volumes.slice(0, 1) },
+      'INTERNAL',
+      'ROOT_VOLUME_MISSING',
+    ],
+    [
+      'whose root volume has no name',
+      { ...instance, rootDevice: { type: 'ebs', name: undefined } },
+      'INTERNAL',
+      'ROOT_VOLUME_MISSING',
+    ],
+    [
+      'whose root volume came 61 s later',
+      { ...instance, volumes: [{ deviceName: '/dev/xvda', attachedAt: new Date('2026-11-24T11:59:01Z') }] },
+      'PERMISSION_DENIED',
+      'ROOT_VOLUME_SWAPPED',
+    ],
   ];
   it.each(facts)('%s', async (_name, record, code, refusal) => {
     const aws = { ...fakeAws(), find: async () => record };
@@ -181,13 +359,18 @@ describe('aws_iid refuses an instance', () => {
   it('unless the check of the root volume is off, its account is trusted, or the disk cannot be detached', async () => {
     const swapped = { ...instance, volumes: [] };
     await expect(attest(evidence(), server({ skip_block_device: true }, fakeAws(swapped)))).resolves.toBeDefined();
-    await expect(attest(evidence(), server({ account_ids_for_local_validation: ['000000000077'] }, fakeAws(swapped)))).resolves.toBeDefined();
+    await expect(
+      attest(evidence(), server({ account_ids_for_local_validation: ['000000000077'] }, fakeAws(swapped))),
+    ).resolves.toBeDefined();
     const store = { ...swapped, rootDevice: { type: 'instance-store', name: undefined } };
     await expect(attest(evidence(), server({}, fakeAws(store)))).resolves.toBeDefined();
   });
 
   it('whose tags climb out of the agent path, or do not give it', async () => {
-    const judge = server({ agent_path_template: '/aws_iid/{{ .Tags.Name }}' }, fakeAws({ ...instance, tags: { Name: '../../server' } }));
+    const judge = server(
+      { agent_path_template: '/aws_iid/{{ .Tags.Name }}' },
+      fakeAws({ ...instance, tags: { Name: '../../server' } }),
+    );
     await expectRefusal(attest(evidence(), judge), 'INTERNAL', 'AGENT_PATH', /not a SPIFFE ID path/);
     const missing = server({ agent_path_template: '/aws_iid/{{ .Tags.Name }}' }, fakeAws({ ...instance, tags: {} }));
     await expectRefusal(attest(evidence(), missing), 'INTERNAL', 'AGENT_PATH', /does not have/);
@@ -196,10 +379,20 @@ describe('aws_iid refuses an instance', () => {
 
 describe('the configuration of aws_iid', () => {
   it.each<[Record<string, unknown>, RegExp]>([
-    [{ verify_organization: [{}], validate_eks_cluster_membership: [{}] }, /verify_organization is not supported; validate_eks/],
+    [
+      { verify_organization: [{}], validate_eks_cluster_membership: [{}] },
+      /verify_organization is not supported; validate_eks/,
+    ],
     [{ acces_key_id: 'x' }, /unknown key "acces_key_id"/],
     [{ access_key_id: 'x' }, /go together/],
-    [{ access_key_id: 'x', secret_access_key: 'y', web_identity: [{ role_arn: 'arn:aws:iam::000000000077:role/a', audience: 'b' }] }, /only one of/],
+    [
+      {
+        access_key_id: 'x',
+        secret_access_key: 'y',
+        web_identity: [{ role_arn: 'arn:aws:iam::000000000077:role/a', audience: 'b' }],
+      },
+      /only one of/,
+    ],
     [{ web_identity: [{ role_arn: 'role/a' }] }, /web_identity\.role_arn.*web_identity\.audience/],
     [{ partition: 'aws-iso' }, /partition/],
     [{ region_certificates: [{ 'us-east-1': '/nowhere.pem' }] }, /region_certificates: ENOENT/],
@@ -208,7 +401,9 @@ describe('the configuration of aws_iid', () => {
   });
 
   it('refuses a region certificate file that does not hold exactly one', () => {
-    expect(() => server({ region_certificates: [{ 'us-east-1': join(directory, 'two.pem') }] })).toThrow(/found 2 certificates, want 1/);
+    expect(() => server({ region_certificates: [{ 'us-east-1': join(directory, 'two.pem') }] })).toThrow(
+      /found 2 certificates, want 1/,
+    );
   });
 });
 

@@ -16,8 +16,12 @@ let metadata: HttpService;
 let answers: Partial<Record<Action, Answer>> = {};
 const asked: URLSearchParams[] = [];
 
-const xml = (body: string): Answer => ({ headers: { 'Content-Type': 'text/xml' }, body: `<?xml version="1.0"?>${body}` });
-const described = xml(`<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item>
+const xml = (body: string): Answer => ({
+  headers: { 'Content-Type': 'text/xml' },
+  body: `<?xml version="1.0"?>${body}`,
+});
+const described =
+  xml(`<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item>
   <ownerId>000000000077</ownerId><instancesSet><item>
     <instanceId>${document.instanceId}</instanceId><instanceState><code>16</code><name>running</name></instanceState>
     <rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName>
@@ -36,8 +40,18 @@ const profile = xml(`<GetInstanceProfileResponse><GetInstanceProfileResult><Inst
 const assumed = (action: Action): Answer =>
   xml(`<${action}Response><${action}Result><Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
   <SessionToken>session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></${action}Result></${action}Response>`);
-const denied: Answer = { ...xml('<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>arn:aws:sts::000000000077:assumed-role/secret-name may not</Message></Error></Errors></Response>'), status: 403 };
-const missing: Answer = { ...xml('<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code><Message>no</Message></Error></Errors></Response>'), status: 400 };
+const denied: Answer = {
+  ...xml(
+    '<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>arn:aws:sts::000000000077:assumed-role/secret-name may not</Message></Error></Errors></Response>',
+  ),
+  status: 403,
+};
+const missing: Answer = {
+  ...xml(
+    '<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code><Message>no</Message></Error></Errors></Response>',
+  ),
+  status: 400,
+};
 
 beforeAll(async () => {
   aws = await startHttpService(({ body }) => {
@@ -50,7 +64,12 @@ beforeAll(async () => {
 afterAll(() => Promise.all([aws.close(), metadata.close()]));
 beforeEach(() => {
   vi.stubEnv('AWS_ENDPOINT_URL', aws.url);
-  answers = { DescribeInstances: described, GetInstanceProfile: profile, AssumeRole: assumed('AssumeRole'), AssumeRoleWithWebIdentity: assumed('AssumeRoleWithWebIdentity') };
+  answers = {
+    DescribeInstances: described,
+    GetInstanceProfile: profile,
+    AssumeRole: assumed('AssumeRole'),
+    AssumeRoleWithWebIdentity: assumed('AssumeRoleWithWebIdentity'),
+  };
   asked.length = 0;
   aws.requests.length = 0;
 });
@@ -58,7 +77,13 @@ afterEach(() => vi.unstubAllEnvs());
 
 const instances = (more: Record<string, unknown>) =>
   createAwsInstances(parseAwsIidConfig(more), { log, env: { GCE_METADATA_HOST: metadata.host } });
-const signers = () => aws.requests.map(({ headers }) => /Credential=([^/]+)\/\d+\/([^/]+)\/([^/]+)/.exec(headers.authorization ?? '')?.slice(1).join(' '));
+const signers = () =>
+  aws.requests.map(({ headers }) =>
+    /Credential=([^/]+)\/\d+\/([^/]+)\/([^/]+)/
+      .exec(headers.authorization ?? '')
+      ?.slice(1)
+      .join(' '),
+  );
 
 describe('a question to AWS', () => {
   it('is for the instance of the document, in its region, pending or running', async () => {
@@ -73,23 +98,38 @@ describe('a question to AWS', () => {
       volumes: [{ deviceName: '/dev/xvda', attachedAt: new Date('2026-11-24T11:58:30Z') }],
       networkInterfaces: [{ deviceIndex: 0, attachedAt: new Date('2026-11-24T11:58:00Z') }],
     });
-    expect(Object.fromEntries(asked[0] ?? [])).toMatchObject({ 'InstanceId.1': document.instanceId, 'Filter.1.Name': 'instance-state-name', 'Filter.1.Value.1': 'pending', 'Filter.1.Value.2': 'running' });
+    expect(Object.fromEntries(asked[0] ?? [])).toMatchObject({
+      'InstanceId.1': document.instanceId,
+      'Filter.1.Name': 'instance-state-name',
+      'Filter.1.Value.1': 'pending',
+      'Filter.1.Value.2': 'running',
+    });
     expect(signers()).toEqual(['AKIDEXAMPLE us-east-1 ec2']);
   });
 
   it('names the roles of an instance profile', async () => {
-    expect(await instances(keys).roleArns(document, 'node-aws', signal)).toEqual(['arn:aws:iam::000000000077:role/node-aws']);
+    expect(await instances(keys).roleArns(document, 'node-aws', signal)).toEqual([
+      'arn:aws:iam::000000000077:role/node-aws',
+    ]);
     expect(asked[0]?.get('InstanceProfileName')).toBe('node-aws');
   });
 
-  it.each<[string, Answer]>([['an empty answer', empty], ['an unknown instance', missing]])('finds nothing in %s', async (_name, answer) => {
+  it.each<[string, Answer]>([
+    ['an empty answer', empty],
+    ['an unknown instance', missing],
+  ])('finds nothing in %s', async (_name, answer) => {
     answers.DescribeInstances = answer;
     expect(await instances(keys).find(document, signal)).toBeUndefined();
   });
 
   it('tells the caller that it was refused, and not what AWS said', async () => {
     answers.DescribeInstances = denied;
-    await expectRefusal(instances(keys).find(document, signal), 'INTERNAL', 'CLOUD_UNAVAILABLE', /^failed to describe instance: UnauthorizedOperation$/);
+    await expectRefusal(
+      instances(keys).find(document, signal),
+      'INTERNAL',
+      'CLOUD_UNAVAILABLE',
+      /^failed to describe instance: UnauthorizedOperation$/,
+    );
   });
 });
 
@@ -101,12 +141,23 @@ describe('the rights of a question', () => {
   });
 
   it("come from GCE's identity token, with no AWS key at all, and are kept while they last", async () => {
-    const asker = instances({ web_identity: [{ role_arn: 'arn:aws:iam::000000000077:role/attestor', audience: 'espalier' }] });
+    const asker = instances({
+      web_identity: [{ role_arn: 'arn:aws:iam::000000000077:role/attestor', audience: 'espalier' }],
+    });
     await asker.find(document, signal);
     await asker.find(document, signal);
-    expect(asked.map((parameters) => parameters.get('Action'))).toEqual(['AssumeRoleWithWebIdentity', 'DescribeInstances', 'DescribeInstances']);
-    expect(Object.fromEntries(asked[0] ?? [])).toMatchObject({ RoleArn: 'arn:aws:iam::000000000077:role/attestor', WebIdentityToken: 'gce.identity.token' });
-    expect(metadata.requests.map(({ url }) => url)).toEqual(['/computeMetadata/v1/instance/service-accounts/default/identity?audience=espalier&format=full']);
+    expect(asked.map((parameters) => parameters.get('Action'))).toEqual([
+      'AssumeRoleWithWebIdentity',
+      'DescribeInstances',
+      'DescribeInstances',
+    ]);
+    expect(Object.fromEntries(asked[0] ?? [])).toMatchObject({
+      RoleArn: 'arn:aws:iam::000000000077:role/attestor',
+      WebIdentityToken: 'gce.identity.token',
+    });
+    expect(metadata.requests.map(({ url }) => url)).toEqual([
+      '/computeMetadata/v1/instance/service-accounts/default/identity?audience=espalier&format=full',
+    ]);
     expect(signers()).toEqual([undefined, 'ASIAROLE us-east-1 ec2', 'ASIAROLE us-east-1 ec2']);
   });
 });

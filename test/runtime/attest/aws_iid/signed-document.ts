@@ -53,12 +53,18 @@ export interface Pkcs7Input {
 export function makePkcs7(input: Pkcs7Input): Uint8Array {
   const { content, signer, ber = false, digest = oids.sha256, contentType = oids.data, signers = 1 } = input;
   const wrap = ber ? indefinite : (tag: number, ...parts: readonly Uint8Array[]) => element(tag, ...parts);
-  const octets = ber ? indefinite(0x24, octetString(content.subarray(0, 5)), octetString(content.subarray(5))) : octetString(content);
+  const octets = ber
+    ? indefinite(0x24, octetString(content.subarray(0, 5)), octetString(content.subarray(5)))
+    : octetString(content);
   const info = wrap(0x30, encodeOid(contentType), wrap(0xa0, octets));
   const certificates = input.certificates === true ? [element(0xa0, signer.der)] : [];
   const infos = Array.from({ length: signers }, () => signerInfo(input));
   const algorithms = element(0x31, algorithm(digest));
-  return wrap(0x30, encodeOid(oids.signedData), wrap(0xa0, wrap(0x30, smallInteger(1), algorithms, info, ...certificates, element(0x31, ...infos))));
+  return wrap(
+    0x30,
+    encodeOid(oids.signedData),
+    wrap(0xa0, wrap(0x30, smallInteger(1), algorithms, info, ...certificates, element(0x31, ...infos))),
+  );
 }
 
 function signerInfo(input: Pkcs7Input): Uint8Array {

@@ -66,7 +66,11 @@ beforeEach(() => {
 });
 
 function server(more: Record<string, unknown> = {}) {
-  const data = { projectid_allow_list: ['other', 'espalier-lab'], certificates_url: `${certificates.url}/certs`, ...more };
+  const data = {
+    projectid_allow_list: ['other', 'espalier-lab'],
+    certificates_url: `${certificates.url}/certs`,
+    ...more,
+  };
   return createServerAttestor('gcp_iit', data, { trustDomain, log, clock: () => time });
 }
 
@@ -95,7 +99,9 @@ describe('gcp_iit accepts', () => {
   it('a path of its own making', async () => {
     const agent_path_template = '/{{ .PluginName }}/{{.Zone}}/{{ .ServiceAccount }}/{{ .ProjectNumber }}';
     const { spiffeId } = await attest(token(), server({ agent_path_template }));
-    expect(spiffeId.path).toBe('/spire/agent/gcp_iit/us-central1-a/node_espalier-lab.iam.gserviceaccount.com/123456789');
+    expect(spiffeId.path).toBe(
+      '/spire/agent/gcp_iit/us-central1-a/node_espalier-lab.iam.gserviceaccount.com/123456789',
+    );
   });
 });
 
@@ -107,16 +113,34 @@ describe('gcp_iit refuses', () => {
     ['algorithm none', () => rawToken({ alg: 'none', kid: 'one' }, () => ''), 'INVALID_ARGUMENT', 'TOKEN_ALGORITHM'],
     [
       "HS256 with the public key's text as the secret",
-      () => rawToken({ alg: 'HS256', kid: 'one' }, (input) => createHmac('sha256', google.pem).update(input).digest('base64url')),
+      () =>
+        rawToken({ alg: 'HS256', kid: 'one' }, (input) =>
+          createHmac('sha256', google.pem).update(input).digest('base64url'),
+        ),
       'INVALID_ARGUMENT',
       'TOKEN_ALGORITHM',
     ],
-    ['RS512, though the key is the right one', () => token({}, { alg: 'RS512' }), 'INVALID_ARGUMENT', 'TOKEN_ALGORITHM'],
+    [
+      'RS512, though the key is the right one',
+      () => token({}, { alg: 'RS512' }),
+      'INVALID_ARGUMENT',
+      'TOKEN_ALGORITHM',
+    ],
     ['no key ID', () => rawToken({ alg: 'RS256' }, () => 'c2ln'), 'INVALID_ARGUMENT', 'TOKEN_KEY_UNKNOWN'],
     ['an unknown key ID', () => token({}, { kid: 'two' }), 'INVALID_ARGUMENT', 'TOKEN_KEY_UNKNOWN'],
-    ['a key ID that every object has', () => token({}, { kid: 'constructor' }), 'INVALID_ARGUMENT', 'TOKEN_KEY_UNKNOWN'],
+    [
+      'a key ID that every object has',
+      () => token({}, { kid: 'constructor' }),
+      'INVALID_ARGUMENT',
+      'TOKEN_KEY_UNKNOWN',
+    ],
     ['a stranger that names a known key', () => token({}, {}, stranger), 'INVALID_ARGUMENT', 'TOKEN_SIGNATURE'],
-    ["a stranger that brings its key along in 'jwk'", () => token({}, { jwk: stranger.keys.publicKey.export({ format: 'jwk' }) as jose.JWK }, stranger), 'INVALID_ARGUMENT', 'TOKEN_SIGNATURE'],
+    [
+      "a stranger that brings its key along in 'jwk'",
+      () => token({}, { jwk: stranger.keys.publicKey.export({ format: 'jwk' }) as jose.JWK }, stranger),
+      'INVALID_ARGUMENT',
+      'TOKEN_SIGNATURE',
+    ],
     ['another audience', () => token({ aud: 'vault' }), 'PERMISSION_DENIED', 'TOKEN_AUDIENCE'],
     ['no audience', () => token({ aud: undefined }), 'PERMISSION_DENIED', 'TOKEN_AUDIENCE'],
     ['another issuer', () => token({ iss: 'https://securetoken.google.com/x' }), 'PERMISSION_DENIED', 'TOKEN_ISSUER'],
@@ -125,10 +149,30 @@ describe('gcp_iit refuses', () => {
     ['a token that never expires', () => token({ exp: undefined }), 'PERMISSION_DENIED', 'TOKEN_EXPIRED'],
     ['a token for later', () => token({ nbf: seconds + 61 }), 'PERMISSION_DENIED', 'TOKEN_NOT_YET_VALID'],
     ['a token issued in the future', () => token({ iat: seconds + 61 }), 'PERMISSION_DENIED', 'TOKEN_NOT_YET_VALID'],
-    ['a token in the short format, without the instance', () => token({ google: undefined }), 'PERMISSION_DENIED', 'TOKEN_CLAIMS'],
-    ['an instance without a project', () => token(withInstance({ project_id: '' })), 'PERMISSION_DENIED', 'TOKEN_CLAIMS'],
-    ['an instance ID that is no number', () => token(withInstance({ instance_id: '../1' })), 'PERMISSION_DENIED', 'TOKEN_CLAIMS'],
-    ['an unlisted project', () => token(withInstance({ project_id: 'espalier-lab-2' })), 'PERMISSION_DENIED', 'PROJECT_NOT_ALLOWED'],
+    [
+      'a token in the short format, without the instance',
+      () => token({ google: undefined }),
+      'PERMISSION_DENIED',
+      'TOKEN_CLAIMS',
+    ],
+    [
+      'an instance without a project',
+      () => token(withInstance({ project_id: '' })),
+      'PERMISSION_DENIED',
+      'TOKEN_CLAIMS',
+    ],
+    [
+      'an instance ID that is no number',
+      () => token(withInstance({ instance_id: '../1' })),
+      'PERMISSION_DENIED',
+      'TOKEN_CLAIMS',
+    ],
+    [
+      'an unlisted project',
+      () => token(withInstance({ project_id: 'espalier-lab-2' })),
+      'PERMISSION_DENIED',
+      'PROJECT_NOT_ALLOWED',
+    ],
   ];
   it.each(forged)('%s', async (_name, evidence, code, refusal) => {
     await expectRefusal(attest(evidence()), code, refusal);
@@ -151,7 +195,11 @@ describe('gcp_iit refuses', () => {
 
   it('an agent path that the service account bends', async () => {
     const judge = server({ agent_path_template: '/gcp_iit/{{ .InstanceName }}' });
-    await expectRefusal(attest(token(withInstance({ instance_name: '../../server' })), judge), 'INTERNAL', 'AGENT_PATH');
+    await expectRefusal(
+      attest(token(withInstance({ instance_name: '../../server' })), judge),
+      'INTERNAL',
+      'AGENT_PATH',
+    );
   });
 
   const endpoints: [string, () => Answer][] = [
@@ -199,10 +247,16 @@ describe('the agent half of gcp_iit', () => {
 
   it('sends the token as the metadata server gives it, asked for our audience in full', async () => {
     const metadata = await start({ headers: { 'Metadata-Flavor': 'Google' }, body: 'a.b.c' });
-    const attestor = createAgentAttestor('gcp_iit', {}, { trustDomain, log, env: { GCE_METADATA_HOST: metadata.host } });
+    const attestor = createAgentAttestor(
+      'gcp_iit',
+      {},
+      { trustDomain, log, env: { GCE_METADATA_HOST: metadata.host } },
+    );
     expect(text(await attestor.payload())).toBe('a.b.c');
     const [request] = metadata.requests;
-    expect(request?.url).toBe('/computeMetadata/v1/instance/service-accounts/default/identity?audience=spire-gcp-node-attestor&format=full');
+    expect(request?.url).toBe(
+      '/computeMetadata/v1/instance/service-accounts/default/identity?audience=spire-gcp-node-attestor&format=full',
+    );
     expect(request?.headers['metadata-flavor']).toBe('Google');
     await metadata.close();
   });
