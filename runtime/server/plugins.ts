@@ -73,7 +73,7 @@ const spireUpstream = z.strictObject({
   server_address: text,
   server_port: text.refine((port) => /^\d{1,5}$/.test(port) && Number(port) <= 65_535, { error: 'want a port number' }),
   workload_api_socket: text,
-  experimental: z.unknown(),
+  experimental: z.unknown().optional(),
 });
 
 export interface SpireUpstreamConfig {

@@ -24,7 +24,7 @@ const pluginTypes = ['DataStore', 'KeyManager', 'NodeAttestor', 'UpstreamAuthori
 
 const pluginBlock = z.strictObject({
   enabled: flag.default(true),
-  plugin_data: z.unknown(),
+  plugin_data: z.unknown().optional(),
   plugin_cmd: z.undefined({ error: 'external plugins are not supported' }).optional(),
   plugin_checksum: z.undefined({ error: 'external plugins are not supported' }).optional(),
   plugin_args: z.undefined({ error: 'external plugins are not supported' }).optional(),

@@ -19,15 +19,15 @@ const rateLimit = z.strictObject({ attestation: flag.default(true), signing: fla
 
 /** Read and kept from being a fault; what they ask for does not happen. */
 const withoutEffect = {
-  experimental: z.unknown(),
-  federation: z.unknown(),
-  log_source_location: z.unknown(),
-  max_attested_node_info_staleness: z.unknown(),
-  profiling_enabled: z.unknown(),
-  profiling_freq: z.unknown(),
-  profiling_names: z.unknown(),
-  profiling_port: z.unknown(),
-  proxy_protocol_trusted_cidrs: z.unknown(),
+  experimental: z.unknown().optional(),
+  federation: z.unknown().optional(),
+  log_source_location: z.unknown().optional(),
+  max_attested_node_info_staleness: z.unknown().optional(),
+  profiling_enabled: z.unknown().optional(),
+  profiling_freq: z.unknown().optional(),
+  profiling_names: z.unknown().optional(),
+  profiling_port: z.unknown().optional(),
+  proxy_protocol_trusted_cidrs: z.unknown().optional(),
 } as const;
 
 export const keysWithoutEffect = Object.keys(withoutEffect);
