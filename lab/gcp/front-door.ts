@@ -87,6 +87,8 @@ function parseBody(body: Buffer): Readonly<Record<string, unknown>> {
   if (body.length === 0) return {};
   try {
     const value: unknown = JSON.parse(body.toString('utf8'));
+    // Google's own client sends an empty string where there is no body.
+    if (value === '') return {};
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch {
     // Refused below, like any other body that is not an object.
