@@ -6,11 +6,10 @@ import type { Datastore } from '../clients/postgres.ts';
 import { nodeBootScript } from '../boot/node.ts';
 import { failure } from '../failures.ts';
 import { waitUntil } from '../poll.ts';
-import type { Cloud, TrustDomainSpec } from '../spec/trust-domain-spec.ts';
+import type { TrustDomainSpec } from '../spec/trust-domain-spec.ts';
 import { placeServer } from './place-server.ts';
 
 export interface CloudActivitiesOptions {
-  readonly cloud: Cloud;
   /** The cloud as the specification wants it: the lab's, or the real one. */
   readonly client: (infrastructure: TrustDomainSpec['infrastructure']) => Promise<CloudClient>;
   readonly datastore: () => Datastore;

@@ -17,7 +17,7 @@ import type { WorkerSource } from './worker-source.ts';
 import { readWorkload, verifyHandshake, verifyRefusal } from './workload-proof.ts';
 
 export interface ControlActivitiesOptions {
-  readonly artifact: () => Promise<Artifact>;
+  readonly artifact: Artifact;
   readonly infrastructure: Infrastructure;
   readonly identity: WorkerIdentityOptions;
   readonly source: WorkerSource;
@@ -35,7 +35,7 @@ export function createControlActivities({
     async planTrustDomain({ spec }) {
       try {
         const checked = parseTrustDomainSpec(spec);
-        return planTrustDomain(checked, await artifact(), await infrastructure.substrate(checked.infrastructure));
+        return planTrustDomain(checked, artifact, await infrastructure.substrate(checked.infrastructure));
       } catch (cause) {
         if (cause instanceof SpecError) throw failure('InvalidRequest', cause.message, { details: [cause.faults] });
         throw cause;

@@ -1,0 +1,40 @@
+// `down`: takes the trust domain away and stops everything. A bootstrap that still runs is cancelled first, and undoes what it began.
+import { join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { loadSpec } from './up/load-spec.ts';
+import { takeLock } from './up/lock.ts';
+import type { Output } from './up/progress-view.ts';
+import { openStateDirectory } from './up/state-directory.ts';
+import { openRuns } from './up/workflows.ts';
+import { inWorld } from './up/world.ts';
+
+export interface DownOptions {
+  readonly root: string;
+  readonly specFile: string;
+  readonly output: Output;
+}
+
+/** Returns false when a person must clean something up; it has been named then. */
+export async function down({ root, specFile, output }: DownOptions): Promise<boolean> {
+  const say = (line: string): void => void output.write(`${line}\n`);
+  const spec = loadSpec(specFile);
+  const state = openStateDirectory(join(root, '.espalier'));
+  const release = takeLock(state);
+  try {
+    return await inWorld({ root, state, infrastructure: spec.infrastructure, say }, async (world) => {
+      const runs = await openRuns(world.temporal);
+      try {
+        await runs.cancelBootstrap(spec.trustDomain);
+        const { left } = await runs.tearDown(spec);
+        rmSync(state.path('summary.json'), { force: true });
+        if (left.length === 0) say(`Trust domain ${spec.trustDomain} is gone: nothing is left.`);
+        else say(['A person must clean up:', ...left.map(({ name, reason }) => `  ${name}: ${reason}`)].join('\n'));
+        return left.length === 0;
+      } finally {
+        await runs.close();
+      }
+    });
+  } finally {
+    release();
+  }
+}

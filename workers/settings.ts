@@ -1,0 +1,29 @@
+// A worker's settings, from its environment: parsed once, whole, or the process does not start. Nothing else reads the environment.
+import { z } from 'zod';
+
+const schema = z
+  .object({
+    /** The lab's ready file; absent where there is no lab. */
+    ESPALIER_LAB_FILE: z.string().optional(),
+    ESPALIER_ARTIFACT_URL: z.url(),
+    ESPALIER_ARTIFACT_SHA256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal'),
+    /** An address with the right to create roles and databases. */
+    ESPALIER_DATABASE_ADMIN_URL: z.string().optional(),
+    ESPALIER_WORKER_DIRECTORY: z.string(),
+    ESPALIER_WORKLOAD_SOCKET: z.string(),
+    ESPALIER_AWS_ACCOUNT: z.string().optional(),
+    ESPALIER_AWS_IMAGE: z.string().optional(),
+    ESPALIER_GCP_PROJECT: z.string().optional(),
+    ESPALIER_GCP_IMAGE: z.string().optional(),
+  })
+  .readonly();
+
+export type WorkerSettings = z.output<typeof schema>;
+
+/** Throws with every fault, each with its variable. */
+export function parseSettings(environment: Readonly<Record<string, string | undefined>>): WorkerSettings {
+  const parsed = schema.safeParse(environment);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new Error(`the worker's environment has ${faults.length} faults: ${faults.join('; ')}`);
+}

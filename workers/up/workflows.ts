@@ -1,0 +1,134 @@
+// What `up` and `down` ask of Temporal: start the bootstrap or attach to it, look at its progress, verify what stands, tear it down.
+import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import type { WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import { createHash } from 'node:crypto';
+import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
+import { workflowId } from '../../workflows/lib/workflow-ids.ts';
+import { spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
+import type { Progress } from '../../workflows/lib/progress.ts';
+import type { RemovalReport } from '../../workflows/remove-trust-domain.ts';
+import type { TrustDomainReport } from '../../workflows/verify-trust-domain.ts';
+import type { Temporal } from './temporal.ts';
+
+export interface Runs {
+  /** `started`, `attached` to one that runs, or `standing` when an earlier one completed. */
+  bootstrap(
+    spec: TrustDomainSpec,
+  ): Promise<{ readonly state: 'started' | 'attached' | 'standing'; readonly handle: WorkflowHandle }>;
+  verify(spec: TrustDomainSpec): Promise<WorkflowHandle>;
+  /** Cancels a bootstrap that runs, and waits until it has undone what it began. */
+  cancelBootstrap(trustDomain: string): Promise<void>;
+  tearDown(spec: TrustDomainSpec): Promise<RemovalReport>;
+  close(): Promise<void>;
+}
+
+export function bootstrapId(trustDomain: string): string {
+  return workflowId('bootstrapTrustDomain', trustDomain);
+}
+
+export async function openRuns({ address, namespace }: Pick<Temporal, 'address' | 'namespace'>): Promise<Runs> {
+  const connection = await Connection.connect({ address });
+  const { workflow } = new Client({ connection, namespace });
+
+  function start(type: string, spec: TrustDomainSpec, input: unknown): Promise<WorkflowHandle> {
+    return workflow.start(type, {
+      args: [input],
+      taskQueue: 'control',
+      workflowId: workflowId(type, spec.trustDomain),
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      typedSearchAttributes: new TypedSearchAttributes([{ key: spiffeTrustDomain, value: spec.trustDomain }]),
+      memo: { specDigest: digestOf(spec) },
+    });
+  }
+
+  async function describe(id: string): Promise<WorkflowExecutionDescription | undefined> {
+    try {
+      return await workflow.getHandle(id).describe();
+    } catch (cause) {
+      if (cause instanceof WorkflowNotFoundError) return undefined;
+      throw cause;
+    }
+  }
+
+  /** A tear-down that completed after the bootstrap did has taken it away. */
+  async function stands(trustDomain: string, bootstrap: WorkflowExecutionDescription): Promise<boolean> {
+    const tearDown = await describe(workflowId('tearDownTrustDomain', trustDomain));
+    return (
+      tearDown?.closeTime === undefined || bootstrap.closeTime === undefined || tearDown.closeTime < bootstrap.closeTime
+    );
+  }
+
+  return {
+    async bootstrap(spec) {
+      const id = bootstrapId(spec.trustDomain);
+      const existing = await describe(id);
+      const status = existing?.status.name;
+      if (
+        existing !== undefined &&
+        (status === 'RUNNING' || (status === 'COMPLETED' && (await stands(spec.trustDomain, existing))))
+      ) {
+        refuseOtherSpec(spec, existing);
+        return { state: status === 'RUNNING' ? 'attached' : 'standing', handle: workflow.getHandle(id) };
+      }
+      return { state: 'started', handle: await start('bootstrapTrustDomain', spec, spec) };
+    },
+    verify: (spec) => start('verifyTrustDomain', spec, { spec }),
+    async cancelBootstrap(trustDomain) {
+      const existing = await describe(bootstrapId(trustDomain));
+      if (existing?.status.name !== 'RUNNING') return;
+      const handle = workflow.getHandle(bootstrapId(trustDomain));
+      await handle.cancel();
+      await handle.result().catch(() => undefined); // it ends as cancelled; what it could not undo, the tear-down removes
+    },
+    async tearDown(spec) {
+      const handle = await start('tearDownTrustDomain', spec, spec);
+      return (await handle.result()) as RemovalReport;
+    },
+    close: () => connection.close(),
+  };
+}
+
+function refuseOtherSpec(spec: TrustDomainSpec, { memo, workflowId: id }: WorkflowExecutionDescription): void {
+  const digest = memo?.['specDigest'];
+  if (digest === undefined || digest === digestOf(spec)) return; // one started by hand has no memo
+  throw new Error(
+    `workflow ${id} grew the trust domain from another specification: put that one back, or run 'npm run down' with it first`,
+  );
+}
+
+function digestOf(spec: TrustDomainSpec): string {
+  return createHash('sha256').update(JSON.stringify(spec)).digest('hex');
+}
+
+export interface Followed {
+  readonly report: TrustDomainReport;
+}
+
+/** Waits for a run's end, showing its progress; throws what it failed with. */
+export async function follow(
+  handle: WorkflowHandle,
+  show: (progress: Progress) => void,
+  signal: AbortSignal,
+): Promise<TrustDomainReport> {
+  const result = handle.result() as Promise<TrustDomainReport>;
+  let over = false;
+  const settled = result.then(
+    () => undefined,
+    () => undefined,
+  );
+  void settled.then(() => (over = true));
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  stopped.catch(() => undefined); // raced below; nobody listens once the run is over
+  while (!over) {
+    signal.throwIfAborted();
+    const progress = await Promise.race([handle.query<Progress>('progress').catch(() => undefined), stopped, settled]);
+    if (progress !== undefined) show(progress);
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, 400)), stopped, settled]);
+  }
+  const last = await handle.query<Progress>('progress').catch(() => undefined);
+  if (last !== undefined) show(last);
+  return result;
+}

@@ -1,0 +1,161 @@
+// Everything that a run needs on this machine, started in order and stopped in reverse: PostgreSQL, Temporal, the runtime's archive, the lab,
+// the control plane's agent, and a worker for each task queue.
+import { spawn } from 'node:child_process';
+import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
+import { taskQueues } from '../activities.ts';
+import type { ArtifactFile } from '../pack/artifact.ts';
+import { serveArtifact } from './artifact-server.ts';
+import { startPostgres } from './postgres.ts';
+import { endStaleProcesses, startProcess } from './processes.ts';
+import type { RunningProcess } from './processes.ts';
+import type { StateDirectory } from './state-directory.ts';
+import { startTemporal } from './temporal.ts';
+import type { Temporal } from './temporal.ts';
+import { superviseWorkerAgent } from './worker-agent.ts';
+
+export interface World {
+  readonly temporal: Temporal;
+  readonly lab: { readonly endpoint: string; readonly token: string } | undefined;
+  /** A message for each process that ended although it should run. */
+  ended(): string[];
+}
+
+export interface WorldOptions {
+  readonly root: string;
+  readonly state: StateDirectory;
+  readonly infrastructure: TrustDomainSpec['infrastructure'];
+  readonly say: (line: string) => void;
+}
+
+type Stop = () => Promise<void> | void;
+
+const labTimeoutMs = 60_000;
+const labSchema = z.object({ endpoint: z.string(), gcp: z.object({ accessToken: z.string() }) });
+
+/** Runs `act` in a world of its own; whatever happens, every process that was started is stopped. */
+export async function inWorld<T>(options: WorldOptions, act: (world: World) => Promise<T>): Promise<T> {
+  const stops: Stop[] = [];
+  try {
+    return await act(await startWorld(options, (stop) => stops.push(stop)));
+  } finally {
+    for (const stop of stops.toReversed()) await stop();
+  }
+}
+
+async function startWorld(
+  { root, state, infrastructure, say }: WorldOptions,
+  onStop: (stop: Stop) => void,
+): Promise<World> {
+  const running: RunningProcess[] = [];
+  const keep = (started: RunningProcess | undefined): void => {
+    if (started === undefined) return;
+    running.push(started);
+    onStop(() => started.stop());
+  };
+  const stale = await endStaleProcesses(state);
+  if (stale > 0) say(`ended ${stale} processes of a run that was killed`);
+
+  const [postgres, temporal, artifact] = await Promise.all([
+    startPostgres(state, process.env['DATABASE_URL']).then((started) => (keep(started.process), started)),
+    startTemporal(state).then((started) => (keep(started.process), started)),
+    packRuntime(root),
+  ]);
+  say(`PostgreSQL: ${postgres.choice}`);
+  say(`Temporal: ${temporal.choice}${temporal.ui === undefined ? '' : `, UI ${temporal.ui}`}`);
+
+  const server = await serveArtifact(artifact, await state.port('artifact'));
+  onStop(() => server.close());
+  const lab = infrastructure === 'lab' ? await startLab(root, state, keep) : undefined;
+  if (lab !== undefined) say(`Clouds: the lab at ${lab.endpoint}`);
+
+  const directory = state.path('worker', 'agent');
+  const agent = superviseWorkerAgent(state, directory, [process.execPath, join(root, 'runtime/agent/cli/main.ts')]);
+  onStop(() => agent.stop());
+  const environment = {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    ESPALIER_ARTIFACT_URL: server.url,
+    ESPALIER_ARTIFACT_SHA256: artifact.sha256,
+    ESPALIER_WORKER_DIRECTORY: directory,
+    ESPALIER_WORKLOAD_SOCKET: join(state.run, 'worker/api.sock'),
+    ...(lab === undefined ? realCloudEnvironment() : { ESPALIER_LAB_FILE: state.path('lab', 'lab.json') }),
+  };
+  for (const queue of taskQueues) {
+    const admin = queue === 'control' ? {} : { ESPALIER_DATABASE_ADMIN_URL: postgres.adminUrl };
+    keep(
+      startProcess(state, {
+        name: `worker-${queue}`,
+        command: [ensureProgram(state, `espalier-worker-${queue}`), join(root, 'workers/worker.ts'), '--queue', queue],
+        environment: { ...environment, ...admin },
+        directory: root,
+        restart: true,
+      }),
+    );
+  }
+  return {
+    temporal,
+    lab,
+    ended: () =>
+      running.flatMap((started) => (started.ended() === undefined ? [] : [`${started.name} ${started.ended() ?? ''}`])),
+  };
+}
+
+async function startLab(root: string, state: StateDirectory, keep: (started: RunningProcess) => void) {
+  const file = state.path('lab', 'lab.json');
+  rmSync(file, { force: true }); // what a killed lab left says nothing about this one
+  const started = startProcess(state, {
+    name: 'lab',
+    command: [process.execPath, join(root, 'lab/main.ts'), '--state', state.path('lab')],
+  });
+  keep(started);
+  for (const deadline = Date.now() + labTimeoutMs; !existsSync(file); await sleep(50)) {
+    const ended = started.ended();
+    if (ended !== undefined) throw new Error(`the lab ${ended}; see ${state.path('logs/lab.log')}`);
+    if (Date.now() > deadline)
+      throw new Error(`the lab was not ready in ${labTimeoutMs / 1000} s; see ${state.path('logs/lab.log')}`);
+  }
+  const { endpoint, gcp } = labSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  return { endpoint, token: gcp.accessToken };
+}
+
+/** In a process of its own: compressing Node keeps a core busy for seconds, and the servers start meanwhile. */
+async function packRuntime(root: string): Promise<ArtifactFile> {
+  const child = spawn(process.execPath, [join(root, 'workers/pack.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const code = await new Promise<number | null>((resolve, reject) =>
+    child.once('error', reject).once('close', resolve),
+  );
+  const [file, digest] = output.split('\n');
+  if (code !== 0 || file === undefined || digest === undefined)
+    throw new Error(`packing the runtime failed with code ${code ?? 'none'}`);
+  return { file, sha256: digest.replace('sha256:', '') };
+}
+
+/** A hard link of Node with a name of its own: the path of its program is what attests a worker. */
+function ensureProgram(state: StateDirectory, name: string): string {
+  const program = state.path('worker', 'bin', name);
+  if (existsSync(program) && statSync(program).size === statSync(process.execPath).size) return program;
+  mkdirSync(dirname(program), { recursive: true, mode: 0o700 });
+  rmSync(program, { force: true });
+  try {
+    linkSync(process.execPath, program);
+  } catch {
+    copyFileSync(process.execPath, program); // another file system
+  }
+  return program;
+}
+
+/** Credentials of real clouds come from the environment only where the specification names them. */
+function realCloudEnvironment(): Record<string, string> {
+  const wanted = /^(AWS_|GOOGLE_|GCLOUD_|CLOUDSDK_|ESPALIER_(AWS|GCP)_)/;
+  return Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value !== undefined && wanted.test(name) ? [[name, value]] : [],
+    ),
+  );
+}
