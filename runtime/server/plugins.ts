@@ -13,6 +13,8 @@ import type { ServerConfig } from './config/server-config.ts';
 import { openDiskKeyManager } from './keys/disk.ts';
 import type { KeyManager } from './keys/key-manager.ts';
 import { createMemoryKeyManager } from './keys/memory.ts';
+import { createSpireUpstream } from './upstream/spire.ts';
+import type { UpstreamAuthority } from './upstream/upstream-authority.ts';
 
 const diskKeys = z.strictObject({ keys_path: text.refine((path) => path !== '', { error: 'keys_path must be set' }) });
 const noData = z.strictObject({});
@@ -91,6 +93,16 @@ export function checkUpstream(plugin: PluginConfig): SpireUpstreamConfig {
     serverPort: Number(data.server_port),
     workloadApiSocket: data.workload_api_socket,
   };
+}
+
+/** Empty where the CA is to sign itself: the options of createAuthority that it fills. */
+export function openUpstreamAuthority(
+  { plugins: { upstreamAuthority }, trustDomain }: ServerConfig,
+  { log, clock }: Pick<AttestorSurroundings, 'log' | 'clock'>,
+): { upstream?: UpstreamAuthority } {
+  if (upstreamAuthority === undefined) return {};
+  const upstreamLog = log.child({ plugin_name: upstreamAuthority.name });
+  return { upstream: createSpireUpstream({ ...checkUpstream(upstreamAuthority), trustDomain, log: upstreamLog, clock }) };
 }
 
 /** Every plugin's data, without opening anything; throws a ConfigError with all faults. */
