@@ -90,7 +90,8 @@ function readCertificate(reader: DerReader): Certificate {
   fields.finish();
   const { certificate, algorithm } = readTbs(tbs);
   // RFC 5280 §4.1.1.2: the algorithm outside the signature must be the one inside.
-  if (!Buffer.from(algorithm).equals(outerAlgorithm)) throw refuse('CERTIFICATE', 'the two signature algorithms differ');
+  if (!Buffer.from(algorithm).equals(outerAlgorithm))
+    throw refuse('CERTIFICATE', 'the two signature algorithms differ');
   return Object.assign(certificate, { der, signature });
 }
 
@@ -136,8 +137,10 @@ function readTbs(tbs: Uint8Array): { certificate: TbsCertificate; algorithm: Uin
 
 function readVersion(fields: DerReader): number {
   if (fields.nextTag !== contextConstructed(0)) return 1;
-  const version = 1 + readWhole(fields.content(contextConstructed(0)), (reader) => decodeSmallInteger(reader.integer()));
-  if (version !== 2 && version !== 3) throw refuse('CERTIFICATE', `version ${version} is unknown or should be left out`);
+  const version =
+    1 + readWhole(fields.content(contextConstructed(0)), (reader) => decodeSmallInteger(reader.integer()));
+  if (version !== 2 && version !== 3)
+    throw refuse('CERTIFICATE', `version ${version} is unknown or should be left out`);
   return version;
 }
 
@@ -167,7 +170,8 @@ function namingCertificate<T>(read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    if (cause instanceof PkiError && cause.code === 'DER') throw refuse('CERTIFICATE', `certificate does not decode: ${cause.message}`, cause);
+    if (cause instanceof PkiError && cause.code === 'DER')
+      throw refuse('CERTIFICATE', `certificate does not decode: ${cause.message}`, cause);
     throw cause;
   }
 }

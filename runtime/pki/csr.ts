@@ -40,7 +40,13 @@ export interface Csr {
 
 const defaultSubject: NameFields = { country: 'US', organization: 'SPIRE' };
 
-export function createCsr({ signer, spiffeId, dnsNames = [], commonName, subject = defaultSubject }: CsrInput): Uint8Array {
+export function createCsr({
+  signer,
+  spiffeId,
+  dnsNames = [],
+  commonName,
+  subject = defaultSubject,
+}: CsrInput): Uint8Array {
   const name = commonName === undefined ? subject : { ...subject, commonName };
   const uris = spiffeId === undefined ? [] : [spiffeId.toString()];
   const info = sequence(

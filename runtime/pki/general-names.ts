@@ -49,7 +49,8 @@ function addGeneralName(names: GeneralNames, reader: DerReader): void {
       names.emails.push(decodeIa5(content));
       return;
     case generalNameTags.ip:
-      if (content.length !== 4 && content.length !== 16) throw refuse('CERTIFICATE', `IP address of ${content.length} bytes`);
+      if (content.length !== 4 && content.length !== 16)
+        throw refuse('CERTIFICATE', `IP address of ${content.length} bytes`);
       names.ipAddresses.push(content);
       return;
     case generalNameTags.directory:
@@ -71,7 +72,13 @@ export function decodeIa5(content: Uint8Array): string {
 }
 
 /** DNS names first, as Go writes them. */
-export function encodeGeneralNames({ dnsNames, uris }: { dnsNames: readonly string[]; uris: readonly string[] }): Uint8Array {
+export function encodeGeneralNames({
+  dnsNames,
+  uris,
+}: {
+  dnsNames: readonly string[];
+  uris: readonly string[];
+}): Uint8Array {
   return sequence(
     ...dnsNames.map((name) => element(generalNameTags.dns, encodeIa5(name))),
     ...uris.map((uri) => element(generalNameTags.uri, encodeIa5(uri))),

@@ -125,7 +125,10 @@ function issueUnder(profile: Profile, { issuer, publicKey, spiffeId, ...rest }: 
   const { certificate, signer } = issuer;
   checkIssuer(issuer, spiffeId);
   if (rest.notAfter > certificate.notAfter) {
-    throw refuse('PROFILE', `${profile.name} would outlive its issuer, which ends ${new Date(certificate.notAfter).toISOString()}`);
+    throw refuse(
+      'PROFILE',
+      `${profile.name} would outlive its issuer, which ends ${new Date(certificate.notAfter).toISOString()}`,
+    );
   }
   const spki = encodePublicKey(publicKey);
   return issue(signer, createSerialNumber(), {
@@ -146,7 +149,8 @@ function checkTrustDomainId({ path, trustDomain }: SpiffeId): void {
 /** Trust domains have their own authorities: one never signs for another. */
 function checkIssuer({ certificate, signer }: Issuer, { trustDomain }: SpiffeId): void {
   checkX509Ca(certificate, trustDomain);
-  if (Buffer.compare(certificate.spki, encodePublicKey(signer.publicKey)) !== 0) throw refuse('ISSUER', 'signer has another key than the issuing certificate');
+  if (Buffer.compare(certificate.spki, encodePublicKey(signer.publicKey)) !== 0)
+    throw refuse('ISSUER', 'signer has another key than the issuing certificate');
 }
 
 function issue(signer: Signer, serialNumber: Uint8Array, intent: Intent): Certificate {

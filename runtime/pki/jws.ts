@@ -40,7 +40,8 @@ export interface CompactJws {
 const maxTokenLength = 64 * 1024;
 
 export function parseCompactJws(token: string): CompactJws {
-  if (token.length > maxTokenLength) throw refuse('TOKEN_FORMAT', `token of ${token.length} characters, at most ${maxTokenLength} are read`);
+  if (token.length > maxTokenLength)
+    throw refuse('TOKEN_FORMAT', `token of ${token.length} characters, at most ${maxTokenLength} are read`);
   const [header, payload, signature, ...others] = token.split('.');
   if (header === undefined || payload === undefined || signature === undefined || others.length > 0) {
     throw refuse('TOKEN_FORMAT', 'token does not have three parts');
@@ -72,7 +73,8 @@ export function signCompactJws(signer: Signer, header: object, payload: object):
 
 export function parseJwsAlgorithm(value: unknown): JwsAlgorithm {
   const algorithm = jwsAlgorithms.find((name) => name === value);
-  if (algorithm === undefined) throw refuse('TOKEN_ALGORITHM', `token algorithm ${JSON.stringify(value)} is not allowed`);
+  if (algorithm === undefined)
+    throw refuse('TOKEN_ALGORITHM', `token algorithm ${JSON.stringify(value)} is not allowed`);
   return algorithm;
 }
 
@@ -81,7 +83,8 @@ export function verifyCompactJws(jws: CompactJws, algorithm: JwsAlgorithm, publi
   const { signature: name, curve } = schemes[algorithm];
   const data = Buffer.from(jws.signingInput, 'ascii');
   if (curve === undefined) return verifySignature(name, publicKey, data, jws.signature);
-  if (publicKey.asymmetricKeyDetails?.namedCurve !== curve.name || jws.signature.length !== 2 * curve.width) return false;
+  if (publicKey.asymmetricKeyDetails?.namedCurve !== curve.name || jws.signature.length !== 2 * curve.width)
+    return false;
   const halves = [jws.signature.subarray(0, curve.width), jws.signature.subarray(curve.width)];
   return verifySignature(name, publicKey, data, sequence(...halves.map(integer)));
 }
@@ -94,7 +97,8 @@ function flatSignature(der: Uint8Array, width: number): Uint8Array {
     for (const end of [width, 2 * width]) {
       const encoded = numbers.integer();
       const digits = encoded[0] === 0 ? encoded.subarray(1) : encoded;
-      if (digits.length > width) throw refuse('TOKEN_SIGNATURE', `signature number of ${digits.length} bytes, want ${width}`);
+      if (digits.length > width)
+        throw refuse('TOKEN_SIGNATURE', `signature number of ${digits.length} bytes, want ${width}`);
       flat.set(digits, end - digits.length);
     }
     numbers.finish();
@@ -125,6 +129,7 @@ function parseJson(bytes: Uint8Array, part: string): unknown {
 /** RFC 7515 §2: no padding; and no second spelling of the same bytes. */
 function decodeBase64url(text: string, part: string): Uint8Array {
   const bytes = Buffer.from(text, 'base64url');
-  if (text === '' || bytes.toString('base64url') !== text) throw refuse('TOKEN_FORMAT', `token's ${part} is not base64url`);
+  if (text === '' || bytes.toString('base64url') !== text)
+    throw refuse('TOKEN_FORMAT', `token's ${part} is not base64url`);
   return bytes;
 }

@@ -67,7 +67,13 @@ export function signJwtSvid(input: SignJwtSvidInput): string {
   return signCompactJws(signer, { kid: keyId, typ: 'JWT' }, claims);
 }
 
-export function verifyJwtSvid({ token, bundle, audience, now, leewayMs = jwtLeewayMs }: VerifyJwtSvidInput): VerifiedJwtSvid {
+export function verifyJwtSvid({
+  token,
+  bundle,
+  audience,
+  now,
+  leewayMs = jwtLeewayMs,
+}: VerifyJwtSvidInput): VerifiedJwtSvid {
   const jws = parseCompactJws(token);
   const algorithm = parseJwsAlgorithm(jws.header['alg']);
   const keyId = checkHeader(jws.header);
@@ -78,7 +84,10 @@ export function verifyJwtSvid({ token, bundle, audience, now, leewayMs = jwtLeew
   }
   const authority = bundle.jwtAuthorities.find((candidate) => candidate.keyId === keyId);
   if (authority === undefined) {
-    throw refuse('TOKEN_UNKNOWN_KEY', `trust domain ${bundle.trustDomain.name} has no JWT authority ${JSON.stringify(keyId)}`);
+    throw refuse(
+      'TOKEN_UNKNOWN_KEY',
+      `trust domain ${bundle.trustDomain.name} has no JWT authority ${JSON.stringify(keyId)}`,
+    );
   }
   if (!verifyCompactJws(jws, algorithm, parsePublicKey(authority.publicKey))) {
     throw refuse('TOKEN_SIGNATURE', `token is not signed by JWT authority ${JSON.stringify(keyId)}`);
@@ -114,21 +123,28 @@ function subjectOf(claims: Record<string, unknown>): SpiffeId {
 }
 
 /** JWT-SVID §3.3: the expiry must be there; the other times only bind where they are. */
-function checkTimes(claims: Record<string, unknown>, now: number, leeway: number): Pick<VerifiedJwtSvid, 'issuedAt' | 'expiresAt'> {
+function checkTimes(
+  claims: Record<string, unknown>,
+  now: number,
+  leeway: number,
+): Pick<VerifiedJwtSvid, 'issuedAt' | 'expiresAt'> {
   const expiresAt = timeClaim(claims, 'exp');
   const notBefore = timeClaim(claims, 'nbf');
   const issuedAt = timeClaim(claims, 'iat');
   if (expiresAt === undefined) throw refuse('TOKEN_EXPIRY', 'token missing exp claim');
   if (now - leeway > expiresAt) throw refuse('TOKEN_EXPIRED', 'token has expired');
-  if (notBefore !== undefined && now + leeway < notBefore) throw refuse('TOKEN_NOT_YET_VALID', 'token is not valid yet');
-  if (issuedAt !== undefined && now + leeway < issuedAt) throw refuse('TOKEN_NOT_YET_VALID', 'token is issued in the future');
+  if (notBefore !== undefined && now + leeway < notBefore)
+    throw refuse('TOKEN_NOT_YET_VALID', 'token is not valid yet');
+  if (issuedAt !== undefined && now + leeway < issuedAt)
+    throw refuse('TOKEN_NOT_YET_VALID', 'token is issued in the future');
   return { expiresAt, issuedAt };
 }
 
 function timeClaim(claims: Record<string, unknown>, name: string): number | undefined {
   const value = claims[name];
   if (value === undefined) return undefined;
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw refuse('TOKEN_CLAIMS', `token's ${name} claim is not a number`);
+  if (typeof value !== 'number' || !Number.isFinite(value))
+    throw refuse('TOKEN_CLAIMS', `token's ${name} claim is not a number`);
   return value * 1000;
 }
 

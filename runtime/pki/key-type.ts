@@ -20,7 +20,8 @@ const generateLater = promisify(generate);
 
 export function parseKeyType(text: string): KeyType {
   const found = keyTypes.find((type) => type === text);
-  if (found === undefined) throw refuse('KEY_TYPE', `key type "${text}" is unknown, want one of ${keyTypes.join(', ')}`);
+  if (found === undefined)
+    throw refuse('KEY_TYPE', `key type "${text}" is unknown, want one of ${keyTypes.join(', ')}`);
   return found;
 }
 

@@ -48,8 +48,11 @@ function checkNames(certificate: Certificate, { permitted, excluded }: NameConst
 }
 
 function namesOf({ names, subject }: Certificate): Name[] {
-  const textual = (tag: number, texts: readonly string[], matches: (text: string, constraint: string) => boolean): Name[] =>
-    texts.map((text) => ({ tag, text, matches: ({ content }) => matches(text, decodeIa5(content)) }));
+  const textual = (
+    tag: number,
+    texts: readonly string[],
+    matches: (text: string, constraint: string) => boolean,
+  ): Name[] => texts.map((text) => ({ tag, text, matches: ({ content }) => matches(text, decodeIa5(content)) }));
   const directory = (name: Uint8Array): Name => ({
     tag: generalNameTags.directory,
     text: `"${subjectText({ subject: name })}"`,
@@ -60,13 +63,11 @@ function namesOf({ names, subject }: Certificate): Name[] {
     ...textual(generalNameTags.uri, names.uris, matchesUri),
     ...textual(generalNameTags.dns, names.dnsNames, matchesDomain),
     ...textual(generalNameTags.email, names.emails, matchesEmail),
-    ...names.ipAddresses.map(
-      (address): Name => ({
-        tag: generalNameTags.ip,
-        text: `IP ${Buffer.from(address).toString('hex')}`,
-        matches: ({ content }) => matchesIp(address, content),
-      }),
-    ),
+    ...names.ipAddresses.map((address): Name => ({
+      tag: generalNameTags.ip,
+      text: `IP ${Buffer.from(address).toString('hex')}`,
+      matches: ({ content }) => matchesIp(address, content),
+    })),
     ...(hasSubject ? [subject, ...names.directoryNames] : names.directoryNames).map(directory),
   ];
 }
@@ -77,7 +78,8 @@ function constraintsOf(ca: Certificate): NameConstraints | undefined {
   return readWhole(extension.value, (reader) => {
     const fields = reader.sequence();
     if (fields.done) throw refuse('CERTIFICATE', 'name constraints are empty');
-    const permitted = fields.nextTag === contextConstructed(0) ? readSubtrees(fields.inside(contextConstructed(0))) : [];
+    const permitted =
+      fields.nextTag === contextConstructed(0) ? readSubtrees(fields.inside(contextConstructed(0))) : [];
     const excluded = fields.nextTag === contextConstructed(1) ? readSubtrees(fields.inside(contextConstructed(1))) : [];
     fields.finish();
     return { permitted, excluded };
@@ -92,7 +94,8 @@ function readSubtrees(list: DerReader): Subtree[] {
     const subtree = list.sequence();
     const { tag, content } = subtree.element();
     subtree.finish(); // minimum and maximum: RFC 5280 leaves no use for them
-    if (!known.includes(tag)) throw refuse('NAME_CONSTRAINTS', `constraint on names with tag 0x${tag.toString(16)} is not supported`);
+    if (!known.includes(tag))
+      throw refuse('NAME_CONSTRAINTS', `constraint on names with tag 0x${tag.toString(16)} is not supported`);
     subtrees.push({ tag, content });
   }
   if (subtrees.length === 0) throw refuse('CERTIFICATE', 'list of name constraints is empty');

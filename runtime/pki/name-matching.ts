@@ -26,7 +26,10 @@ export function matchesEmail(address: string, constraint: string): boolean {
   if (at < 1) throw refuse('NAME_CONSTRAINTS', `email name ${address} cannot be held against constraints`);
   const host = address.slice(at + 1).toLowerCase();
   if (constraint.includes('@')) {
-    const [local, domain] = [constraint.slice(0, constraint.lastIndexOf('@')), constraint.slice(constraint.lastIndexOf('@') + 1)];
+    const [local, domain] = [
+      constraint.slice(0, constraint.lastIndexOf('@')),
+      constraint.slice(constraint.lastIndexOf('@') + 1),
+    ];
     return address.slice(0, at) === local && host === domain.toLowerCase();
   }
   const domain = constraint.toLowerCase();
@@ -51,7 +54,10 @@ export function matchesIp(address: Uint8Array, constraint: Uint8Array): boolean 
 export function matchesDirectory(name: Uint8Array, constraint: Uint8Array): boolean {
   const have = relativeNames(name);
   const want = relativeNames(constraint);
-  return want.length <= have.length && want.every((set, index) => Buffer.compare(set, have[index] ?? new Uint8Array(0)) === 0);
+  return (
+    want.length <= have.length &&
+    want.every((set, index) => Buffer.compare(set, have[index] ?? new Uint8Array(0)) === 0)
+  );
 }
 
 function relativeNames(name: Uint8Array): Uint8Array[] {
@@ -66,7 +72,10 @@ function relativeNames(name: Uint8Array): Uint8Array[] {
 /** RFC 5280: a URI without a host that is a name cannot be constrained, so below a constraint it is refused. */
 function hostOf(uri: string): string {
   const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(uri)?.[1];
-  const host = authority?.slice(authority.lastIndexOf('@') + 1).replace(/:\d*$/, '').toLowerCase();
+  const host = authority
+    ?.slice(authority.lastIndexOf('@') + 1)
+    .replace(/:\d*$/, '')
+    .toLowerCase();
   const isAddress = host === undefined || host === '' || host.startsWith('[') || /^[\d.]+$/.test(host);
   if (isAddress) throw refuse('NAME_CONSTRAINTS', `URI name ${uri} has no host name to hold against constraints`);
   return host;

@@ -18,8 +18,10 @@ export function checkCertificate(certificate: Certificate, role: Role, now: numb
   const name = `${role} "${subjectText(certificate)}"`;
   if (certificate.version !== 3) throw refuse('VERSION', `${name} has version ${certificate.version}, want 3`);
   const strange = certificate.extensions.find(({ critical, oid }) => critical && !understood.has(oid));
-  if (strange !== undefined) throw refuse('CRITICAL_EXTENSION', `${name} has the critical extension ${strange.oid}, which is unknown`);
-  if (now < certificate.notBefore) throw refuse('NOT_YET_VALID', `${name} is not valid before ${timeText(certificate.notBefore)}`);
+  if (strange !== undefined)
+    throw refuse('CRITICAL_EXTENSION', `${name} has the critical extension ${strange.oid}, which is unknown`);
+  if (now < certificate.notBefore)
+    throw refuse('NOT_YET_VALID', `${name} is not valid before ${timeText(certificate.notBefore)}`);
   if (now > certificate.notAfter) throw refuse('EXPIRED', `${name} expired at ${timeText(certificate.notAfter)}`);
   if (role !== 'root') checkSerialNumber(certificate, name);
 }
@@ -33,7 +35,10 @@ export function checkIssuing(issuer: Certificate, role: Role, path: readonly Cer
   if (!issuer.keyUsage.certSign && !mayLackKeyUsage) throw refuse('CERT_SIGN', `${name} may not sign certificates`);
   const between = path.slice(1).filter((certificate) => !isSelfIssued(certificate)).length;
   if (issuer.pathLength !== undefined && between > issuer.pathLength) {
-    throw refuse('PATH_LENGTH', `${name} allows ${issuer.pathLength} intermediate certificates below it, found ${between}`);
+    throw refuse(
+      'PATH_LENGTH',
+      `${name} allows ${issuer.pathLength} intermediate certificates below it, found ${between}`,
+    );
   }
 }
 
@@ -50,7 +55,8 @@ function checkSerialNumber({ serialNumber }: Certificate, name: string): void {
   const isNegative = (serialNumber[0] ?? 0) >= 0x80;
   const isZero = serialNumber.every((byte) => byte === 0);
   if (isNegative || isZero) throw refuse('SERIAL_NUMBER', `${name} has a serial number that is not positive`);
-  if (serialNumber.length > 20) throw refuse('SERIAL_NUMBER', `${name} has a serial number of ${serialNumber.length} bytes`);
+  if (serialNumber.length > 20)
+    throw refuse('SERIAL_NUMBER', `${name} has a serial number of ${serialNumber.length} bytes`);
 }
 
 function isSelfIssued({ issuer, subject }: Certificate): boolean {

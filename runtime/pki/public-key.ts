@@ -99,7 +99,8 @@ function checkRsaKey(algorithm: DerReader, bits: Uint8Array): void {
 
 /** Small exponents invite forgeries, large ones make each verification dear. */
 function checkRsaExponent(exponent: Uint8Array): void {
-  if ((exponent[0] ?? 0) >= 0x80 || exponent.length > 4) throw refuse('PUBLIC_KEY', 'RSA exponent is negative or too large');
+  if ((exponent[0] ?? 0) >= 0x80 || exponent.length > 4)
+    throw refuse('PUBLIC_KEY', 'RSA exponent is negative or too large');
   const value = exponent.reduce((sum, byte) => sum * 256 + byte, 0);
   if (value < 65537) throw refuse('PUBLIC_KEY', `RSA exponent ${value} is below 65537`);
   if (value % 2 === 0) throw refuse('PUBLIC_KEY', `RSA exponent ${value} is even`);

@@ -27,36 +27,48 @@ const limits = { intermediates: 16, depth: 8, signatures: 32 } as const;
 
 interface Search extends ChainInput {
   signaturesLeft: number;
-  /** Where a search fails, the refusal nearest to a complete path says why. */
+  /** Where a search fails, the refusal nearest to a complete path says why; the first one, since likely issuers come first. */
   nearest: { readonly depth: number; readonly refusal: PkiError } | undefined;
 }
 
 /** Leaf first, root last; throws the refusal that came closest to a path. */
 export function verifyChain(input: ChainInput): Certificate[] {
   if (input.intermediates.length > limits.intermediates) {
-    throw refuse('CHAIN_TOO_LONG', `${input.intermediates.length} intermediate certificates, at most ${limits.intermediates} are read`);
+    throw refuse(
+      'CHAIN_TOO_LONG',
+      `${input.intermediates.length} intermediate certificates, at most ${limits.intermediates} are read`,
+    );
   }
   checkCertificate(input.leaf, 'leaf', input.now);
   checkPurpose(input.leaf, 'leaf', input.usage ?? 'any');
   const search: Search = { ...input, signaturesLeft: limits.signatures, nearest: undefined };
   const path = findPath(search, [input.leaf]);
   if (path !== undefined) return path;
-  throw search.nearest?.refusal ?? refuse('UNKNOWN_AUTHORITY', `no authority for issuer of "${subjectText(input.leaf)}"`);
+  throw search.nearest?.refusal ?? refuse('UNKNOWN_AUTHORITY', 'no path to an authority');
 }
 
 function findPath(search: Search, path: readonly Certificate[]): Certificate[] | undefined {
   const child = path.at(-1);
   if (child === undefined) return undefined;
-  for (const root of issuersOf(child, search.roots)) {
+  const roots = issuersOf(child, search.roots);
+  const intermediates = issuersOf(child, search.intermediates).filter((candidate) => !isAmong(path, candidate));
+  if (roots.length + intermediates.length === 0) {
+    note(
+      search,
+      path.length,
+      refuse('UNKNOWN_AUTHORITY', `no authority is called "${subjectText({ subject: child.issuer })}"`),
+    );
+  }
+  for (const root of roots) {
     const complete = [...path, root];
     if (attempt(search, path, root, 'root') && attemptPath(search, complete)) return complete;
   }
-  if (path.length > limits.depth) {
+  if (intermediates.length > 0 && path.length > limits.depth) {
     note(search, path.length, refuse('CHAIN_TOO_LONG', `path has more than ${limits.depth} intermediate certificates`));
     return undefined;
   }
-  for (const intermediate of issuersOf(child, search.intermediates)) {
-    if (isAmong(path, intermediate) || !attempt(search, path, intermediate, 'intermediate')) continue;
+  for (const intermediate of intermediates) {
+    if (!attempt(search, path, intermediate, 'intermediate')) continue;
     const found = findPath(search, [...path, intermediate]);
     if (found !== undefined) return found;
   }
@@ -76,7 +88,12 @@ function issuersOf(child: Certificate, candidates: readonly Certificate[]): Cert
 }
 
 /** Whether this certificate may and did issue the last one of the path. */
-function attempt(search: Search, path: readonly Certificate[], issuer: Certificate, role: 'intermediate' | 'root'): boolean {
+function attempt(
+  search: Search,
+  path: readonly Certificate[],
+  issuer: Certificate,
+  role: 'intermediate' | 'root',
+): boolean {
   return noting(search, path.length, () => {
     const child = path.at(-1);
     if (child === undefined) throw refuse('CHAIN_EMPTY', 'path has no leaf');
@@ -95,7 +112,10 @@ function attemptPath(search: Search, path: readonly Certificate[]): boolean {
 function checkSignature(search: Search, child: Certificate, issuer: Certificate): void {
   if (search.signaturesLeft === 0) throw refuse('SEARCH_LIMIT', `no path within ${limits.signatures} signatures`);
   if (child.signatureAlgorithm === undefined) {
-    throw refuse('SIGNATURE_ALGORITHM', `certificate "${subjectText(child)}" is signed with an algorithm that is not supported`);
+    throw refuse(
+      'SIGNATURE_ALGORITHM',
+      `certificate "${subjectText(child)}" is signed with an algorithm that is not supported`,
+    );
   }
   search.signaturesLeft -= 1;
   if (!verifySignature(child.signatureAlgorithm, issuer.publicKey, child.tbs, child.signature)) {
@@ -115,7 +135,7 @@ function noting(search: Search, depth: number, check: () => void): boolean {
 }
 
 function note(search: Search, depth: number, refusal: PkiError): void {
-  if (search.nearest === undefined || depth >= search.nearest.depth) search.nearest = { depth, refusal };
+  if (search.nearest === undefined || depth > search.nearest.depth) search.nearest = { depth, refusal };
 }
 
 function isAmong(path: readonly Certificate[], certificate: Certificate): boolean {

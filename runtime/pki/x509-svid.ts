@@ -30,7 +30,8 @@ export interface VerifiedX509Svid {
 }
 
 export function verifyX509Svid({ chain, roots, now, trustDomain }: X509SvidInput): VerifiedX509Svid {
-  if (chain.length > maxChainLength) throw refuse('CHAIN_TOO_LONG', `${chain.length} certificates, at most ${maxChainLength} are read`);
+  if (chain.length > maxChainLength)
+    throw refuse('CHAIN_TOO_LONG', `${chain.length} certificates, at most ${maxChainLength} are read`);
   const [leaf, ...intermediates] = chain.map(parseCertificate);
   if (leaf === undefined) throw refuse('CHAIN_EMPTY', 'no certificate was shown');
   const id = leafId(leaf);
@@ -44,7 +45,8 @@ export function verifyX509Svid({ chain, roots, now, trustDomain }: X509SvidInput
 /** Whom a leaf claims to be (X509-SVID §2): its only URI name. Nothing is verified. */
 export function leafId({ uris }: Pick<Certificate, 'uris'>): SpiffeId {
   const [uri, ...others] = uris;
-  if (uri === undefined || others.length > 0) throw refuse('LEAF_URI_COUNT', `leaf has ${uris.length} URI names, want 1`);
+  if (uri === undefined || others.length > 0)
+    throw refuse('LEAF_URI_COUNT', `leaf has ${uris.length} URI names, want 1`);
   try {
     return parseSpiffeId(uri);
   } catch (cause) {

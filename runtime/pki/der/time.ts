@@ -22,7 +22,9 @@ export function decodeTime({ tag, content }: DerElement): number {
 }
 
 function epochOf(year: number, rest: string): number {
-  const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = [0, 2, 4, 6, 8].map((at) => Number(rest.slice(at, at + 2)));
+  const [month = 0, day = 0, hour = 0, minute = 0, second = 0] = [0, 2, 4, 6, 8].map((at) =>
+    Number(rest.slice(at, at + 2)),
+  );
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   date.setUTCHours(hour, minute, second);

@@ -37,12 +37,22 @@ interface Forged {
 /** A request with one thing wrong, signed all the same. */
 function forgeCsr({ version = 0, attributes = [], after = [], ...forged }: Forged): Uint8Array {
   const spki = forged.spki ?? encodePublicKey(signer.publicKey);
-  const info = sequence(smallInteger(version), encodeName({ commonName: 'x' }), spki, element(0xa0, ...attributes), ...after);
+  const info = sequence(
+    smallInteger(version),
+    encodeName({ commonName: 'x' }),
+    spki,
+    element(0xa0, ...attributes),
+    ...after,
+  );
   const algorithm = forged.algorithm ?? encodeSignatureAlgorithm('ecdsa-sha256');
   return sequence(info, algorithm, bitString((forged.signer ?? signer).sign(info)));
 }
 
-const alternative = encodeExtension(extensionOids.subjectAltName, false, encodeGeneralNames({ dnsNames: [], uris: ['a:b'] }));
+const alternative = encodeExtension(
+  extensionOids.subjectAltName,
+  false,
+  encodeGeneralNames({ dnsNames: [], uris: ['a:b'] }),
+);
 const requestOf = (...extensions: Uint8Array[]): Uint8Array =>
   sequence(encodeOid(extensionRequestOid), setOf(sequence(...extensions)));
 
@@ -87,10 +97,22 @@ describe('a request', () => {
     ['two requests for extensions', forgeCsr({ attributes: [requestOf(alternative), requestOf(alternative)] })],
     ['the same extension twice', forgeCsr({ attributes: [requestOf(alternative, alternative)] })],
     ['a request for no extensions', forgeCsr({ attributes: [requestOf()] })],
-    ['two sets of extensions', forgeCsr({ attributes: [sequence(encodeOid(extensionRequestOid), setOf(sequence(alternative), sequence(alternative)))] })],
+    [
+      'two sets of extensions',
+      forgeCsr({
+        attributes: [sequence(encodeOid(extensionRequestOid), setOf(sequence(alternative), sequence(alternative)))],
+      }),
+    ],
     ['an attribute that is a number', forgeCsr({ attributes: [smallInteger(1)] })],
     ['something after the attributes', forgeCsr({ after: [smallInteger(1)] })],
-    ['a URI name with a control character', forgeCsr({ attributes: [requestOf(encodeExtension(extensionOids.subjectAltName, false, sequence(element(0x86, Uint8Array.of(0x1f)))))] })],
+    [
+      'a URI name with a control character',
+      forgeCsr({
+        attributes: [
+          requestOf(encodeExtension(extensionOids.subjectAltName, false, sequence(element(0x86, Uint8Array.of(0x1f))))),
+        ],
+      }),
+    ],
     ['a byte after it', Uint8Array.of(...csr, 0)],
     ['a set', element(0x31, csr.subarray(4))],
   ])('is refused: %s', (_, der) => {
@@ -98,12 +120,18 @@ describe('a request', () => {
   });
 
   test('is refused with a key on another curve', () => {
-    const spki = sequence(sequence(encodeOid('1.2.840.10045.2.1'), encodeOid('1.3.132.0.10')), bitString(new Uint8Array(65).fill(4)));
+    const spki = sequence(
+      sequence(encodeOid('1.2.840.10045.2.1'), encodeOid('1.3.132.0.10')),
+      bitString(new Uint8Array(65).fill(4)),
+    );
     expectRefusal(() => parseCsr(forgeCsr({ spki })), 'PUBLIC_KEY', 'curve 1.3.132.0.10 is not P-256, P-384 or P-521');
   });
 
   test('is refused when it is signed with SHA-1', () => {
-    expectRefusal(() => parseCsr(forgeCsr({ algorithm: sequence(encodeOid('1.2.840.10045.4.1')) })), 'SIGNATURE_ALGORITHM');
+    expectRefusal(
+      () => parseCsr(forgeCsr({ algorithm: sequence(encodeOid('1.2.840.10045.4.1')) })),
+      'SIGNATURE_ALGORITHM',
+    );
   });
 
   test('with any byte changed or cut off is refused by name', () => {
@@ -126,14 +154,28 @@ describe('a request', () => {
 
 describe.skipIf(!hasOpenssl)('openssl', () => {
   test('verifies our request', () => {
-    const { ok, text } = openssl(['req', '-in', 'r.pem', '-noout', '-verify', '-text'], { 'r.pem': encodePem('CERTIFICATE REQUEST', csr) });
+    const { ok, text } = openssl(['req', '-in', 'r.pem', '-noout', '-verify', '-text'], {
+      'r.pem': encodePem('CERTIFICATE REQUEST', csr),
+    });
     expect(ok).toBe(true);
     expect(text).toContain('self-signature verify OK');
     expect(text).toContain('DNS:a.test, URI:spiffe://td.test/workload');
   });
 
   test('makes a request that we read', () => {
-    const made = openssl(['req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'k', '-subj', '/O=X/CN=y', '-addext', 'subjectAltName=URI:spiffe://td.test/x']);
+    const made = openssl([
+      'req',
+      '-new',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      'k',
+      '-subj',
+      '/O=X/CN=y',
+      '-addext',
+      'subjectAltName=URI:spiffe://td.test/x',
+    ]);
     const der = parsePem(made.text).find(({ label }) => label === 'CERTIFICATE REQUEST')!.der;
     const read = parseCsr(der);
     expect([read.uris, subjectText(read)]).toEqual([['spiffe://td.test/x'], 'CN=y,O=X']);

@@ -29,11 +29,19 @@ describe('an element', () => {
   });
 
   test('is refused when something follows it', () => {
-    expectRefusal(() => readWhole(bytes('05 00 00'), (reader) => reader.null()), 'DER', '1 bytes after the last element');
+    expectRefusal(
+      () => readWhole(bytes('05 00 00'), (reader) => reader.null()),
+      'DER',
+      '1 bytes after the last element',
+    );
   });
 
   test('is refused when it reaches beyond the element around it', () => {
-    expectRefusal(() => new DerReader(bytes('30 03 04 05 00 00 00 00 00')).sequence().element(), 'DER', /passes the end/);
+    expectRefusal(
+      () => new DerReader(bytes('30 03 04 05 00 00 00 00 00')).sequence().element(),
+      'DER',
+      /passes the end/,
+    );
   });
 
   test('is refused when its tag is another', () => {

@@ -87,7 +87,8 @@ export function forge(signer: Signer, forgery: Forgery, issuer?: Authority): Uin
 
 function encodeExtensions(signer: Signer, forgery: Forgery, issuer: Authority | undefined): Uint8Array[] {
   const { basicConstraints, keyUsage, extendedKeyUsage, uris = [], dnsNames = [], extra = [] } = forgery;
-  const names = forgery.names ?? (uris.length + dnsNames.length > 0 ? encodeGeneralNames({ uris, dnsNames }) : undefined);
+  const names =
+    forgery.names ?? (uris.length + dnsNames.length > 0 ? encodeGeneralNames({ uris, dnsNames }) : undefined);
   const authorityKeyId = issuer?.certificate.subjectKeyId;
   const maybe = <T>(value: T | undefined, encode: (value: T) => Uint8Array): Uint8Array[] =>
     value === undefined ? [] : [encode(value)];
@@ -100,7 +101,9 @@ function encodeExtensions(signer: Signer, forgery: Forgery, issuer: Authority | 
     ),
     ...maybe(basicConstraints, (value) => encodeExtension(extensionOids.basicConstraints, true, value)),
     encodeExtension(extensionOids.subjectKeyId, false, octetString(subjectKeyIdOf(encodePublicKey(signer.publicKey)))),
-    ...maybe(authorityKeyId, (value) => encodeExtension(extensionOids.authorityKeyId, false, encodeAuthorityKeyId(value))),
+    ...maybe(authorityKeyId, (value) =>
+      encodeExtension(extensionOids.authorityKeyId, false, encodeAuthorityKeyId(value)),
+    ),
     ...maybe(names, (value) => encodeExtension(extensionOids.subjectAltName, false, value)),
     ...extra,
   ];
@@ -123,6 +126,10 @@ export function intermediateNamed(name: string, issuer: Authority, forgery: Forg
 
 /** `spiffe://td.test/workload`, unless the forgery says otherwise. */
 export function leafUnder(issuer: Authority, forgery: Forgery = {}): Certificate {
-  const rules: Forgery = { keyUsage: ['digitalSignature'], uris: ['spiffe://td.test/workload'], subject: { commonName: 'leaf' } };
+  const rules: Forgery = {
+    keyUsage: ['digitalSignature'],
+    uris: ['spiffe://td.test/workload'],
+    subject: { commonName: 'leaf' },
+  };
   return parseCertificate(forge(signerNamed('leaf'), { ...rules, ...forgery }, issuer));
 }

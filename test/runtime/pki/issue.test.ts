@@ -38,7 +38,8 @@ const svid = (changes: Partial<X509SvidInput> = {}): Certificate =>
 
 /** Everything but keys and signatures, in words. */
 function profileOf(certificate: Certificate): object {
-  const { version, signatureAlgorithm, isCa, pathLength, uris, dnsNames, extendedKeyUsage, keyUsage, extensions } = certificate;
+  const { version, signatureAlgorithm, isCa, pathLength, uris, dnsNames, extendedKeyUsage, keyUsage, extensions } =
+    certificate;
   return {
     version,
     signatureAlgorithm,
@@ -81,7 +82,13 @@ describe('a self-signed CA', () => {
     ['zero', [0]],
     ['17 bytes', [1, ...new Array<number>(17).fill(0)]],
   ])('is refused with a serial number of %s', (_, bytes) => {
-    const own = { signer: rootSigner, subject: {}, spiffeId: trustDomainId, serialNumber: Uint8Array.from(bytes), ...validity };
+    const own = {
+      signer: rootSigner,
+      subject: {},
+      spiffeId: trustDomainId,
+      serialNumber: Uint8Array.from(bytes),
+      ...validity,
+    };
     expectRefusal(() => issueSelfSignedCa(own), 'PROFILE', /serial number/);
   });
 });
@@ -106,7 +113,12 @@ describe('a downstream CA', () => {
 
   test.each([
     ['an ID with a path', { spiffeId: workloadId }, 'PROFILE', 'want an ID without a path'],
-    ['another trust domain', { spiffeId: parseSpiffeId('spiffe://other.test') }, 'TRUST_DOMAIN', 'want spiffe://other.test'],
+    [
+      'another trust domain',
+      { spiffeId: parseSpiffeId('spiffe://other.test') },
+      'TRUST_DOMAIN',
+      'want spiffe://other.test',
+    ],
     ['a longer life than its issuer', { notAfter: now + 25 * hour }, 'PROFILE', 'X.509 CA would outlive its issuer'],
   ] as const)('is refused for %s', (_, changes, code, message) => {
     expectRefusal(() => downstream(changes), code, message);
@@ -165,25 +177,62 @@ describe('an X509-SVID', () => {
   test.each(keyTypes)('can be issued with and for a key of type %s', (type) => {
     const signer = signerOf(generateKeyPairSync(type).privateKey);
     const certificate = issueSelfSignedCa({ signer, subject: {}, spiffeId: trustDomainId, ...caValidity });
-    expect(svid({ issuer: { certificate, signer }, publicKey: signer.publicKey }).uris).toEqual(['spiffe://td.test/workload']);
+    expect(svid({ issuer: { certificate, signer }, publicKey: signer.publicKey }).uris).toEqual([
+      'spiffe://td.test/workload',
+    ]);
   });
 
   const plainRoot = rootNamed('plain');
   const liar = { ...rootSigner, sign: (data: Uint8Array) => rootSigner.sign(Uint8Array.of(...data, 0)) };
   test.each<[string, Partial<X509SvidInput>, string, string]>([
     ['the trust domain itself', { spiffeId: trustDomainId }, 'PROFILE', 'X509-SVID for the trust domain itself'],
-    ['another trust domain', { spiffeId: parseSpiffeId('spiffe://other.test/x') }, 'TRUST_DOMAIN', 'CA certificate is of spiffe://td.test'],
+    [
+      'another trust domain',
+      { spiffeId: parseSpiffeId('spiffe://other.test/x') },
+      'TRUST_DOMAIN',
+      'CA certificate is of spiffe://td.test',
+    ],
     ['a time beyond its issuer', { notAfter: now + 24 * hour + 1000 }, 'PROFILE', 'would outlive its issuer'],
     ['no time at all', { notAfter: validity.notBefore }, 'PROFILE', 'an end that is not after its start'],
     ['a DNS name with a space', { dnsNames: ['a b'] }, 'PROFILE', 'is empty or not printable ASCII'],
     ['an empty DNS name', { dnsNames: [''] }, 'PROFILE', 'is empty or not printable ASCII'],
     ['a subject that is no name', { subject: Uint8Array.of(1, 2, 3) }, 'DER', ''],
-    ['an issuer without the CA flag', { issuer: { certificate: leafUnder(plainRoot), signer: signerNamed('leaf') } }, 'NOT_A_CA', ''],
-    ['an issuer that may not sign', { issuer: rootNamed('crl', { keyUsage: ['crlSign'] }) }, 'CERT_SIGN', 'may not sign certificates'],
-    ['an issuer with other uses', { issuer: rootNamed('odd', { keyUsage: ['certSign', 'dataEncipherment'] }) }, 'PROFILE', 'dataEncipherment'],
-    ['an issuer with two URI names', { issuer: rootNamed('two', { uris: ['spiffe://td.test', 'spiffe://x'] }) }, 'PROFILE', '2 URI names'],
-    ["an issuer and another's key", { issuer: { certificate: root, signer: signerNamed('other') } }, 'ISSUER', 'another key'],
-    ['a signer that signs other bytes', { issuer: { certificate: root, signer: liar } }, 'ISSUER', 'bad signature for a X509-SVID'],
+    [
+      'an issuer without the CA flag',
+      { issuer: { certificate: leafUnder(plainRoot), signer: signerNamed('leaf') } },
+      'NOT_A_CA',
+      '',
+    ],
+    [
+      'an issuer that may not sign',
+      { issuer: rootNamed('crl', { keyUsage: ['crlSign'] }) },
+      'CERT_SIGN',
+      'may not sign certificates',
+    ],
+    [
+      'an issuer with other uses',
+      { issuer: rootNamed('odd', { keyUsage: ['certSign', 'dataEncipherment'] }) },
+      'PROFILE',
+      'dataEncipherment',
+    ],
+    [
+      'an issuer with two URI names',
+      { issuer: rootNamed('two', { uris: ['spiffe://td.test', 'spiffe://x'] }) },
+      'PROFILE',
+      '2 URI names',
+    ],
+    [
+      "an issuer and another's key",
+      { issuer: { certificate: root, signer: signerNamed('other') } },
+      'ISSUER',
+      'another key',
+    ],
+    [
+      'a signer that signs other bytes',
+      { issuer: { certificate: root, signer: liar } },
+      'ISSUER',
+      'bad signature for a X509-SVID',
+    ],
   ])('is refused for %s', (_, changes, code, message) => {
     expectRefusal(() => svid(changes), code as 'PROFILE', message);
   });
@@ -198,11 +247,21 @@ test('serial numbers are 128 bits wide, never repeat and are never zero', () => 
 describe.skipIf(!hasOpenssl)('openssl', () => {
   test('verifies an SVID under an intermediate, strictly', () => {
     const signer = signerNamed('middle');
-    const certificate = issueDownstreamCa({ issuer, publicKey: signer.publicKey, spiffeId: trustDomainId, ...validity });
+    const certificate = issueDownstreamCa({
+      issuer,
+      publicKey: signer.publicKey,
+      spiffeId: trustDomainId,
+      ...validity,
+    });
     const leaf = svid({ issuer: { certificate, signer } });
-    const files = Object.fromEntries([root, certificate, leaf].map(({ der }, index) => [`${index}.pem`, certificatesToPem([der])]));
+    const files = Object.fromEntries(
+      [root, certificate, leaf].map(({ der }, index) => [`${index}.pem`, certificatesToPem([der])]),
+    );
     const time = String(now / 1000);
-    const { text } = openssl(['verify', '-x509_strict', '-attime', time, '-CAfile', '0.pem', '-untrusted', '1.pem', '2.pem'], files);
+    const { text } = openssl(
+      ['verify', '-x509_strict', '-attime', time, '-CAfile', '0.pem', '-untrusted', '1.pem', '2.pem'],
+      files,
+    );
     expect(text.trim()).toBe('2.pem: OK');
   });
 });

@@ -20,7 +20,10 @@ function spkiOf(type: 'ec' | 'rsa' | 'ed25519' | 'x25519' | 'rsa-pss', options: 
 }
 
 const rsaKey = (modulus: Uint8Array, exponent: Uint8Array, parameters = derNull()): Uint8Array =>
-  sequence(sequence(encodeOid('1.2.840.113549.1.1.1'), parameters), bitString(sequence(integer(modulus), integer(exponent))));
+  sequence(
+    sequence(encodeOid('1.2.840.113549.1.1.1'), parameters),
+    bitString(sequence(integer(modulus), integer(exponent))),
+  );
 
 const ecKey = (curve: Uint8Array, point: Uint8Array): Uint8Array =>
   sequence(sequence(encodeOid('1.2.840.10045.2.1'), curve), bitString(point));
@@ -54,9 +57,17 @@ describe('a public key from outside', () => {
     ['a compressed point', compressed(), 'not in uncompressed form'],
     ['the point at infinity', ecKey(p256, Uint8Array.of(0)), 'not in uncompressed form'],
     ['a point off the curve', ecKey(p256, Uint8Array.of(4, ...oddBytes(64))), /does not decode/],
-    ['a P-256 point on P-384', ecKey(encodeOid('1.3.132.0.34'), spkiOf('ec', { namedCurve: 'P-256' }).subarray(-65)), 'point'],
+    [
+      'a P-256 point on P-384',
+      ecKey(encodeOid('1.3.132.0.34'), spkiOf('ec', { namedCurve: 'P-256' }).subarray(-65)),
+      'point',
+    ],
     ['bytes after the key', Uint8Array.of(...spkiOf('ec', { namedCurve: 'P-256' }), 0), /does not decode/],
-    ['a third field', sequence(sequence(encodeOid('1.3.101.112')), bitString(oddBytes(32)), smallInteger(1)), /not decode/],
+    [
+      'a third field',
+      sequence(sequence(encodeOid('1.3.101.112')), bitString(oddBytes(32)), smallInteger(1)),
+      /not decode/,
+    ],
     ['Ed25519 of 31 bytes', sequence(sequence(encodeOid('1.3.101.112')), bitString(oddBytes(31))), '31 bytes'],
   ])('is refused: %s', (_, spki, message) => {
     expectRefusal(() => parsePublicKey(spki), 'PUBLIC_KEY', message);
@@ -136,8 +147,16 @@ describe('a signature', () => {
   });
 
   test('is refused with any byte changed, cut short or prolonged', () => {
-    const variants = [...signature.keys()].map((index) => signature.map((byte, at) => (at === index ? byte ^ 1 : byte)));
-    const all = [...variants, signature.subarray(1), signature.subarray(0, -1), Uint8Array.of(...signature, 0), new Uint8Array(0)];
+    const variants = [...signature.keys()].map((index) =>
+      signature.map((byte, at) => (at === index ? byte ^ 1 : byte)),
+    );
+    const all = [
+      ...variants,
+      signature.subarray(1),
+      signature.subarray(0, -1),
+      Uint8Array.of(...signature, 0),
+      new Uint8Array(0),
+    ];
     expect(all.filter((variant) => verifySignature('ecdsa-sha256', publicKey, data, variant))).toEqual([]);
   });
 
@@ -148,9 +167,26 @@ describe('a signature', () => {
 
 describe('a key identifier', () => {
   test.skipIf(!hasOpenssl)('is the one that openssl computes', () => {
-    const pem = openssl(['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'k', '-subj', '/CN=a'], {});
+    const pem = openssl(
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-keyout',
+        'k',
+        '-subj',
+        '/CN=a',
+      ],
+      {},
+    );
     const certificate = parsePem(pem.text).find(({ label }) => label === 'CERTIFICATE');
-    const spki = Uint8Array.from(createPublicKey(pem.text.slice(pem.text.indexOf('-----BEGIN CERT'))).export({ type: 'spki', format: 'der' }));
+    const spki = Uint8Array.from(
+      createPublicKey(pem.text.slice(pem.text.indexOf('-----BEGIN CERT'))).export({ type: 'spki', format: 'der' }),
+    );
     expect(Buffer.from(certificate!.der).includes(Buffer.from(subjectKeyIdOf(spki)))).toBe(true);
   });
 });

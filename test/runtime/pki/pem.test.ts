@@ -13,7 +13,10 @@ describe('PEM', () => {
   });
 
   test('may have text around its blocks, carriage returns and labels of several words', () => {
-    const text = `Bag Attributes\r\n${block}subject=CN\n${encodePem('EC PRIVATE KEY', Uint8Array.of(1))}bye`.replaceAll('\n', '\r\n');
+    const text = `Bag Attributes\r\n${block}subject=CN\n${encodePem('EC PRIVATE KEY', Uint8Array.of(1))}bye`.replaceAll(
+      '\n',
+      '\r\n',
+    );
     expect(parsePem(text).map(({ label }) => label)).toEqual(['CERTIFICATE', 'EC PRIVATE KEY']);
   });
 
