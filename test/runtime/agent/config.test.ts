@@ -1,0 +1,141 @@
+// The agent's configuration: SPIRE's keys, flags over file, and every fault at once.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadAgentConfig } from '../../../runtime/agent/config/load-config.ts';
+import { readAgentConfig } from '../../../runtime/agent/config/read-config.ts';
+import { version } from '../../../runtime/agent/version.ts';
+import { parseHcl } from '../../../runtime/hcl/parse.ts';
+
+const plugins = `plugins {
+  NodeAttestor "join_token" { plugin_data {} }
+  KeyManager "disk" { plugin_data { directory = "/d" } }
+  WorkloadAttestor "unix" { plugin_data { discover_workload_path = true } }
+}`;
+const required = 'trust_domain = "example.org" server_address = "s" server_port = "8081" trust_bundle_path = "/b.pem"';
+let directory: string;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'config-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function read(agent: string, rest = plugins) {
+  return readAgentConfig(parseHcl(`agent { ${agent} }\n${rest}`));
+}
+
+function load(text: string, argv: string[], env = {}) {
+  const path = join(directory, 'agent.conf');
+  writeFileSync(path, text);
+  return loadAgentConfig(['-config', path, ...argv], env);
+}
+
+describe('a configuration', () => {
+  it("has SPIRE's defaults", () => {
+    expect(read(required)).toMatchObject({
+      trustDomain: { name: 'example.org' },
+      server: { host: 's', port: 8081 },
+      dataDir: '.',
+      socketPath: '/tmp/spire-agent/public/api.sock',
+      bundleSource: { kind: 'path', path: '/b.pem', format: 'pem' },
+      log: { level: 'info', format: 'text' },
+      nodeAttestor: { name: 'join_token' },
+      keyStore: { kind: 'disk', directory: '/d' },
+      workloadAttestors: [{ name: 'unix', data: { discover_workload_path: true } }],
+      syncIntervalMs: 5000,
+      useSyncAuthorizedEntries: true,
+      x509SvidCacheMaxSize: 1000,
+      jwtSvidCacheMaxSize: 1000,
+      workloadKeyType: 'ec-p256',
+      availabilityTargetMs: 0,
+      allowUnauthenticatedVerifiers: false,
+      health: undefined,
+      ignored: [],
+    });
+  });
+
+  it('may open a health listener', () => {
+    const health = 'health_checks { listener_enabled = true bind_address = "127.0.0.1" bind_port = "9982" }';
+    expect(read(required, plugins + health).health).toEqual({ host: '127.0.0.1', port: 9982, livePath: '/live', readyPath: '/ready' });
+  });
+
+  it('says which keys have no effect', () => {
+    const config = read(`${required} authorized_delegates = ["spiffe://example.org/d"] sds { default_svid_name = "x" }`);
+    expect(config.ignored).toEqual(['agent.sds', 'agent.authorized_delegates']);
+  });
+
+  it('does without a node attestor when it has a join token', () => {
+    const without = plugins.replace(/NodeAttestor.*\n/, '');
+    expect(read(`${required} join_token = "t"`, without)).toMatchObject({ joinToken: 't', nodeAttestor: undefined });
+    expect(() => read(required, without)).toThrow('plugins.NodeAttestor: must stand once unless there is a join token');
+  });
+});
+
+describe('refusals', () => {
+  it('come all together', () => {
+    const faults = () => read('server_port = "x" trust_domain = "Example" colour = "red" insecure_bootstrap = true trust_bundle_path = "/b"', 'plugins { Notifier "x" {} }');
+    for (const fault of [
+      'agent.server_address: must be configured',
+      'agent.server_port:',
+      'agent.trust_domain:',
+      'agent.colour: unknown key',
+      'only one of them can be specified',
+      'plugins.KeyManager: must stand once',
+      'plugins.WorkloadAttestor: must stand at least once',
+      'plugins.Notifier: unknown key',
+    ]) {
+      expect(faults).toThrow(fault);
+    }
+  });
+
+  it.each([
+    [required.replace(/trust_bundle_path.*/, ''), 'must be configured unless insecure_bootstrap is set'],
+    [`${required} trust_bundle_format = "der"`, 'invalid value for trust_bundle_format'],
+    [required.replace('trust_bundle_path = "/b.pem"', 'trust_bundle_url = "http://x"'), 'must start with https://'],
+    [`${required} rebootstrap_mode = "auto"`, 'agent.rebootstrap_mode: not supported'],
+    [`${required} workload_x509_svid_key_type = "ec-p384"`, 'key type must be ec-p256 or rsa-2048'],
+    [`${required} availability_target = "1h"`, 'must be at least 24h0m0s'],
+    [`${required} x509_svid_cache_max_size = -1`, 'must not be negative'],
+    [`${required} log_level = "loud"`, 'agent.log_level'],
+  ])('%s', (agent, fault) => {
+    expect(() => read(agent)).toThrow(fault);
+  });
+});
+
+describe('flags', () => {
+  const file = `agent { ${required} data_dir = "$DATA" }\n${plugins}`;
+
+  it('win over the file', async () => {
+    const config = await load(file, ['-serverAddress', 'other', '-serverPort=1', '-joinToken', 't', '-logLevel', 'DEBUG', '-allowUnauthenticatedVerifiers']);
+    expect(config).toMatchObject({
+      server: { host: 'other', port: 1 },
+      joinToken: 't',
+      log: { level: 'debug' },
+      allowUnauthenticatedVerifiers: true,
+      dataDir: '$DATA',
+    });
+  });
+
+  it('-expandEnv puts the environment into the file', async () => {
+    expect(await load(file, ['-expandEnv'], { DATA: '/data' })).toMatchObject({ dataDir: '/data' });
+  });
+
+  it('-joinTokenFile reads the token from a file', async () => {
+    const path = join(directory, 'token');
+    writeFileSync(path, ' secret\n');
+    expect(await load(file, ['-joinTokenFile', path])).toMatchObject({ joinToken: 'secret' });
+    await expect(load(file, ['-joinTokenFile', path, '-joinToken', 't'])).rejects.toThrow('only one of join_token or join_token_file');
+  });
+
+  it('name the file that is missing', async () => {
+    await expect(loadAgentConfig(['-config', '/none/agent.conf'], {})).rejects.toThrow(
+      'could not find config file /none/agent.conf: please use the -config flag',
+    );
+  });
+});
+
+it('reports the version of the package', async () => {
+  expect(version).toBe((JSON.parse(await readFile('package.json', 'utf8')) as { version: string }).version);
+});

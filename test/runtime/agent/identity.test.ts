@@ -1,0 +1,184 @@
+// How an agent gets, keeps, renews and loses its identity, against a small server.
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { certificatesToPem } from '../../../runtime/pki/pem.ts';
+import { createFakeAuthority } from '../../support/fake-authority.ts';
+import { startFakeSpireServer } from '../../support/fake-spire-server.ts';
+import type { FakeSpireServer } from '../../support/fake-spire-server.ts';
+import { startAgent } from '../../support/run-agent.ts';
+import type { RunAgentOptions, RunningAgent } from '../../support/run-agent.ts';
+
+let server: FakeSpireServer;
+const running: RunningAgent[] = [];
+
+beforeEach(async () => {
+  server = await startFakeSpireServer();
+});
+afterEach(async () => {
+  for (const agent of running.splice(0)) await agent.remove();
+  await server.close();
+});
+
+async function start(options: Partial<RunAgentOptions> = {}): Promise<RunningAgent> {
+  const agent = await startAgent({ port: server.port, bundlePem: server.bundlePem(), ...options });
+  running.push(agent);
+  return agent;
+}
+
+function logged(agent: RunningAgent, text: string): boolean {
+  return agent.lines.some((line) => line.includes(text));
+}
+
+describe('first contact', () => {
+  it('attests with a join token', async () => {
+    const token = server.createToken();
+    const agent = await start({ joinToken: token });
+    await agent.serving();
+    expect(server.state.agents).toEqual([`spiffe://example.org/spire/agent/join_token/${token}`]);
+    expect(logged(agent, 'Node attestation was successful')).toBe(true);
+  });
+
+  it('never logs the join token', async () => {
+    const token = server.createToken();
+    const agent = await start({ joinToken: token });
+    await agent.serving();
+    expect(agent.lines.filter((line) => line.includes(token) && !line.includes(`/join_token/${token}`))).toEqual([]);
+  });
+
+  it('refuses a server of another root, before it sends its token', async () => {
+    const stranger = createFakeAuthority(server.trustDomain);
+    const agent = await start({ bundlePem: certificatesToPem(stranger.roots()), joinToken: server.createToken() });
+    await expect.poll(() => logged(agent, 'no authority is called')).toBe(true);
+    expect(server.state.calls.get('attestAgent')).toBeUndefined();
+  });
+
+  it('takes any server that says it is ours with insecure_bootstrap, and says so', async () => {
+    const agent = await start({ joinToken: server.createToken(), settings: 'insecure_bootstrap = true' });
+    await agent.serving();
+    expect(logged(agent, 'Insecure bootstrap enabled')).toBe(true);
+  });
+
+  it('tries again while the server refuses the connection', async () => {
+    await server.close();
+    const agent = await start({ joinToken: 't' });
+    await expect.poll(() => logged(agent, 'Failed to retrieve attestation result'), { timeout: 5_000 }).toBe(true);
+  });
+});
+
+describe('state on disk', () => {
+  it('is readable by the owner alone', async () => {
+    const agent = await start({ joinToken: server.createToken() });
+    await agent.serving();
+    for (const name of ['agent-data.json', 'keys.json']) {
+      const { mode } = await stat(join(agent.directory, 'data', name));
+      expect((mode & 0o777).toString(8)).toBe('600');
+    }
+  });
+
+  it("has SPIRE's form", async () => {
+    const agent = await start({ joinToken: server.createToken() });
+    await agent.serving();
+    const read = async (name: string) =>
+      JSON.parse(await readFile(join(agent.directory, 'data', name), 'utf8')) as Record<string, unknown>;
+    const data = await read('agent-data.json');
+    expect(Object.keys(data).sort()).toEqual(['bundle', 'reattestable', 'svid']);
+    expect(Buffer.from((data['svid'] as string[])[0]!, 'base64').toString()).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
+    expect(Object.keys((await read('keys.json'))['keys'] as object)).toEqual(['agent-svid-A']);
+  });
+
+  it('lets an agent go on without attesting again', async () => {
+    const before = await start({ joinToken: server.createToken() });
+    await before.serving();
+    await before.stop();
+    const after = await start({ directory: before.directory, joinToken: 'used' });
+    await after.serving();
+    expect(server.state.calls.get('attestAgent')).toBe(1);
+    expect(logged(after, 'SVID loaded')).toBe(true);
+  });
+
+  it('without its key leads to a new attestation', async () => {
+    const before = await start({ joinToken: server.createToken(), keyManager: 'memory' });
+    await before.serving();
+    await before.stop();
+    const after = await start({ directory: before.directory, keyManager: 'memory', joinToken: server.createToken() });
+    await after.serving();
+    expect(server.state.calls.get('attestAgent')).toBe(2);
+  });
+
+  it('that is not readable stops the agent instead of being overwritten', async () => {
+    const first = await start({ joinToken: server.createToken() });
+    await first.stop();
+    await mkdir(join(first.directory, 'data'), { recursive: true });
+    await writeFile(join(first.directory, 'data/agent-data.json'), '{');
+    const agent = await start({ directory: first.directory, joinToken: server.createToken() });
+    await expect(agent.ended).rejects.toMatchObject({ code: 'AGENT_DATA' });
+  });
+});
+
+describe('renewal', () => {
+  it('comes at half life, over the connection with the old SVID', async () => {
+    server.state.agentTtl = 3_000;
+    const token = server.createToken();
+    const agent = await start({ joinToken: token });
+    await agent.serving();
+    await expect.poll(() => server.state.calls.get('renewAgent') ?? 0, { timeout: 10_000 }).toBeGreaterThan(0);
+    expect(server.state.calls.get('attestAgent')).toBe(1);
+    expect(new Set(server.state.agents)).toEqual(new Set([`spiffe://example.org/spire/agent/join_token/${token}`]));
+  });
+
+  it('is a new attestation where the method allows it', async () => {
+    server.state.agentTtl = 3_000;
+    server.state.reattestable = true;
+    const agent = await start({ joinToken: server.createToken() });
+    await agent.serving();
+    await expect.poll(() => server.state.calls.get('attestAgent') ?? 0, { timeout: 10_000 }).toBeGreaterThan(1);
+    expect(server.state.calls.get('renewAgent')).toBeUndefined();
+  });
+});
+
+describe('a refusal by the server', () => {
+  it.each(['AGENT_EXPIRED', 'AGENT_NOT_ATTESTED', 'AGENT_NOT_ACTIVE', 'AGENT_MUST_REATTEST'] as const)(
+    '%s stops an agent that cannot attest again, without its SVID',
+    async (refusal) => {
+      const agent = await start({ joinToken: server.createToken() });
+      await agent.serving();
+      server.state.refusal = refusal;
+      await expect(agent.ended).rejects.toMatchObject({ code: 'REATTESTATION_FAILED' });
+      const data = JSON.parse(await readFile(join(agent.directory, 'data/agent-data.json'), 'utf8')) as { svid: unknown };
+      expect(data.svid).toEqual([]);
+    },
+  );
+
+  it('AGENT_NOT_ATTESTED makes an agent attest again that can', async () => {
+    server.state.reattestable = true;
+    const agent = await start({ joinToken: server.createToken() });
+    await agent.serving();
+    server.state.refusal = 'AGENT_NOT_ATTESTED';
+    await expect.poll(() => server.state.calls.get('attestAgent') ?? 0).toBeGreaterThan(1);
+    server.state.refusal = undefined;
+    await expect.poll(() => logged(agent, 'Successfully reattested node')).toBe(true);
+  });
+
+  it('AGENT_BANNED stops the agent for good, without its SVID', async () => {
+    server.state.reattestable = true;
+    const agent = await start({ joinToken: server.createToken() });
+    await agent.serving();
+    server.state.refusal = 'AGENT_BANNED';
+    await expect(agent.ended).rejects.toMatchObject({ code: 'BANNED', message: 'agent is banned' });
+  });
+});
+
+describe('a server that is away', () => {
+  it('leaves workloads what they have, and is found again', async () => {
+    server.setEntries({ path: '/w', selectors: [`unix:uid:${process.getuid?.() ?? 0}`] });
+    const agent = await start({ joinToken: server.createToken() });
+    await agent.serving();
+    await server.close();
+    await expect.poll(() => logged(agent, 'Synchronize failed'), { timeout: 5_000 }).toBe(true);
+    for await (const { svids } of agent.api.fetchX509Svid({}, { metadata: { 'workload.spiffe.io': 'true' } })) {
+      expect(svids).toHaveLength(1);
+      break;
+    }
+  });
+});
