@@ -1,7 +1,5 @@
 // Which entries an agent may serve, answered from memory. It follows the store's changes, by whichever server, within milliseconds.
 import type { Logger } from '../../log.ts';
-import { serverId } from '../../spiffe/spiffe-id.ts';
-import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { EntryIndex, isExpired } from './entry-index.ts';
 import type { AgentRecord, EntryRecord, StoreChange } from './records.ts';
 import type { Store } from './store.ts';
@@ -22,7 +20,6 @@ export interface AuthorizedEntries {
 
 export interface AuthorizedEntriesOptions {
   readonly store: Pick<Store, 'allEntries' | 'allAgents' | 'fetchEntries' | 'fetchAgent' | 'watch'>;
-  readonly trustDomain: TrustDomain;
   readonly log: Logger;
   readonly clock: () => number;
 }
@@ -30,9 +27,9 @@ export interface AuthorizedEntriesOptions {
 const retryMs = 1_000;
 
 /** Resolves once everything is loaded. */
-export async function createAuthorizedEntries(options: AuthorizedEntriesOptions): Promise<AuthorizedEntries> {
-  const { store, trustDomain, log, clock } = options;
-  const index = new EntryIndex(serverId(trustDomain).toString());
+export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): Promise<AuthorizedEntries> {
+  const { store, log, clock } = options;
+  const index = new EntryIndex();
   const listeners = new Set<() => void>();
   const nowSeconds = (): number => Math.floor(clock() / 1000);
   let pending = noChanges();

@@ -2,6 +2,7 @@
 // fulfil, and everything below them. Pure data: who keeps it up to date is authorized-entries.ts.
 import { formatSelector } from '../../spiffe/selector.ts';
 import type { Selector } from '../../spiffe/selector.ts';
+import { isServerPath } from '../../spiffe/spiffe-id.ts';
 import type { AgentRecord, EntryRecord } from './records.ts';
 
 interface Authorized {
@@ -17,7 +18,6 @@ interface Alias {
 }
 
 export class EntryIndex {
-  readonly #serverId: string;
   readonly #entries = new Map<string, EntryRecord>();
   readonly #byParent = new Map<string, Map<string, EntryRecord>>();
   readonly #bySpiffeId = new Map<string, Map<string, EntryRecord>>();
@@ -27,16 +27,12 @@ export class EntryIndex {
   /** Answers since the last change. */
   #answers = new Map<string, Authorized>();
 
-  constructor(serverId: string) {
-    this.#serverId = serverId;
-  }
-
   setEntry(entry: EntryRecord): void {
     this.removeEntry(entry.id);
     this.#entries.set(entry.id, entry);
     addTo(this.#byParent, entry.parentId, entry);
     addTo(this.#bySpiffeId, entry.spiffeId, entry);
-    if (entry.parentId !== this.#serverId) return;
+    if (!isServer(entry.parentId)) return;
     this.#aliases.set(entry.id, { spiffeId: entry.spiffeId, selectors: entry.selectors.map(formatSelector) });
   }
 
@@ -113,6 +109,11 @@ export class EntryIndex {
     const fulfilled = [...this.#aliases.values()].filter(({ selectors }) => selectors.every((text) => have.has(text)));
     return fulfilled.map(({ spiffeId }) => spiffeId);
   }
+}
+
+/** Parents are members of the one trust domain, so the path tells. */
+function isServer(spiffeId: string): boolean {
+  return isServerPath(spiffeId.replace(/^spiffe:\/\/[^/]*/, ''));
 }
 
 export function isExpired({ expiresAt }: EntryRecord, nowSeconds: number): boolean {

@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createAuthorizedEntries } from '../../../../runtime/server/store/authorized-entries.ts';
+import { openAuthorizedEntries } from '../../../../runtime/server/store/authorized-entries.ts';
 import type { AuthorizedEntries } from '../../../../runtime/server/store/authorized-entries.ts';
 import type { AgentRecord, EntryDraft } from '../../../../runtime/server/store/records.ts';
 import type { Store } from '../../../../runtime/server/store/store.ts';
-import { parseTrustDomain } from '../../../../runtime/spiffe/trust-domain.ts';
 import { createMovableClock } from '../../../support/authorities.ts';
 import { createTestStore, silentLog } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
@@ -30,9 +29,8 @@ let cache: AuthorizedEntries;
 beforeEach(async () => {
   db = await createTestStore(clock);
   other = await db.openAnother();
-  cache = await createAuthorizedEntries({
+  cache = await openAuthorizedEntries({
     store: db.store,
-    trustDomain: parseTrustDomain('example.org'),
     log: silentLog,
     clock,
   });
@@ -136,9 +134,8 @@ test('5,000 entries cost nothing when asked again', async () => {
   const entry = await create('template', 'spiffe://example.org/elsewhere');
   const many = Array.from({ length: 5_000 }, (_, i) => ({ ...entry, id: `e${i}`, parentId: agentId }));
   const store = { ...db.store, allEntries: () => Promise.resolve(many) };
-  const large = await createAuthorizedEntries({
+  const large = await openAuthorizedEntries({
     store,
-    trustDomain: parseTrustDomain('example.org'),
     log: silentLog,
     clock,
   });
