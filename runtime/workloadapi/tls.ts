@@ -1,12 +1,11 @@
 // An X.509 source as the two ends of a TLS connection need it: what we show, and how the other end is judged.
 import { certificatesToPem } from '../pki/pem.ts';
 import { parseCertificate } from '../pki/certificate.ts';
-import { verifyX509Svid } from '../pki/x509-svid.ts';
+import { leafId, verifyX509Svid } from '../pki/x509-svid.ts';
 import { connect } from '../rpc/client.ts';
 import type { ConnectOptions, RpcChannel } from '../rpc/client.ts';
 import { serverVerifier } from '../rpc/verify-peer.ts';
 import type { TlsCredentials } from '../rpc/tls-credentials.ts';
-import { parseSpiffeId } from '../spiffe/spiffe-id.ts';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import { WorkloadError } from './errors.ts';
 import type { X509Source } from './x509-source.ts';
@@ -77,15 +76,9 @@ export function peerVerifier({ source, authorize, clock }: PeerVerifierOptions):
 function claimedId([leaf]: Uint8Array[]): SpiffeId {
   if (leaf === undefined) throw new WorkloadError('PEER_WITHOUT_CERTIFICATE', 'peer showed no certificate');
   try {
-    const [uri] = parseCertificate(leaf).uris;
-    if (uri === undefined) throw new WorkloadError('PEER_NOT_VERIFIED', 'certificate of the peer names no SPIFFE ID');
-    return parseSpiffeId(uri);
+    return leafId(parseCertificate(leaf));
   } catch (cause) {
-    if (cause instanceof WorkloadError) throw cause;
-    throw new WorkloadError(
-      'PEER_NOT_VERIFIED',
-      `certificate of the peer cannot be read: ${(cause as Error).message}`,
-      { cause },
-    );
+    const message = `certificate of the peer cannot be read: ${(cause as Error).message}`;
+    throw new WorkloadError('PEER_NOT_VERIFIED', message, { cause });
   }
 }

@@ -98,7 +98,9 @@ test('a client reconnects by itself after the server was restarted', async () =>
   const failure = await client.say({ value: '' }).catch((error: unknown) => error as RpcError);
   expect((failure as RpcError).code).toBe(statusCode.UNAVAILABLE);
   await echoServer({ say: async () => ({ value: 'second' }) }).listenUnix(path, { mode });
-  await expect.poll(() => client.say({ value: '' }).catch(() => undefined), { timeout: 5000 }).toEqual({ value: 'second' });
+  await expect
+    .poll(() => client.say({ value: '' }).catch(() => undefined), { timeout: 5000 })
+    .toEqual({ value: 'second' });
 });
 
 test('a call to nobody fails at once and says why', async () => {
@@ -163,5 +165,7 @@ test('a thousand callers that leave at once leave nothing behind', { timeout: 30
     socket.destroy();
   }
   expect(await unixClient(path).say({ value: 'still here' })).toEqual({ value: 'still here' });
-  await expect.poll(() => process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length).toBeLessThan(8);
+  await expect
+    .poll(() => process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length)
+    .toBeLessThan(8);
 });

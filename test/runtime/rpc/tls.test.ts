@@ -1,0 +1,193 @@
+import { once } from 'node:events';
+import { connect as connectSocket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { expect, onTestFinished, test } from 'vitest';
+import { connect, createClient } from '../../../runtime/rpc/client.ts';
+import type { TlsTarget } from '../../../runtime/rpc/client.ts';
+import { statusCode } from '../../../runtime/rpc/status.ts';
+import type { RpcError } from '../../../runtime/rpc/status.ts';
+import type { TlsListenerOptions } from '../../../runtime/rpc/tls-listener.ts';
+import { clientVerifier, serverVerifier } from '../../../runtime/rpc/verify-peer.ts';
+import { createSpiffeId, serverId } from '../../../runtime/spiffe/spiffe-id.ts';
+import { EchoService, echoServer } from './echo-service.ts';
+import type { EchoClient } from './echo-service.ts';
+import { createTestCa } from './test-ca.ts';
+
+const clock = Date.now;
+const host = '127.0.0.1';
+const ca = createTestCa('example.org');
+const foreign = createTestCa('foreign.test');
+const server = ca.issue('/spire/server');
+const agent = ca.issue('/spire/agent/x509pop/1');
+const verifyPeer = clientVerifier({ roots: ca.roots, trustDomain: ca.trustDomain, clock });
+const verifyServer = serverVerifier({ expectedId: serverId(ca.trustDomain), roots: ca.roots, clock });
+
+/** A server that says who called. */
+async function listen(options: Partial<TlsListenerOptions> = {}): Promise<AddressInfo> {
+  const rpc = echoServer({
+    async say(_request, { connection }) {
+      if (connection.transport !== 'tcp') expect.fail('not over TCP');
+      return { value: connection.peerId?.toString() ?? `anonymous, ${connection.peerChain.length} certificates` };
+    },
+  });
+  return rpc.listenTls({ host, port: 0, credentials: () => server, verifyPeer, ...options });
+}
+
+function dial(port: number, options: Partial<TlsTarget> = {}): EchoClient {
+  const channel = connect({ host, port, verifyServer, ...options });
+  onTestFinished(() => channel.close());
+  return createClient(EchoService, channel);
+}
+
+function failureOf(client: EchoClient): Promise<RpcError> {
+  return client.say({ value: '' }, { deadlineMs: 5000 }).then(
+    ({ value }) => expect.fail(`answered ${value}`),
+    (error: unknown) => error as RpcError,
+  );
+}
+
+test('a client that shows an SVID is known by it', async () => {
+  const { port } = await listen();
+  const client = dial(port, { credentials: () => agent });
+  expect(await client.say({ value: '' })).toEqual({ value: 'spiffe://example.org/spire/agent/x509pop/1' });
+});
+
+test('a client that shows nothing is served as nobody', async () => {
+  const { port } = await listen();
+  expect(await dial(port).say({ value: '' })).toEqual({ value: 'anonymous, 0 certificates' });
+});
+
+test.for([
+  ['of another trust domain', foreign.issue('/spire/agent/x509pop/1')],
+  ['that is over', ca.issue('/spire/agent/x509pop/1', -60_000)],
+])('a client with a certificate %s is refused', async ([, credentials]) => {
+  const { port } = await listen();
+  const failure = await failureOf(dial(port, { credentials: () => credentials as typeof agent }));
+  expect(failure.code).toBe(statusCode.UNAVAILABLE);
+});
+
+test('a client is refused while no authority is known', async () => {
+  const { port } = await listen({
+    verifyPeer: clientVerifier({ roots: () => [], trustDomain: ca.trustDomain, clock }),
+  });
+  expect((await failureOf(dial(port, { credentials: () => agent }))).code).toBe(statusCode.UNAVAILABLE);
+});
+
+test.for([
+  [
+    'another ID',
+    ca.issue('/workload'),
+    'server is spiffe://example.org/workload, want spiffe://example.org/spire/server',
+  ],
+  ['another trust domain', foreign.issue('/spire/server'), 'is not of trust domain example.org'],
+  ['the right ID by the wrong authority', createTestCa('example.org').issue('/spire/server'), ''],
+  ['a certificate that is over', ca.issue('/spire/server', -60_000), ''],
+] as const)('a server with %s is refused before a byte of HTTP/2 is sent', async ([, credentials, reason]) => {
+  const received: Buffer[] = [];
+  const { certificateChainPem: cert, privateKey } = credentials;
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const impostor = createTlsServer({ cert, key, ALPNProtocols: ['h2'] }, (socket) => {
+    socket.on('data', (bytes) => received.push(bytes)).on('error', () => undefined);
+  });
+  impostor.on('tlsClientError', () => undefined).listen(0, host);
+  await once(impostor, 'listening');
+  onTestFinished(() => void impostor.close());
+
+  const closed = once(impostor, 'connection').then(([socket]) => once(socket as Socket, 'close'));
+  const failure = await failureOf(dial((impostor.address() as AddressInfo).port));
+  await closed;
+  expect(failure.code).toBe(statusCode.UNAVAILABLE);
+  expect(failure.message).toContain(reason);
+  expect(Buffer.concat(received)).toHaveLength(0);
+});
+
+test('new connections of a server show the credentials of the day', async () => {
+  let current = ca.issue('/workload/1');
+  const { port } = await listen({ credentials: () => current });
+  const seen: string[] = [];
+  const verify = (path: string) =>
+    serverVerifier({ expectedId: createSpiffeId(ca.trustDomain, path), roots: ca.roots, clock });
+  await dial(port, { verifyServer: verify('/workload/1') }).say({ value: '' });
+  current = ca.issue('/workload/2');
+  await dial(port, { verifyServer: verify('/workload/2') }).say({ value: '' });
+  seen.push((await failureOf(dial(port, { verifyServer: verify('/workload/1') }))).message);
+  expect(seen[0]).toContain('server is spiffe://example.org/workload/2');
+});
+
+test('a channel that reconnects shows the credentials of the day', async () => {
+  let current = ca.issue('/spire/agent/x509pop/1');
+  const say = async (_request: unknown, { connection }: { connection: { transport: string; peerId?: object } }) => ({
+    value: String(connection.peerId),
+  });
+  const first = echoServer({ say });
+  const { port } = await first.listenTls({ host, port: 0, credentials: () => server, verifyPeer });
+  const client = dial(port, { credentials: () => current });
+  expect(await client.say({ value: '' })).toEqual({ value: 'spiffe://example.org/spire/agent/x509pop/1' });
+  current = ca.issue('/spire/agent/x509pop/2');
+  await first.close(0);
+  await echoServer({ say }).listenTls({ host, port, credentials: () => server, verifyPeer });
+  await expect
+    .poll(() => client.say({ value: '' }).catch(() => undefined), { timeout: 5000 })
+    .toEqual({ value: 'spiffe://example.org/spire/agent/x509pop/2' });
+});
+
+test('a server without credentials yet closes connections, and serves once it has some', async () => {
+  let current: typeof server | undefined;
+  const { port } = await listen({
+    credentials: () => {
+      if (current === undefined) throw new Error('no SVID yet');
+      return current;
+    },
+  });
+  const client = dial(port);
+  expect((await failureOf(client)).code).toBe(statusCode.UNAVAILABLE);
+  current = server;
+  await expect.poll(() => client.say({ value: '' }).catch(() => undefined), { timeout: 5000 }).toBeDefined();
+});
+
+test('a client that does not speak h2 is refused', async () => {
+  const { port } = await listen();
+  const socket = connectTls({ host, port, rejectUnauthorized: false });
+  socket.on('error', () => undefined).resume();
+  await once(socket, 'close');
+});
+
+test('TLS 1.1 is refused', async () => {
+  const { port } = await listen();
+  const socket = connectTls({
+    host,
+    port,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1',
+    maxVersion: 'TLSv1.1',
+    ALPNProtocols: ['h2'],
+  });
+  const [error] = (await once(socket, 'error')) as [Error];
+  expect(error.message).toMatch(/version|unsupported|no protocols/i);
+});
+
+test('a session is never resumed: the certificate is shown each time', async () => {
+  const { port } = await listen();
+  const settings = { host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'] };
+  const first = connectTls(settings).resume();
+  const [session] = (await once(first, 'session')) as [Buffer];
+  first.destroy();
+  const second = connectTls({ ...settings, session });
+  await once(second, 'secureConnect');
+  expect(second.isSessionReused()).toBe(false);
+  second.destroy();
+});
+
+test('a client that stalls in the handshake is dropped, and holds up nobody', async () => {
+  const { port } = await listen({ handshakeTimeoutMs: 200 });
+  const stalled = connectSocket({ host, port }).resume();
+  stalled.on('error', () => undefined);
+  await once(stalled, 'connect');
+  expect(await dial(port).say({ value: '' })).toBeDefined();
+  await once(stalled, 'close');
+});
+
+test('an address that nobody listens on is named in the failure', async () => {
+  expect((await failureOf(dial(1))).message).toContain('ECONNREFUSED 127.0.0.1:1');
+});
