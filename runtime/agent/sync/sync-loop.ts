@@ -39,9 +39,12 @@ export async function runSyncLoop(options: SyncLoopOptions, signal: AbortSignal)
       onSynchronized();
     } catch (error) {
       signal.throwIfAborted();
-      if (await synchronizer.recover(error, signal)) interval = 0;
-      else interval = Math.min(longest, Math.max(interval, intervalMs) * growth);
-      log.error({ err: error }, full ? 'Synchronize failed' : 'SVID sync failed');
+      if (await synchronizer.recover(error, signal)) {
+        interval = 0;
+      } else {
+        interval = Math.min(longest, Math.max(interval, intervalMs) * growth);
+        log.error({ err: error }, full ? 'Synchronize failed' : 'SVID sync failed');
+      }
     }
     due = clock() + jittered(interval);
   }
