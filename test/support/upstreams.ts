@@ -59,6 +59,8 @@ export interface SocketUpstream {
   introduces: boolean;
   /** While false, the server says that the caller is no downstream. */
   isDownstream: boolean;
+  /** For a downstream's rights. */
+  calls: number;
   close(): Promise<void>;
 }
 
@@ -67,8 +69,9 @@ export async function startSocketUpstream(root: CertificateAuthority, clock: () 
   const directory = mkdtempSync(join(tmpdir(), 'esp-up-'));
   const workloadApiSocket = join(directory, 'api.sock');
   const authorities = () => root.bundle().x509Authorities.map(({ asn1 }) => asn1);
-  const state = { introduces: true, isDownstream: true };
+  const state = { introduces: true, isDownstream: true, calls: 0 };
   const checkDownstream = (): void => {
+    state.calls += 1;
     if (!state.isDownstream) throw permissionDenied('authorization denied');
   };
 
@@ -104,14 +107,14 @@ export async function startSocketUpstream(root: CertificateAuthority, clock: () 
     async *fetchX509Svid(_, { signal }) {
       if (!state.introduces) throw permissionDenied('no identity issued');
       yield await issueIdentity(root);
-      const changes: (() => void)[] = [];
-      const stop = root.onBundle(() => changes.splice(0).forEach((tell) => tell()));
-      signal.addEventListener('abort', () => changes.splice(0).forEach((tell) => tell()));
+      // As real agents do: a change of X.509 authorities is pushed, one of JWT keys is not.
+      let told = authorities().length;
       while (!signal.aborted) {
-        await new Promise<void>((resolve) => changes.push(resolve));
-        if (!signal.aborted) yield await issueIdentity(root);
+        await sleep(10, undefined, { signal }).catch(() => undefined); // Aborted: the loop sees it.
+        if (authorities().length === told) continue;
+        told = authorities().length;
+        yield await issueIdentity(root);
       }
-      stop();
     },
   });
   await workloadApi.listenUnix(workloadApiSocket, { mode: 0o777 });
