@@ -79,15 +79,16 @@ interface Watch {
 /** Resolves once the signal is aborted, and never rejects. */
 async function watch({ api, log, signal, update }: Watch): Promise<void> {
   let waitMs = retryMs.first;
-  while (!signal.aborted) {
+  const isClosed = (): boolean => signal.aborted;
+  while (!isClosed()) {
     try {
       for await (const context of api.fetchX509Svid({ signal })) {
-        if (signal.aborted) return;
+        if (isClosed()) return;
         update(context);
         waitMs = retryMs.first;
       }
     } catch (error) {
-      if (signal.aborted) return;
+      if (isClosed()) return;
       log?.warn({ err: error, retryInMs: waitMs, permanent: isPermanent(error) }, 'Workload API stream failed');
       if (isPermanent(error)) waitMs = retryMs.longest;
     }

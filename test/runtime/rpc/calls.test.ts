@@ -116,11 +116,11 @@ test('an interceptor sees method, metadata and request, and may refuse', async (
 });
 
 test('a deadline ends a call on both sides', async () => {
-  const stopped = settled<void>();
+  const stopped = settled<true>();
   const client = await echoOverUnix({
     async say(request, { signal }) {
       await aborted(signal);
-      stopped.resolve();
+      stopped.resolve(true);
       return request;
     },
   });
@@ -130,13 +130,13 @@ test('a deadline ends a call on both sides', async () => {
 });
 
 test('a call that its caller cancels is cancelled on both sides', async () => {
-  const stopped = settled<void>();
-  const began = settled<void>();
+  const stopped = settled<true>();
+  const began = settled<true>();
   const client = await echoOverUnix({
     async say(request, { signal }) {
-      began.resolve();
+      began.resolve(true);
       await aborted(signal);
-      stopped.resolve();
+      stopped.resolve(true);
       return request;
     },
   });

@@ -9,6 +9,7 @@ import { statusCode } from '../../../runtime/rpc/status.ts';
 import type { RpcError } from '../../../runtime/rpc/status.ts';
 import type { TlsListenerOptions } from '../../../runtime/rpc/tls-listener.ts';
 import { clientVerifier, serverVerifier } from '../../../runtime/rpc/verify-peer.ts';
+import type { SpiffeId } from '../../../runtime/spiffe/spiffe-id.ts';
 import { createSpiffeId, serverId } from '../../../runtime/spiffe/spiffe-id.ts';
 import { EchoService, echoServer } from './echo-service.ts';
 import type { EchoClient } from './echo-service.ts';
@@ -88,7 +89,7 @@ test.for([
   const { certificateChainPem: cert, privateKey } = credentials;
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
   const impostor = createTlsServer({ cert, key, ALPNProtocols: ['h2'] }, (socket) => {
-    socket.on('data', (bytes) => received.push(bytes)).on('error', () => undefined);
+    socket.on('data', (bytes: Buffer) => received.push(bytes)).on('error', () => undefined);
   });
   impostor.on('tlsClientError', () => undefined).listen(0, host);
   await once(impostor, 'listening');
@@ -117,8 +118,8 @@ test('new connections of a server show the credentials of the day', async () => 
 
 test('a channel that reconnects shows the credentials of the day', async () => {
   let current = ca.issue('/spire/agent/x509pop/1');
-  const say = async (_request: unknown, { connection }: { connection: { transport: string; peerId?: object } }) => ({
-    value: String(connection.peerId),
+  const say = async (_request: unknown, { connection }: { connection: { transport: string; peerId?: SpiffeId } }) => ({
+    value: connection.peerId?.toString() ?? 'nobody',
   });
   const first = echoServer({ say });
   const { port } = await first.listenTls({ host, port: 0, credentials: () => server, verifyPeer });
@@ -133,7 +134,7 @@ test('a channel that reconnects shows the credentials of the day', async () => {
 });
 
 test('a server without credentials yet closes connections, and serves once it has some', async () => {
-  let current: typeof server | undefined;
+  let current: typeof server | undefined = undefined;
   const { port } = await listen({
     credentials: () => {
       if (current === undefined) throw new Error('no SVID yet');
