@@ -1,6 +1,6 @@
 // Asks EC2 and IAM about an instance. The SDKs are loaded at the first question: a server that attests no AWS node never loads them.
-import type { EC2Client, Instance, Reservation } from '@aws-sdk/client-ec2';
-import type { IAMClient } from '@aws-sdk/client-iam';
+import type * as Ec2 from '@aws-sdk/client-ec2';
+import type * as Iam from '@aws-sdk/client-iam';
 import { undecided } from '../attest-error.ts';
 import type { AttestError } from '../attest-error.ts';
 import type { AttestLog } from '../attestor.ts';
@@ -11,11 +11,11 @@ import type { AwsInstances, InstanceRecord } from './instance-record.ts';
 import type { AwsIidConfig } from './server-config.ts';
 
 interface Clients {
-  readonly ec2: EC2Client;
-  readonly iam: IAMClient;
+  readonly ec2: Ec2.EC2Client;
+  readonly iam: Iam.IAMClient;
   readonly sdk: {
-    readonly ec2: typeof import('@aws-sdk/client-ec2');
-    readonly iam: typeof import('@aws-sdk/client-iam');
+    readonly ec2: typeof Ec2;
+    readonly iam: typeof Iam;
   };
 }
 
@@ -93,7 +93,7 @@ function timed(signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
 }
 
-function recordOf(instance: Instance, reservation: Reservation): InstanceRecord {
+function recordOf(instance: Ec2.Instance, reservation: Ec2.Reservation): InstanceRecord {
   return {
     instanceId: instance.InstanceId,
     accountId: reservation.OwnerId,

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import { certificatesFromPem } from '../../pki/pem.ts';
 import { AttestError } from '../attest-error.ts';
-import type { AgentAttestor, AgentAttestorDeps } from '../attestor.ts';
+import type { AgentAttestor } from '../attestor.ts';
 import { encodeBase64, encodeJson } from '../payload.ts';
 import type { PluginData } from '../plugin-config.ts';
 import { parsePluginConfig } from '../plugin-config.ts';
@@ -20,7 +20,7 @@ const configSchema = z.strictObject({
 
 type Config = z.output<typeof configSchema>;
 
-export function createX509PopAgentAttestor(data: PluginData, _deps: AgentAttestorDeps): AgentAttestor {
+export function createX509PopAgentAttestor(data: PluginData): AgentAttestor {
   const config = parsePluginConfig('NodeAttestor "x509pop"', configSchema, data);
   return {
     type: 'x509pop',

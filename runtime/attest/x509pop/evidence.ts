@@ -1,7 +1,9 @@
 // The certificates of an x509pop payload, bounded before anything costly is done with them: a caller decides neither how many nor how large keys are.
+import type { KeyObject } from 'node:crypto';
 import * as z from 'zod';
 import { parseCertificate } from '../../pki/certificate.ts';
 import type { Certificate } from '../../pki/certificate.ts';
+import { PkiError } from '../../pki/errors.ts';
 import { invalidEvidence } from '../attest-error.ts';
 import { base64Bytes, parseJson } from '../payload.ts';
 
@@ -26,23 +28,19 @@ export function parseEvidence(payload: Uint8Array, limits: { maxIntermediates: n
 }
 
 function readCertificate(der: Uint8Array, what: string, maxRsaBits: number): Certificate {
-  const certificate = decode(der, what);
-  if ((certificate.publicKey.asymmetricKeyDetails?.modulusLength ?? 0) > maxRsaBits) {
+  const { certificate, key } = decode(der, what);
+  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) > maxRsaBits) {
     throw invalidEvidence('KEY_TOO_LARGE', `${what} key size too large`);
   }
   return certificate;
 }
 
-function decode(der: Uint8Array, what: string): Certificate {
+function decode(der: Uint8Array, what: string): { certificate: Certificate; key: KeyObject } {
   try {
     const certificate = parseCertificate(der);
-    void certificate.publicKey; // decoded at first use: a key that cannot be is refused here
-    return certificate;
+    return { certificate, key: certificate.publicKey };
   } catch (cause) {
-    throw invalidEvidence(
-      'CERTIFICATE_MALFORMED',
-      `unable to parse ${what}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      cause,
-    );
+    if (!(cause instanceof PkiError)) throw cause;
+    throw invalidEvidence('CERTIFICATE_MALFORMED', `unable to parse ${what}: ${cause.message}`, cause);
   }
 }

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { parseCertificate } from '../../pki/certificate.ts';
 import type { Certificate } from '../../pki/certificate.ts';
+import { PkiError } from '../../pki/errors.ts';
 import { verifyChain } from '../../pki/verify-chain.ts';
 import { agentIdOf } from '../agent-path-template.ts';
 import { deniedEvidence, undecided } from '../attest-error.ts';
@@ -67,8 +68,8 @@ function verify({ leaf, intermediates }: Evidence, roots: readonly Uint8Array[],
   try {
     return verifyChain({ leaf, intermediates, roots: roots.map(parseCertificate), now });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw deniedEvidence('CHAIN_UNTRUSTED', `certificate verification failed: ${reason}`, cause);
+    if (!(cause instanceof PkiError)) throw cause;
+    throw deniedEvidence('CHAIN_UNTRUSTED', `certificate verification failed: ${cause.message}`, cause);
   }
 }
 

@@ -1,12 +1,11 @@
-// gcp_iit against a certificates endpoint and a metadata server of our own: tokens that Google would sign, and the ones it would not.
+// gcp_iit's server half against a certificates endpoint of our own: tokens that Google would sign, and the ones it would not.
 import { createHmac } from 'node:crypto';
 import * as jose from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createAgentAttestor } from '../../../../runtime/attest/agent-attestors.ts';
 import type { AttestCode, AttestRefusal } from '../../../../runtime/attest/attest-error.ts';
 import { createServerAttestor } from '../../../../runtime/attest/server-attestors.ts';
 import { makeCertificate, rsaKeys } from '../certificates.ts';
-import { bytes, contextWith, expectRefusal, log, noChallenge, now, text, trustDomain } from '../server-context.ts';
+import { bytes, contextWith, expectRefusal, log, noChallenge, now, trustDomain } from '../server-context.ts';
 import { startHttpService } from '../http-service.ts';
 import type { Answer, HttpService } from '../http-service.ts';
 
@@ -36,7 +35,7 @@ const claims = {
 type Claims = Record<string, unknown>;
 
 const token = (more: Claims = {}, header: Partial<jose.JWTHeaderParameters> = {}, signer = google): Promise<string> =>
-  new jose.SignJWT({ ...claims, ...more } as jose.JWTPayload)
+  new jose.SignJWT({ ...claims, ...more })
     .setProtectedHeader({ alg: 'RS256', kid: 'one', typ: 'JWT', ...header })
     .sign(signer.keys.privateKey);
 
@@ -137,7 +136,7 @@ describe('gcp_iit refuses', () => {
     ['a stranger that names a known key', () => token({}, {}, stranger), 'INVALID_ARGUMENT', 'TOKEN_SIGNATURE'],
     [
       "a stranger that brings its key along in 'jwk'",
-      () => token({}, { jwk: stranger.keys.publicKey.export({ format: 'jwk' }) as jose.JWK }, stranger),
+      () => token({}, { jwk: stranger.keys.publicKey.export({ format: 'jwk' }) }, stranger),
       'INVALID_ARGUMENT',
       'TOKEN_SIGNATURE',
     ],
@@ -239,42 +238,6 @@ describe('the keys of gcp_iit', () => {
       await expectRefusal(attest(token({}, { kid }), judge), 'INVALID_ARGUMENT', 'TOKEN_KEY_UNKNOWN');
     }
     expect(certificates.requests).toHaveLength(2);
-  });
-});
-
-describe('the agent half of gcp_iit', () => {
-  const start = (reply: Answer) => startHttpService(() => reply);
-
-  it('sends the token as the metadata server gives it, asked for our audience in full', async () => {
-    const metadata = await start({ headers: { 'Metadata-Flavor': 'Google' }, body: 'a.b.c' });
-    const attestor = createAgentAttestor(
-      'gcp_iit',
-      {},
-      { trustDomain, log, env: { GCE_METADATA_HOST: metadata.host } },
-    );
-    expect(text(await attestor.payload())).toBe('a.b.c');
-    const [request] = metadata.requests;
-    expect(request?.url).toBe(
-      '/computeMetadata/v1/instance/service-accounts/default/identity?audience=spire-gcp-node-attestor&format=full',
-    );
-    expect(request?.headers['metadata-flavor']).toBe('Google');
-    await metadata.close();
-  });
-
-  it.each<[string, Answer]>([
-    ['is another service', { body: 'a.b.c' }],
-    ['refuses', { status: 403 }],
-    ['redirects', { status: 301, headers: { Location: 'http://127.0.0.1:9/', 'Metadata-Flavor': 'Google' } }],
-  ])('fails where the metadata server %s', async (_name, reply) => {
-    const metadata = await start(reply);
-    const attestor = createAgentAttestor('gcp_iit', { identity_token_host: metadata.host }, { trustDomain, log });
-    await expectRefusal(attestor.payload(), 'INTERNAL', 'EVIDENCE_UNAVAILABLE');
-    await metadata.close();
-  });
-
-  it('has no answer to a challenge', async () => {
-    const attestor = createAgentAttestor('gcp_iit', {}, { trustDomain, log });
-    await expectRefusal(attestor.respond(bytes('x')), 'INVALID_ARGUMENT', 'CHALLENGE_UNEXPECTED');
   });
 });
 
