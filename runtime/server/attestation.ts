@@ -4,6 +4,7 @@ import type { AttestationData } from '../../proto/gen/spire/api/types/attestatio
 import { AttestError } from '../attest/attest-error.ts';
 import type { AttestContext, AttestResult, Challenge, ServerAttestor } from '../attest/attestor.ts';
 import { failedPrecondition, internal, invalidArgument, RpcError, statusCode } from '../rpc/status.ts';
+import { checkPathSegment } from '../spiffe/id-text.ts';
 import { agentId, isServerPath } from '../spiffe/spiffe-id.ts';
 import type { TrustDomain } from '../spiffe/trust-domain.ts';
 import { attempt, errorText } from './api/refusal.ts';
@@ -44,9 +45,9 @@ export function createNodeAttestation({
   };
 
   async function attestJoinToken(payload: Uint8Array): Promise<AttestResult> {
-    const token = await attempt('failed to fetch join token', () => joinTokens.takeJoinToken(decodeToken(payload)));
-    if (token === undefined)
-      throw invalidArgument('failed to attest: join token does not exist or has already been used');
+    const asked = decodeToken(payload);
+    const token = await attempt('failed to fetch join token', () => joinTokens.takeJoinToken(asked));
+    if (token === undefined) throw noSuchToken();
     if (token.expiresAt * 1000 < clock()) throw invalidArgument('join token expired');
     // From the stored token, never from what the agent sent.
     return { spiffeId: agentId(trustDomain, joinTokenType, token.token), selectors: [], canReattest: false };
@@ -61,13 +62,19 @@ export function createNodeAttestation({
   }
 }
 
-/** What is not UTF-8 matches no token: replacing the bytes could make it match one. */
+/** Tokens are path segments: what is none was never made here, and a database might fold it into one that was. */
 function decodeToken(payload: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload);
+    const token = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload);
+    checkPathSegment(token);
+    return token;
   } catch (cause) {
-    throw invalidArgument('failed to attest: join token does not exist or has already been used', { cause });
+    throw noSuchToken(cause);
   }
+}
+
+function noSuchToken(cause?: unknown): RpcError {
+  return invalidArgument('failed to attest: join token does not exist or has already been used', { cause });
 }
 
 async function judge(

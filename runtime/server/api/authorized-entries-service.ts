@@ -6,6 +6,7 @@ import type {
   SyncAuthorizedEntriesResponse,
 } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import type { Entry, EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
+import type { CallContext } from '../../rpc/call-context.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import { invalidArgument } from '../../rpc/status.ts';
 import type { AuthorizedEntries } from '../store/authorized-entries.ts';
@@ -15,12 +16,13 @@ import { requireCallerId } from './caller.ts';
 import { encodeEntry } from './wire/entry.ts';
 
 export interface AuthorizedEntriesServiceOptions {
-  readonly cache: Pick<AuthorizedEntries, 'authorizedEntries'>;
+  readonly cache: Pick<AuthorizedEntries, 'agent' | 'authorizedEntries' | 'onChange'>;
   readonly callerOf: CallerOf;
   readonly pageSize?: number;
 }
 
 export const defaultEntryPageSize = 500;
+const longestCacheLagMs = 1000;
 
 export type AuthorizedEntriesMethods = Pick<
   Handlers<typeof EntryService>,
@@ -32,15 +34,39 @@ export function createAuthorizedEntriesService(options: AuthorizedEntriesService
 
   return {
     async getAuthorizedEntries({ outputMask }, context) {
-      const found = cache.authorizedEntries(String(requireCallerId(callerOf(context))));
+      const found = await entriesOf(context);
       return { entries: found.map((entry) => encodeEntry(entry, outputMask)) };
     },
 
     async *syncAuthorizedEntries(requests, context) {
-      const found = cache.authorizedEntries(String(requireCallerId(callerOf(context))));
+      const found = await entriesOf(context);
       yield* sync(found, requests, pageSize);
     },
   };
+
+  async function entriesOf(context: CallContext): Promise<readonly EntryRecord[]> {
+    const id = String(requireCallerId(callerOf(context)));
+    if (cache.agent(id) === undefined) await agentIsKnown(cache, id);
+    return cache.authorizedEntries(id);
+  }
+}
+
+/**
+ * An agent that attested a moment ago, perhaps to another server, is in the store before it is in our cache. It asks at once, and an empty answer
+ * would cost its workloads a whole sync interval.
+ */
+function agentIsKnown(cache: Pick<AuthorizedEntries, 'agent' | 'onChange'>, id: string): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      clearTimeout(timer);
+      stop();
+      resolve();
+    };
+    const timer = setTimeout(settle, longestCacheLagMs);
+    const stop = cache.onChange(() => {
+      if (cache.agent(id) !== undefined) settle();
+    });
+  });
 }
 
 type Responses = AsyncGenerator<SyncAuthorizedEntriesResponse, void, undefined>;

@@ -9,10 +9,21 @@ import { entryShow } from './entry/show.ts';
 import { entryUpdate } from './entry/update.ts';
 import { healthcheck } from './healthcheck.ts';
 import { jwtMint } from './jwt-mint.ts';
-import { runCommand, validateCommand } from './run.ts';
 import type { Command, Terminal } from './terminal.ts';
 import { tokenGenerate } from './token.ts';
 import { x509Mint } from './x509-mint.ts';
+
+/** Loaded when it is asked for: the other commands do without the whole server. */
+function lazyCommand(name: string, synopsis: string, load: () => Promise<Pick<Command, 'run'>>): Command {
+  return { name, synopsis, run: async (argv, terminal) => (await load()).run(argv, terminal) };
+}
+
+const runCommand = lazyCommand('run', 'Runs the server', async () => (await import('./run.ts')).runCommand);
+const validateCommand = lazyCommand(
+  'validate',
+  'Validates a SPIRE server configuration file',
+  async () => (await import('./run.ts')).validateCommand,
+);
 
 export const commands: readonly Command[] = [
   agentBan,

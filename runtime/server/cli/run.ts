@@ -9,18 +9,14 @@ import type { RunningServer } from '../server.ts';
 import { startServer } from '../server.ts';
 import type { Command, Terminal } from './terminal.ts';
 
-export const runCommand: Command = {
-  name: 'run',
-  synopsis: 'Runs the server',
+export const runCommand: Pick<Command, 'run'> = {
   async run(argv, terminal) {
     const config = readConfig('run', argv, terminal, (message) => terminal.err(`${message}\n`));
     return config === undefined ? 1 : runServer(config);
   },
 };
 
-export const validateCommand: Command = {
-  name: 'validate',
-  synopsis: 'Validates a SPIRE server configuration file',
+export const validateCommand: Pick<Command, 'run'> = {
   async run(argv, terminal) {
     const config = readConfig('validate', argv, terminal, (message) =>
       terminal.err(`SPIRE server configuration file is invalid: ${message}\n`),
