@@ -34,6 +34,7 @@ const labSchema = z.object({
   endpoint: z.url(),
   aws: z.object({
     account: z.string(),
+    imageId: z.string(),
     credentials: z.object({ accessKeyId: z.string(), secretAccessKey: z.string() }),
     regionCertificates: z.record(z.string(), z.string()),
   }),
@@ -96,7 +97,7 @@ function createLabClient(cloud: Cloud, { endpoint, aws, gcp }: Lab): CloudClient
         endpoint,
         account: aws.account,
         credentials: aws.credentials,
-        imageId: 'ami-espalier',
+        imageId: aws.imageId,
       })
     : createGcpClient({
         ...gcpMachine,

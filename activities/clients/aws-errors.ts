@@ -23,6 +23,9 @@ export const awsErrors: ErrorTable = {
     InsufficientInstanceCapacity: 'QuotaExceeded',
     IdempotentParameterMismatch: 'Conflict',
     InvalidParameterValue: 'InvalidRequest',
+    InvalidParameterCombination: 'InvalidRequest',
+    'InvalidAMIID.Malformed': 'InvalidRequest',
+    'InvalidAMIID.NotFound': 'InvalidRequest',
     ValidationError: 'InvalidRequest',
   },
 };
