@@ -1,7 +1,7 @@
 // Distinguished names: written in the order and string types that Go's tools use, so that our names are byte-equal to SPIRE's.
 import { decodeOid, encodeOid } from './der/oid.ts';
-import { DerReader, readWhole } from './der/reader.ts';
-import type { DerElement } from './der/reader.ts';
+import { readWhole } from './der/reader.ts';
+import type { DerElement, DerReader } from './der/reader.ts';
 import { tags } from './der/tags.ts';
 import { asciiBytes, element, sequence, setOf } from './der/writer.ts';
 import { refuse } from './errors.ts';

@@ -1,6 +1,7 @@
 // The extensions of a certificate (RFC 5280 §4.2): those we understand become values, the others stay bytes and keep their critical flag.
 import { decodeOid, encodeOid } from './der/oid.ts';
-import { DerReader, decodeBoolean, decodeSmallInteger, readWhole } from './der/reader.ts';
+import type { DerReader } from './der/reader.ts';
+import { decodeBoolean, decodeSmallInteger, readWhole } from './der/reader.ts';
 import { contextConstructed, contextPrimitive, tags } from './der/tags.ts';
 import { boolean, element, octetString, sequence } from './der/writer.ts';
 import { refuse } from './errors.ts';

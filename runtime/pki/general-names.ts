@@ -1,6 +1,7 @@
 // GeneralNames, the content of a subject alternative name (RFC 5280 §4.2.1.6), read from bytes: names printed as text have fooled others.
 import { checkName } from './distinguished-name.ts';
-import { DerReader, readWhole } from './der/reader.ts';
+import type { DerReader } from './der/reader.ts';
+import { readWhole } from './der/reader.ts';
 import { contextConstructed, contextPrimitive } from './der/tags.ts';
 import { asciiBytes, element, sequence } from './der/writer.ts';
 import { refuse } from './errors.ts';
@@ -28,10 +29,10 @@ export function noGeneralNames(): GeneralNames {
 
 export function parseGeneralNames(der: Uint8Array): GeneralNames {
   return readWhole(der, (reader) => {
-    const sequenceOf = reader.sequence();
-    if (sequenceOf.done) throw refuse('CERTIFICATE', 'subject alternative name is empty');
+    const list = reader.sequence();
     const names = noGeneralNames();
-    while (!sequenceOf.done) addGeneralName(names, sequenceOf);
+    if (list.done) throw refuse('CERTIFICATE', 'subject alternative name is empty');
+    while (list.nextTag !== undefined) addGeneralName(names, list);
     return names;
   });
 }
@@ -49,9 +50,7 @@ function addGeneralName(names: GeneralNames, reader: DerReader): void {
       names.emails.push(decodeIa5(content));
       return;
     case generalNameTags.ip:
-      if (content.length !== 4 && content.length !== 16)
-        throw refuse('CERTIFICATE', `IP address of ${content.length} bytes`);
-      names.ipAddresses.push(content);
+      names.ipAddresses.push(checkIpAddress(content));
       return;
     case generalNameTags.directory:
       checkName(content);
@@ -63,6 +62,11 @@ function addGeneralName(names: GeneralNames, reader: DerReader): void {
         throw refuse('CERTIFICATE', `general name with tag 0x${tag.toString(16)}`);
       }
   }
+}
+
+function checkIpAddress(content: Uint8Array): Uint8Array {
+  if (content.length === 4 || content.length === 16) return content;
+  throw refuse('CERTIFICATE', `IP address of ${content.length} bytes`);
 }
 
 export function decodeIa5(content: Uint8Array): string {

@@ -1,7 +1,8 @@
 // Name constraints (RFC 5280 §4.2.1.10): which names may occur below a CA. URI constraints are what a SPIFFE path may carry (X509-SVID §4.2).
 import { subjectText } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
-import { DerReader, readWhole } from './der/reader.ts';
+import type { DerReader } from './der/reader.ts';
+import { readWhole } from './der/reader.ts';
 import { contextConstructed } from './der/tags.ts';
 import { refuse } from './errors.ts';
 import { decodeIa5, generalNameTags } from './general-names.ts';

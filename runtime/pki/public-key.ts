@@ -2,7 +2,8 @@
 import { createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { decodeOid } from './der/oid.ts';
-import { DerReader, readWhole } from './der/reader.ts';
+import type { DerReader } from './der/reader.ts';
+import { readWhole } from './der/reader.ts';
 import { tags } from './der/tags.ts';
 import { PkiError, refuse } from './errors.ts';
 

@@ -49,7 +49,7 @@ function profileOf(certificate: Certificate): object {
     uris,
     dnsNames,
     extendedKeyUsage,
-    keyUsage: Object.entries(keyUsage).flatMap(([name, value]) => (value === true ? [name] : [])),
+    keyUsage: Object.entries(keyUsage).flatMap(([name, value]) => (value ? [name] : [])),
     extensions: extensions.map(({ oid, critical }) => (critical ? `${oid} critical` : oid)),
   };
 }
@@ -144,8 +144,7 @@ describe('an X509-SVID', () => {
 
   test('reads back as it was returned', () => {
     const issued = svid({ dnsNames: ['a.test'] });
-    const { publicKey: _key, ...fields } = parseCertificate(issued.der);
-    expect(issued).toMatchObject(fields);
+    expect({ ...issued, publicKey: undefined }).toEqual({ ...parseCertificate(issued.der), publicKey: undefined });
     expect(issued.publicKey.equals(publicKey)).toBe(true);
   });
 
