@@ -17,6 +17,7 @@ import { loadBootstrapBundle } from './node/bootstrap-bundle.ts';
 import { createIdentity } from './node/identity.ts';
 import { openServerLink } from './node/server-link.ts';
 import { createTrust } from './node/trust.ts';
+import { AgentStopped } from './refusal.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import type { RotationPolicy } from './rotation.ts';
 import { openAgentData } from './state/agent-data.ts';
@@ -133,5 +134,13 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
 function nodeAttestorOf({ joinToken, nodeAttestor, trustDomain }: AgentConfig, log: Logger): AgentAttestor {
   if (joinToken !== undefined) return createAgentAttestor('join_token', {}, { trustDomain, log, joinToken });
   if (nodeAttestor === undefined) throw new Error('there is neither a node attestor nor a join token');
+  if (nodeAttestor.name === 'join_token') return missingJoinToken;
   return createAgentAttestor(nodeAttestor.name, nodeAttestor.data, { trustDomain, log });
 }
+
+/** A token serves once: an agent that goes on with its SVID from disk is started without one. */
+const missingJoinToken: AgentAttestor = {
+  type: 'join_token',
+  payload: () => Promise.reject(new AgentStopped('ATTESTATION_REFUSED', 'join token attestation attempted but no token provided')),
+  respond: () => Promise.reject(new Error('join_token has no challenge')),
+};

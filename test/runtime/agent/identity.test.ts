@@ -59,6 +59,11 @@ describe('first contact', () => {
     expect(logged(agent, 'Insecure bootstrap enabled')).toBe(true);
   });
 
+  it('without a join token ends the agent', async () => {
+    const agent = await start();
+    await expect(agent.ended).rejects.toMatchObject({ code: 'ATTESTATION_REFUSED' });
+  });
+
   it('tries again while the server refuses the connection', async () => {
     await server.close();
     const agent = await start({ joinToken: 't' });
@@ -91,7 +96,7 @@ describe('state on disk', () => {
     const before = await start({ joinToken: server.createToken() });
     await before.serving();
     await before.stop();
-    const after = await start({ directory: before.directory, joinToken: 'used' });
+    const after = await start({ directory: before.directory });
     await after.serving();
     expect(server.state.calls.get('attestAgent')).toBe(1);
     expect(logged(after, 'SVID loaded')).toBe(true);
