@@ -16,7 +16,11 @@ export function controlAddress(network: number): string {
 }
 
 /** A machine with an address that no instance of its cloud has; `undefined` when all 254 are taken. */
-export function allocateMachine(context: LabContext, cloud: 'aws' | 'gcp', bootScript: string): MachineRecord | undefined {
+export function allocateMachine(
+  context: LabContext,
+  cloud: 'aws' | 'gcp',
+  bootScript: string,
+): MachineRecord | undefined {
   const { state } = context;
   const inUse = new Set([
     ...state.aws.instances.filter((instance) => instance.state !== 'terminated').map(({ machine }) => machine.address),

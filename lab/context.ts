@@ -5,7 +5,7 @@ import type { LabState } from './state.ts';
 
 export interface LabContext {
   readonly state: LabState;
-  save(): void;
+  readonly save: () => void;
   readonly fleet: Fleet;
   readonly seals: Seals;
   /** Address of the control listener, `http://127.77.0.1:1337`. */

@@ -30,15 +30,25 @@ export interface Listener {
 const largestBody = 4 * 1024 * 1024;
 
 /** Listens on one loopback address. A handler that throws is a defect of the lab: it answers 500 and says so in the log. */
-export async function listen(host: string, port: number, handle: Handler, log: (line: string) => void): Promise<Listener> {
+export async function listen(
+  host: string,
+  port: number,
+  handle: Handler,
+  log: (line: string) => void,
+): Promise<Listener> {
   const server = createServer((incoming, outgoing) => {
     void respond(incoming, handle).then(
       (response) => {
-        outgoing.writeHead(response.status, { 'content-length': Buffer.byteLength(response.body), ...response.headers });
+        outgoing.writeHead(response.status, {
+          'content-length': Buffer.byteLength(response.body),
+          ...response.headers,
+        });
         outgoing.end(response.body);
       },
       (cause: unknown) => {
-        log(`${incoming.method ?? ''} ${incoming.url ?? ''}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
+        log(
+          `${incoming.method ?? ''} ${incoming.url ?? ''}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`,
+        );
         outgoing.writeHead(500).end('internal error of the lab\n');
       },
     );
@@ -86,7 +96,11 @@ export function header(request: LabRequest, name: string): string | undefined {
 }
 
 export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): LabResponse {
-  return { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body: JSON.stringify(value) };
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+    body: JSON.stringify(value),
+  };
 }
 
 export function text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): LabResponse {

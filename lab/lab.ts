@@ -1,6 +1,6 @@
 // The lab, put together: state, addresses, machines, both clouds behind one listener, and the file that tells others where all that is.
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { controlAddress, defaultControlPort, firstNetwork, lastNetwork } from './addresses.ts';
 import { ensureRegionSigners, regionCertificates } from './aws/instance-identity.ts';
@@ -12,10 +12,12 @@ import { resumeInstances as resumeGce } from './gcp/compute-lifecycle.ts';
 import { ownerToken } from './gcp/principals.ts';
 import { ensureSigner } from './gcp/signer.ts';
 import { project, zone } from './gcp/state.ts';
-import { listen } from './http.ts';
+import { listen, text } from './http.ts';
 import type { Handler, Listener } from './http.ts';
 import { createFleet } from './instance/fleet.ts';
 import { createMachines } from './instance/machines.ts';
+import { identify, isAlive } from './instance/processes.ts';
+import type { ProcessIdentity } from './instance/processes.ts';
 import { createSeals } from './seals.ts';
 import { openState } from './state.ts';
 
@@ -38,20 +40,25 @@ export type LabDescription = ReturnType<typeof describe>;
 export async function startLab(settings: LabSettings): Promise<Lab> {
   const { clock, log } = settings;
   const stateDirectory = resolve(settings.stateDirectory);
+  takeLock(stateDirectory);
+  rmSync(join(stateDirectory, 'lab.json'), { force: true });
   const { state, save } = openState(stateDirectory);
   ensureSigner(state.gcp, clock());
   await ensureRegionSigners(state.aws, clock());
   const imageDirectory = join(stateDirectory, 'image');
   const runDirectory = createRunDirectory(stateDirectory);
-  let context: LabContext | undefined;
-  const answer: Handler = (request) => (context === undefined ? { status: 503, body: 'starting\n' } : answerControl(context, request));
+  const starting: { context?: LabContext } = {};
+  const answer: Handler = (request) =>
+    starting.context === undefined ? text(503, 'starting\n') : answerControl(starting.context, request);
   const settled = state.aws.instances.length + state.gcp.instances.length > 0 ? state.network : undefined;
   const { listener, network } = await listenOnFreeNetwork(settled, settings.port, answer, log);
   state.network = network;
   const machines = createMachines({ stateDirectory, runDirectory, imageDirectory, log });
   const fleet = createFleet(machines, log);
   const endpoint = `http://${controlAddress(network)}:${listener.port}`;
-  context = { state, save, fleet, seals: createSeals(Buffer.from(state.sealKey, 'base64')), endpoint, clock, log };
+  const seals = createSeals(Buffer.from(state.sealKey, 'base64'));
+  const context: LabContext = { state, save, fleet, seals, endpoint, clock, log };
+  starting.context = context;
   save();
   resumeEc2(context);
   resumeGce(context);
@@ -63,6 +70,7 @@ export async function startLab(settings: LabSettings): Promise<Lab> {
       rmSync(join(stateDirectory, 'lab.json'), { force: true });
       await listener.close();
       await fleet.close();
+      rmSync(join(stateDirectory, 'lab.pid'), { force: true });
     },
   };
 }
@@ -90,13 +98,38 @@ function describe(context: LabContext, image: string) {
   };
 }
 
+/** Two labs on one state would end each other's machines. */
+function takeLock(stateDirectory: string): void {
+  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  const file = join(stateDirectory, 'lab.pid');
+  const holder = readIdentity(file);
+  if (holder !== undefined && holder.pid !== process.pid && isAlive(holder)) {
+    throw new Error(`a lab is running on ${stateDirectory} already, as process ${holder.pid}`);
+  }
+  writeFileSync(file, JSON.stringify(identify(process.pid)), { mode: 0o600 });
+}
+
+function readIdentity(file: string): ProcessIdentity | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity;
+  } catch {
+    // Not there, or half written by a lab that was killed: nobody's.
+    return undefined;
+  }
+}
+
 function writeDescription(file: string, description: object): void {
   writeFileSync(`${file}.new`, `${JSON.stringify(description, undefined, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
 
 /** A lab with instances keeps its network, whose addresses they have; a new one takes the first that no other lab is using. */
-async function listenOnFreeNetwork(settled: number | undefined, askedPort: number, answer: Handler, log: (line: string) => void) {
+async function listenOnFreeNetwork(
+  settled: number | undefined,
+  askedPort: number,
+  answer: Handler,
+  log: (line: string) => void,
+) {
   const port = askedPort === 0 ? defaultControlPort : askedPort;
   const last = settled ?? lastNetwork;
   for (let network = settled ?? firstNetwork; ; network += 1) {
@@ -115,7 +148,8 @@ function createRunDirectory(stateDirectory: string): string {
   const path = `/tmp/esp-${createHash('sha256').update(stateDirectory).digest('hex').slice(0, 8)}`;
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const status = lstatSync(path);
-  if (!status.isDirectory() || status.uid !== process.getuid?.()) throw new Error(`${path} is not a directory of this user`);
+  if (!status.isDirectory() || status.uid !== process.getuid?.())
+    throw new Error(`${path} is not a directory of this user`);
   chmodSync(path, 0o700);
   return path;
 }

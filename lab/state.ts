@@ -22,7 +22,7 @@ export interface LabState {
 export interface StateFile {
   readonly state: LabState;
   /** Writes the state; returns when a kill cannot lose it. */
-  save(): void;
+  readonly save: () => void;
 }
 
 export function openState(directory: string): StateFile {

@@ -20,7 +20,12 @@ export function encodeState(state: Ec2State): XmlValue {
 }
 
 export function describeReservation(context: LabContext, instance: Ec2Instance): { readonly [name: string]: XmlValue } {
-  return { reservationId: instance.reservationId, ownerId: account, groupSet: [], instancesSet: [describeInstance(context, instance)] };
+  return {
+    reservationId: instance.reservationId,
+    ownerId: account,
+    groupSet: [],
+    instancesSet: [describeInstance(context, instance)],
+  };
 }
 
 export function describeInstance(context: LabContext, instance: Ec2Instance): XmlValue {
@@ -51,7 +56,9 @@ export function describeInstance(context: LabContext, instance: Ec2Instance): Xm
 }
 
 function describeAttachments(context: LabContext, instance: Ec2Instance): { readonly [name: string]: XmlValue } {
-  const groupSet = context.state.aws.securityGroups.filter(({ id }) => instance.groupIds.includes(id)).map(({ id, name }) => ({ groupId: id, groupName: name }));
+  const groupSet = context.state.aws.securityGroups
+    .filter(({ id }) => instance.groupIds.includes(id))
+    .map(({ id, name }) => ({ groupId: id, groupName: name }));
   const profile = context.state.aws.instanceProfiles.find(({ name }) => name === instance.profileName);
   const attachTime = timestamp(instance.launchTime);
   const privateDnsName = `ip-${instance.machine.address.replaceAll('.', '-')}.ec2.internal`;
@@ -62,7 +69,12 @@ function describeAttachments(context: LabContext, instance: Ec2Instance): { read
     subnetId: `subnet-0077${Buffer.from(instance.zone).toString('hex').slice(-13)}`,
     groupSet,
     iamInstanceProfile: profile === undefined ? undefined : { arn: instanceProfileArn(profile.name), id: profile.id },
-    blockDeviceMapping: [{ deviceName: '/dev/sda1', ebs: { volumeId: instance.volumeId, status: 'attached', attachTime, deleteOnTermination: true } }],
+    blockDeviceMapping: [
+      {
+        deviceName: '/dev/sda1',
+        ebs: { volumeId: instance.volumeId, status: 'attached', attachTime, deleteOnTermination: true },
+      },
+    ],
     networkInterfaceSet: [
       {
         networkInterfaceId: instance.interfaceId,

@@ -12,7 +12,11 @@ export function parseFilters(parameters: Parameters): Filter[] {
   return parameters.items('Filter').map((item) => ({ name: item.required('Name'), values: item.strings('Value') }));
 }
 
-export function instanceMatches(instance: Ec2Instance, groups: readonly SecurityGroup[], filters: readonly Filter[]): boolean {
+export function instanceMatches(
+  instance: Ec2Instance,
+  groups: readonly SecurityGroup[],
+  filters: readonly Filter[],
+): boolean {
   const own = groups.filter(({ id }) => instance.groupIds.includes(id));
   return matches(filters, instance.tags, {
     'instance-id': [instance.id],
@@ -28,19 +32,32 @@ export function instanceMatches(instance: Ec2Instance, groups: readonly Security
 }
 
 export function groupMatches(group: SecurityGroup, filters: readonly Filter[]): boolean {
-  return matches(filters, group.tags, { 'group-id': [group.id], 'group-name': [group.name], description: [group.description] });
+  return matches(filters, group.tags, {
+    'group-id': [group.id],
+    'group-name': [group.name],
+    description: [group.description],
+  });
 }
 
-function matches(filters: readonly Filter[], tags: readonly AwsTag[], fields: Readonly<Record<string, readonly string[]>>): boolean {
+function matches(
+  filters: readonly Filter[],
+  tags: readonly AwsTag[],
+  fields: Readonly<Record<string, readonly string[]>>,
+): boolean {
   return filters.every(({ name, values }) => {
     const actual = valuesOf(name, tags, fields);
     return values.some((pattern) => actual.some((value) => matchesPattern(pattern, value)));
   });
 }
 
-function valuesOf(name: string, tags: readonly AwsTag[], fields: Readonly<Record<string, readonly string[]>>): readonly string[] {
+function valuesOf(
+  name: string,
+  tags: readonly AwsTag[],
+  fields: Readonly<Record<string, readonly string[]>>,
+): readonly string[] {
   if (name === 'tag-key') return tags.map(({ key }) => key);
-  if (name.startsWith('tag:')) return tags.filter(({ key }) => key === name.slice('tag:'.length)).map(({ value }) => value);
+  if (name.startsWith('tag:'))
+    return tags.filter(({ key }) => key === name.slice('tag:'.length)).map(({ value }) => value);
   const values = fields[name];
   if (values === undefined) throw new AwsError('InvalidParameterValue', `the lab has no filter ${name}`);
   return values;
@@ -48,6 +65,9 @@ function valuesOf(name: string, tags: readonly AwsTag[], fields: Readonly<Record
 
 function matchesPattern(pattern: string, text: string): boolean {
   if (!/[*?]/.test(pattern)) return pattern === text;
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${source}$`, 's').test(text);
 }

@@ -22,10 +22,15 @@ export const instanceActions: QueryService = {
     const { context } = call;
     const clientToken = parameters.optional('ClientToken');
     const requestDigest = digestOf(parameters);
-    const earlier = context.state.aws.instances.find((one) => clientToken !== undefined && one.clientToken === clientToken && one.region === call.region);
+    const earlier = context.state.aws.instances.find(
+      (one) => clientToken !== undefined && one.clientToken === clientToken && one.region === call.region,
+    );
     if (earlier !== undefined) {
       if (earlier.requestDigest === requestDigest) return describeReservation(context, earlier);
-      throw new AwsError('IdempotentParameterMismatch', `the client token ${clientToken ?? ''} was used with other parameters`);
+      throw new AwsError(
+        'IdempotentParameterMismatch',
+        `the client token ${clientToken ?? ''} was used with other parameters`,
+      );
     }
     const instance = createInstance(call, parameters, clientToken, requestDigest);
     context.state.aws.instances.push(instance);
@@ -46,11 +51,16 @@ export const instanceActions: QueryService = {
         (ids.length === 0 || ids.includes(instance.id)) &&
         instanceMatches(instance, context.state.aws.securityGroups, filters),
     );
-    const { page, next } = paginate(found, parameters.optional('NextToken'), Number(parameters.optional('MaxResults') ?? 1000));
+    const { page, next } = paginate(
+      found,
+      parameters.optional('NextToken'),
+      Number(parameters.optional('MaxResults') ?? 1000),
+    );
     return { reservationSet: page.map((instance) => describeReservation(context, instance)), nextToken: next };
   },
 
-  TerminateInstances: (call, parameters) => change(call, parameters, 'TerminateInstances', (instance) => terminate(call.context, instance)),
+  TerminateInstances: (call, parameters) =>
+    change(call, parameters, 'TerminateInstances', (instance) => terminate(call.context, instance)),
 
   StopInstances: (call, parameters) =>
     change(call, parameters, 'StopInstances', (instance) => {
@@ -60,7 +70,8 @@ export const instanceActions: QueryService = {
   StartInstances: (call, parameters) =>
     change(call, parameters, 'StartInstances', (instance) => {
       if (instance.state === 'stopped') launch(call.context, instance);
-      else if (instance.state !== 'running') throw new AwsError('IncorrectInstanceState', `${instance.id} is ${instance.state}`);
+      else if (instance.state !== 'running')
+        throw new AwsError('IncorrectInstanceState', `${instance.id} is ${instance.state}`);
     }),
 
   RebootInstances(call, parameters) {
@@ -85,7 +96,9 @@ export const instanceActions: QueryService = {
 
   CreateTags(call, parameters) {
     authorize(call.principal, 'ec2:CreateTags', '*');
-    const tags = parameters.items('Tag').map((tag) => ({ key: tag.required('Key'), value: tag.optional('Value') ?? '' }));
+    const tags = parameters
+      .items('Tag')
+      .map((tag) => ({ key: tag.required('Key'), value: tag.optional('Value') ?? '' }));
     for (const instance of parameters.strings('ResourceId').map((id) => findInstance(call, id))) {
       instance.tags = [...instance.tags.filter(({ key }) => !tags.some((tag) => tag.key === key)), ...tags];
     }
@@ -94,25 +107,42 @@ export const instanceActions: QueryService = {
   },
 };
 
-function createInstance(call: AwsCall, parameters: Parameters, clientToken: string | undefined, requestDigest: string): Ec2Instance {
+function createInstance(
+  call: AwsCall,
+  parameters: Parameters,
+  clientToken: string | undefined,
+  requestDigest: string,
+): Ec2Instance {
   const { context, region } = call;
   if (parameters.required('MinCount') !== '1' || parameters.required('MaxCount') !== '1') {
-    throw new AwsError('InvalidParameterValue', 'the lab starts one instance for each request: MinCount and MaxCount must be 1');
+    throw new AwsError(
+      'InvalidParameterValue',
+      'the lab starts one instance for each request: MinCount and MaxCount must be 1',
+    );
   }
   const imageId = parameters.required('ImageId');
-  if (!/^ami-[0-9a-f]{8,17}$/.test(imageId)) throw new AwsError('InvalidAMIID.Malformed', `invalid id: ${imageId}`);
+  if (!/^ami-[0-9a-z]{8,17}$/.test(imageId)) throw new AwsError('InvalidAMIID.Malformed', `invalid id: ${imageId}`);
   const bootScript = Buffer.from(parameters.optional('UserData') ?? '', 'base64').toString('utf8');
   if (Buffer.byteLength(bootScript) > largestUserData) {
-    throw new AwsError('InvalidParameterValue', `user data is limited to ${largestUserData} bytes, got ${Buffer.byteLength(bootScript)}`);
+    throw new AwsError(
+      'InvalidParameterValue',
+      `user data is limited to ${largestUserData} bytes, got ${Buffer.byteLength(bootScript)}`,
+    );
   }
   const groupIds = parameters.strings('SecurityGroupId');
   for (const id of groupIds) findGroup(call, id);
   const zone = parameters.optional('Placement.AvailabilityZone') ?? `${region}a`;
-  if (!new RegExp(`^${region}[a-c]$`).test(zone)) throw new AwsError('InvalidParameterValue', `invalid availability zone: ${zone}`);
+  if (!new RegExp(`^${region}[a-c]$`).test(zone))
+    throw new AwsError('InvalidParameterValue', `invalid availability zone: ${zone}`);
   const profileName = findProfile(call, parameters);
-  const options = readMetadataOptions(parameters, 'MetadataOptions.', { httpTokens: 'optional', hopLimit: 1, endpoint: 'enabled' });
+  const options = readMetadataOptions(parameters, 'MetadataOptions.', {
+    httpTokens: 'optional',
+    hopLimit: 1,
+    endpoint: 'enabled',
+  });
   const machine = allocateMachine(context, 'aws', bootScript);
-  if (machine === undefined) throw new AwsError('InsufficientFreeAddressesInSubnet', 'the lab has no address left for an instance');
+  if (machine === undefined)
+    throw new AwsError('InsufficientFreeAddressesInSubnet', 'the lab has no address left for an instance');
   return {
     region,
     zone,
@@ -140,8 +170,11 @@ function findProfile(call: AwsCall, parameters: Parameters): string | undefined 
   const name = parameters.optional('IamInstanceProfile.Name');
   const arn = parameters.optional('IamInstanceProfile.Arn');
   if (name === undefined && arn === undefined) return undefined;
-  const profile = call.context.state.aws.instanceProfiles.find((one) => one.name === name || instanceProfileArn(one.name) === arn);
-  if (profile === undefined) throw new AwsError('InvalidParameterValue', `invalid IAM instance profile: ${name ?? arn ?? ''}`);
+  const profile = call.context.state.aws.instanceProfiles.find(
+    (one) => one.name === name || instanceProfileArn(one.name) === arn,
+  );
+  if (profile === undefined)
+    throw new AwsError('InvalidParameterValue', `invalid IAM instance profile: ${name ?? arn ?? ''}`);
   if (profile.roleName !== undefined) authorize(call.principal, 'iam:PassRole', roleArn(profile.roleName));
   return profile.name;
 }
@@ -150,9 +183,12 @@ function readMetadataOptions(parameters: Parameters, prefix: string, defaults: M
   const httpTokens = parameters.optional(`${prefix}HttpTokens`) ?? defaults.httpTokens;
   const hopLimit = Number(parameters.optional(`${prefix}HttpPutResponseHopLimit`) ?? defaults.hopLimit);
   const endpoint = parameters.optional(`${prefix}HttpEndpoint`) ?? defaults.endpoint;
-  if (httpTokens !== 'required' && httpTokens !== 'optional') throw new AwsError('InvalidParameterValue', `HttpTokens: ${httpTokens}`);
-  if (!Number.isInteger(hopLimit) || hopLimit < 1 || hopLimit > 64) throw new AwsError('InvalidParameterValue', `HttpPutResponseHopLimit: ${hopLimit}`);
-  if (endpoint !== 'enabled' && endpoint !== 'disabled') throw new AwsError('InvalidParameterValue', `HttpEndpoint: ${endpoint}`);
+  if (httpTokens !== 'required' && httpTokens !== 'optional')
+    throw new AwsError('InvalidParameterValue', `HttpTokens: ${httpTokens}`);
+  if (!Number.isInteger(hopLimit) || hopLimit < 1 || hopLimit > 64)
+    throw new AwsError('InvalidParameterValue', `HttpPutResponseHopLimit: ${hopLimit}`);
+  if (endpoint !== 'enabled' && endpoint !== 'disabled')
+    throw new AwsError('InvalidParameterValue', `HttpEndpoint: ${endpoint}`);
   return { httpTokens, hopLimit, endpoint };
 }
 
@@ -170,7 +206,8 @@ function change(call: AwsCall, parameters: Parameters, action: string, act: (ins
 
 function findInstance(call: AwsCall, id: string): Ec2Instance {
   const instance = call.context.state.aws.instances.find((one) => one.id === id && one.region === call.region);
-  if (instance === undefined) throw new AwsError('InvalidInstanceID.NotFound', `the instance ID '${id}' does not exist`);
+  if (instance === undefined)
+    throw new AwsError('InvalidInstanceID.NotFound', `the instance ID '${id}' does not exist`);
   return instance;
 }
 

@@ -66,7 +66,9 @@ export function resumeInstances(context: LabContext): void {
 
 export function forgetOld(context: LabContext): void {
   const { aws } = context.state;
-  const old = aws.instances.filter(({ terminatedAt }) => terminatedAt !== undefined && context.clock() - terminatedAt > remembered);
+  const old = aws.instances.filter(
+    ({ terminatedAt }) => terminatedAt !== undefined && context.clock() - terminatedAt > remembered,
+  );
   if (old.length === 0) return;
   for (const { machine } of old) context.fleet.forget(machine);
   aws.instances = aws.instances.filter((instance) => !old.includes(instance));
@@ -79,5 +81,7 @@ function setState(context: LabContext, instance: Ec2Instance, state: Ec2State): 
 }
 
 function inBackground(context: LabContext, instance: Ec2Instance, act: () => Promise<void>): void {
-  act().catch((cause: unknown) => context.log(`${instance.id} (${instance.state}): ${cause instanceof Error ? cause.message : String(cause)}`));
+  act().catch((cause: unknown) =>
+    context.log(`${instance.id} (${instance.state}): ${cause instanceof Error ? cause.message : String(cause)}`),
+  );
 }

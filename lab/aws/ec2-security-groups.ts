@@ -57,7 +57,11 @@ export const securityGroupActions: QueryService = {
     const group = findGroup(call, parameters.required('GroupId'));
     const rules = readRules(parameters);
     const duplicate = rules.find((rule) => group.ingress.some((other) => sameRule(rule, other)));
-    if (duplicate !== undefined) throw new AwsError('InvalidPermission.Duplicate', `the rule for ${duplicate.cidr} port ${duplicate.fromPort} already exists`);
+    if (duplicate !== undefined)
+      throw new AwsError(
+        'InvalidPermission.Duplicate',
+        `the rule for ${duplicate.cidr} port ${duplicate.fromPort} already exists`,
+      );
     group.ingress.push(...rules);
     call.context.save();
     return { return: true };
@@ -68,7 +72,8 @@ export const securityGroupActions: QueryService = {
     const group = findGroup(call, parameters.required('GroupId'));
     const rules = readRules(parameters);
     const missing = rules.find((rule) => !group.ingress.some((other) => sameRule(rule, other)));
-    if (missing !== undefined) throw new AwsError('InvalidPermission.NotFound', `no rule for ${missing.cidr} port ${missing.fromPort}`);
+    if (missing !== undefined)
+      throw new AwsError('InvalidPermission.NotFound', `no rule for ${missing.cidr} port ${missing.fromPort}`);
     group.ingress = group.ingress.filter((other) => !rules.some((rule) => sameRule(rule, other)));
     call.context.save();
     return { return: true };
@@ -103,7 +108,8 @@ function readRules(parameters: Parameters): IngressRule[] {
       cidr: range.required('CidrIp'),
     })),
   );
-  if (rules.length === 0) throw new AwsError('MissingParameter', 'the request must contain IpPermissions with IpRanges');
+  if (rules.length === 0)
+    throw new AwsError('MissingParameter', 'the request must contain IpPermissions with IpRanges');
   return rules;
 }
 

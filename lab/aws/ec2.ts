@@ -11,6 +11,12 @@ export const ec2: QueryService = {
 
   DescribeRegions(call) {
     authorize(call.principal, 'ec2:DescribeRegions', '*');
-    return { regionInfo: regions.map((regionName) => ({ regionName, regionEndpoint: `ec2.${regionName}.amazonaws.com`, optInStatus: 'opt-in-not-required' })) };
+    return {
+      regionInfo: regions.map((regionName) => ({
+        regionName,
+        regionEndpoint: `ec2.${regionName}.amazonaws.com`,
+        optInStatus: 'opt-in-not-required',
+      })),
+    };
   },
 };

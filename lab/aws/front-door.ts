@@ -45,7 +45,8 @@ async function answerQuery(context: LabContext, request: LabRequest): Promise<La
     const parameters = parseParameters(request.body.toString('utf8'));
     const action = parameters.required('Action');
     // The one action that nobody signs: the token is the proof.
-    if (action === 'AssumeRoleWithWebIdentity') return success(service, action, requestId, assumeRoleWithWebIdentity(context, parameters));
+    if (action === 'AssumeRoleWithWebIdentity')
+      return success(service, action, requestId, assumeRoleWithWebIdentity(context, parameters));
     const signed = readSignature(request, context.clock());
     service = signed.service;
     const call = callOf(context, signed);
@@ -87,7 +88,8 @@ async function answerJson(context: LabContext, request: LabRequest, target: stri
   try {
     const signed = readSignature(request, context.clock());
     const call = callOf(context, signed);
-    const perform = signed.service === 'secretsmanager' ? secretsManager[target.replace(/^secretsmanager\./, '')] : undefined;
+    const perform =
+      signed.service === 'secretsmanager' ? secretsManager[target.replace(/^secretsmanager\./, '')] : undefined;
     if (perform === undefined) throw new AwsError('UnknownOperationException', `the lab has no operation ${target}`);
     const input = JSON.parse(request.body.toString('utf8')) as Record<string, unknown>;
     return { status: 200, headers, body: JSON.stringify(perform(call, input)) };

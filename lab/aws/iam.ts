@@ -18,7 +18,13 @@ export const iam: QueryService = {
     if (aws.roles.some((role) => role.name === name)) throw exists(`role with name ${name}`);
     const trustPolicy = parameters.required('AssumeRolePolicyDocument');
     parsePolicy(trustPolicy, 'trust');
-    const role: AwsRole = { name, id: `AROA${randomName(17)}`, createdAt: call.context.clock(), trustPolicy, policies: {} };
+    const role: AwsRole = {
+      name,
+      id: `AROA${randomName(17)}`,
+      createdAt: call.context.clock(),
+      trustPolicy,
+      policies: {},
+    };
     aws.roles.push(role);
     call.context.save();
     return { Role: describeRole(role) };
@@ -30,7 +36,11 @@ export const iam: QueryService = {
 
   ListRoles(call, parameters) {
     authorize(call.principal, 'iam:ListRoles', '*');
-    const { page, next } = paginate(call.context.state.aws.roles, parameters.optional('Marker'), Number(parameters.optional('MaxItems') ?? 100));
+    const { page, next } = paginate(
+      call.context.state.aws.roles,
+      parameters.optional('Marker'),
+      Number(parameters.optional('MaxItems') ?? 100),
+    );
     return { Roles: page.map(describeRole), IsTruncated: next !== undefined, Marker: next };
   },
 
@@ -46,7 +56,8 @@ export const iam: QueryService = {
   DeleteRole(call, parameters) {
     const role = roleFor(call, parameters, 'iam:DeleteRole');
     const { aws } = call.context.state;
-    if (Object.keys(role.policies).length > 0) throw new AwsError('DeleteConflict', `role ${role.name} has inline policies`, 409);
+    if (Object.keys(role.policies).length > 0)
+      throw new AwsError('DeleteConflict', `role ${role.name} has inline policies`, 409);
     if (aws.instanceProfiles.some(({ roleName }) => roleName === role.name)) {
       throw new AwsError('DeleteConflict', `role ${role.name} is in an instance profile`, 409);
     }
@@ -90,7 +101,12 @@ export const iam: QueryService = {
     authorize(call.principal, 'iam:CreateInstanceProfile', instanceProfileArn(name));
     const { aws } = call.context.state;
     if (aws.instanceProfiles.some((profile) => profile.name === name)) throw exists(`instance profile ${name}`);
-    const profile: InstanceProfile = { name, id: `AIPA${randomName(17)}`, createdAt: call.context.clock(), roleName: undefined };
+    const profile: InstanceProfile = {
+      name,
+      id: `AIPA${randomName(17)}`,
+      createdAt: call.context.clock(),
+      roleName: undefined,
+    };
     aws.instanceProfiles.push(profile);
     call.context.save();
     return { InstanceProfile: describeProfile(call, profile) };
@@ -102,14 +118,18 @@ export const iam: QueryService = {
 
   ListInstanceProfiles(call) {
     authorize(call.principal, 'iam:ListInstanceProfiles', '*');
-    return { InstanceProfiles: call.context.state.aws.instanceProfiles.map((profile) => describeProfile(call, profile)), IsTruncated: false };
+    return {
+      InstanceProfiles: call.context.state.aws.instanceProfiles.map((profile) => describeProfile(call, profile)),
+      IsTruncated: false,
+    };
   },
 
   AddRoleToInstanceProfile(call, parameters) {
     const profile = profileFor(call, parameters, 'iam:AddRoleToInstanceProfile');
     const role = findRole(call.context, parameters.required('RoleName'));
     authorize(call.principal, 'iam:PassRole', roleArn(role.name));
-    if (profile.roleName !== undefined) throw new AwsError('LimitExceeded', `instance profile ${profile.name} has a role already`, 409);
+    if (profile.roleName !== undefined)
+      throw new AwsError('LimitExceeded', `instance profile ${profile.name} has a role already`, 409);
     profile.roleName = role.name;
     call.context.save();
     return {};
@@ -127,7 +147,8 @@ export const iam: QueryService = {
   DeleteInstanceProfile(call, parameters) {
     const profile = profileFor(call, parameters, 'iam:DeleteInstanceProfile');
     const { aws } = call.context.state;
-    if (profile.roleName !== undefined) throw new AwsError('DeleteConflict', `instance profile ${profile.name} has a role`, 409);
+    if (profile.roleName !== undefined)
+      throw new AwsError('DeleteConflict', `instance profile ${profile.name} has a role`, 409);
     aws.instanceProfiles = aws.instanceProfiles.filter((other) => other !== profile);
     call.context.save();
     return {};

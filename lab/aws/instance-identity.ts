@@ -15,7 +15,9 @@ export async function ensureRegionSigners(state: AwsState, now: number): Promise
 }
 
 export function regionCertificates(state: AwsState): Record<string, string> {
-  return Object.fromEntries(Object.entries(state.signers).map(([region, { certificatePem }]) => [region, certificatePem]));
+  return Object.fromEntries(
+    Object.entries(state.signers).map(([region, { certificatePem }]) => [region, certificatePem]),
+  );
 }
 
 async function createRegionSigner(region: string, now: number): Promise<RegionSigner> {

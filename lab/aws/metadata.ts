@@ -14,7 +14,8 @@ const credentialLifetime = 6 * 3600_000;
 export function createAwsMetadata(context: LabContext, instance: Ec2Instance): Handler {
   return (request) => {
     if (instance.metadataOptions.endpoint === 'disabled') return text(403, 'the metadata endpoint is disabled\n');
-    if (request.path === '/latest/api/token') return request.method === 'PUT' ? giveToken(context, instance, request) : text(405, 'Method Not Allowed\n');
+    if (request.path === '/latest/api/token')
+      return request.method === 'PUT' ? giveToken(context, instance, request) : text(405, 'Method Not Allowed\n');
     if (request.method !== 'GET') return text(405, 'Method Not Allowed\n');
     const token = header(request, 'x-aws-ec2-metadata-token');
     if (token === undefined ? instance.metadataOptions.httpTokens === 'required' : !isToken(context, instance, token)) {
@@ -42,8 +43,10 @@ function isToken(context: LabContext, instance: Ec2Instance, token: string): boo
 
 function answer(context: LabContext, instance: Ec2Instance, path: string): string | undefined {
   if (path === 'user-data') return instance.machine.bootScript === '' ? undefined : instance.machine.bootScript;
-  if (path.startsWith('dynamic/instance-identity')) return identity(context, instance, path.slice('dynamic/instance-identity'.length).replace(/^\//, ''));
-  if (path !== 'meta-data' && !path.startsWith('meta-data/')) return path === '' ? 'dynamic\nmeta-data\nuser-data' : undefined;
+  if (path.startsWith('dynamic/instance-identity'))
+    return identity(context, instance, path.slice('dynamic/instance-identity'.length).replace(/^\//, ''));
+  if (path !== 'meta-data' && !path.startsWith('meta-data/'))
+    return path === '' ? 'dynamic\nmeta-data\nuser-data' : undefined;
   const values = metadataValues(context, instance);
   const key = path.slice('meta-data/'.length);
   return values[key] ?? listing(Object.keys(values), key);
@@ -69,7 +72,9 @@ function identity(context: LabContext, instance: Ec2Instance, name: string): str
 
 function metadataValues(context: LabContext, instance: Ec2Instance): Readonly<Record<string, string>> {
   const host = `ip-${instance.machine.address.replaceAll('.', '-')}.ec2.internal`;
-  const groups = context.state.aws.securityGroups.filter(({ id }) => instance.groupIds.includes(id)).map(({ name }) => name);
+  const groups = context.state.aws.securityGroups
+    .filter(({ id }) => instance.groupIds.includes(id))
+    .map(({ name }) => name);
   const role = roleOf(context, instance);
   return {
     'ami-id': instance.imageId,

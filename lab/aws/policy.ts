@@ -30,7 +30,9 @@ export function parsePolicy(text: string, kind: 'identity' | 'trust'): readonly 
   const document = object(parseJson(text), 'policy');
   if (document['Version'] !== '2012-10-17') throw malformed('Version must be 2012-10-17');
   const statements = document['Statement'];
-  return (Array.isArray(statements) ? statements : [statements]).map((item) => parseStatement(object(item, 'Statement'), kind));
+  return (Array.isArray(statements) ? statements : [statements]).map((item) =>
+    parseStatement(object(item, 'Statement'), kind),
+  );
 }
 
 /** True when a statement allows the request and none denies it. */
@@ -42,7 +44,11 @@ export function allows(statements: readonly Statement[], request: PolicyRequest)
 function applies(statement: Statement, { action, resource, principal, conditions = {} }: PolicyRequest): boolean {
   if (!statement.actions.some((pattern) => matches(pattern.toLowerCase(), action.toLowerCase()))) return false;
   if (resource !== undefined && !statement.resources.some((pattern) => matches(pattern, resource))) return false;
-  if (principal !== undefined && !statement.principals.some(({ kind, value }) => kind === principal.kind && value === principal.value)) return false;
+  if (
+    principal !== undefined &&
+    !statement.principals.some(({ kind, value }) => kind === principal.kind && value === principal.value)
+  )
+    return false;
   return statement.conditions.every(({ operator, key, values }) => {
     const actual = conditions[key.toLowerCase()];
     if (actual === undefined) return false;
@@ -59,7 +65,8 @@ function parseStatement(item: Record<string, unknown>, kind: 'identity' | 'trust
   if (kind === 'identity' && item['Principal'] !== undefined) throw malformed('an identity policy has no Principal');
   if (kind === 'trust' && item['Principal'] === undefined) throw malformed('a trust policy needs a Principal');
   const actions = strings(item['Action'], 'Action');
-  if (actions.some((action) => action !== '*' && !action.includes(':'))) throw malformed('actions are of the form service:action');
+  if (actions.some((action) => action !== '*' && !action.includes(':')))
+    throw malformed('actions are of the form service:action');
   return {
     effect,
     actions,
@@ -76,14 +83,22 @@ function parseStatement(item: Record<string, unknown>, kind: 'identity' | 'trust
 
 function parseConditions(block: Record<string, unknown>): Condition[] {
   return Object.entries(block).flatMap(([operator, keys]) => {
-    if (operator !== 'StringEquals' && operator !== 'StringLike') throw malformed(`the lab does not evaluate the condition ${operator}`);
-    return Object.entries(object(keys, operator)).map(([key, values]) => ({ operator, key, values: strings(values, key) }));
+    if (operator !== 'StringEquals' && operator !== 'StringLike')
+      throw malformed(`the lab does not evaluate the condition ${operator}`);
+    return Object.entries(object(keys, operator)).map(([key, values]) => ({
+      operator,
+      key,
+      values: strings(values, key),
+    }));
   });
 }
 
 /** `*` any text, `?` one character. */
 function matches(pattern: string, text: string): boolean {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${source}$`, 's').test(text);
 }
 
@@ -102,8 +117,9 @@ function object(value: unknown, what: string): Record<string, unknown> {
 
 function strings(value: unknown, what: string): string[] {
   const list: unknown[] = Array.isArray(value) ? value : [value];
-  if (list.length === 0 || !list.every((item) => typeof item === 'string')) throw malformed(`${what} must be a text or a list of texts`);
-  return list as string[];
+  if (list.length === 0 || !list.every((item) => typeof item === 'string'))
+    throw malformed(`${what} must be a text or a list of texts`);
+  return list;
 }
 
 function malformed(message: string): AwsError {

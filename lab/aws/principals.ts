@@ -19,7 +19,12 @@ export interface SessionCredentials {
 }
 
 /** Temporary credentials of a role. Nothing is remembered: the token carries what it stands for, sealed. */
-export function createSession(context: LabContext, role: AwsRole, sessionName: string, expiresAt: number): SessionCredentials {
+export function createSession(
+  context: LabContext,
+  role: AwsRole,
+  sessionName: string,
+  expiresAt: number,
+): SessionCredentials {
   const accessKeyId = `ASIA${randomName(16)}`;
   return {
     accessKeyId,
@@ -35,12 +40,14 @@ export function authenticate(context: LabContext, signed: SignedRequest): Princi
     signed.verify(administrator.secretAccessKey);
     return { kind: 'administrator', arn: `arn:aws:iam::${account}:root`, userId: account };
   }
-  const session = signed.sessionToken === undefined ? undefined : context.seals.open('aws-session', signed.sessionToken);
+  const session =
+    signed.sessionToken === undefined ? undefined : context.seals.open('aws-session', signed.sessionToken);
   if (session?.['accessKeyId'] !== signed.accessKeyId) {
     throw new AwsError('InvalidClientTokenId', 'the security token included in the request is invalid', 403);
   }
   signed.verify(secretOf(context, signed.accessKeyId));
-  if (Number(session['expiresAt']) <= context.clock()) throw new AwsError('ExpiredToken', 'the session has expired', 403);
+  if (Number(session['expiresAt']) <= context.clock())
+    throw new AwsError('ExpiredToken', 'the session has expired', 403);
   const role = context.state.aws.roles.find(({ id }) => id === session['roleId']);
   if (role === undefined) throw new AwsError('InvalidClientTokenId', 'the role of the session no longer exists', 403);
   const sessionName = String(session['sessionName']);
@@ -61,8 +68,16 @@ export function isAllowed(principal: Principal, action: string, resource: string
 /** Refuses what no policy of the principal allows. */
 export function authorize(principal: Principal, action: string, resource: string): void {
   if (isAllowed(principal, action, resource)) return;
-  const code = action.startsWith('ec2:') ? 'UnauthorizedOperation' : action.startsWith('secretsmanager:') ? 'AccessDeniedException' : 'AccessDenied';
-  throw new AwsError(code, `${principal.arn} is not authorized to perform ${action} on ${resource}`, action.startsWith('secretsmanager:') ? 400 : 403);
+  const code = action.startsWith('ec2:')
+    ? 'UnauthorizedOperation'
+    : action.startsWith('secretsmanager:')
+      ? 'AccessDeniedException'
+      : 'AccessDenied';
+  throw new AwsError(
+    code,
+    `${principal.arn} is not authorized to perform ${action} on ${resource}`,
+    action.startsWith('secretsmanager:') ? 400 : 403,
+  );
 }
 
 /** May this caller take the role on, by its trust policy? */

@@ -16,7 +16,8 @@ export class Parameters {
 
   required(name: string): string {
     const value = this.optional(name);
-    if (value === undefined || value === '') throw new AwsError('MissingParameter', `the request must contain the parameter ${this.#prefix}${name}`);
+    if (value === undefined || value === '')
+      throw new AwsError('MissingParameter', `the request must contain the parameter ${this.#prefix}${name}`);
     return value;
   }
 
@@ -49,7 +50,8 @@ export function parseParameters(body: string): Parameters {
   return new Parameters(new Map(new URLSearchParams(body)));
 }
 
-export type XmlValue = string | number | boolean | undefined | readonly XmlValue[] | { readonly [name: string]: XmlValue };
+export type XmlValue =
+  string | number | boolean | undefined | readonly XmlValue[] | { readonly [name: string]: XmlValue };
 
 /** Elements of a value; a list is its element with an `item` (EC2) or `member` (IAM, STS) for each entry. */
 export function encodeXml(value: XmlValue, listItem: string): string {
@@ -67,7 +69,14 @@ function isList(value: XmlValue): value is readonly XmlValue[] {
 }
 
 function escape(text: string): string {
-  const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;', '\r': '&#13;' };
+  const entities: Readonly<Record<string, string>> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&apos;',
+    '\r': '&#13;',
+  };
   return text.replace(/[&<>"'\r]/g, (character) => entities[character] ?? character);
 }
 
@@ -77,9 +86,17 @@ export function timestamp(time: number): string {
 }
 
 /** A page of a list by opaque token; lists here are short, so the token is the next index. */
-export function paginate<T>(list: readonly T[], token: string | undefined, limit: number): { page: readonly T[]; next: string | undefined } {
+export function paginate<T>(
+  list: readonly T[],
+  token: string | undefined,
+  limit: number,
+): { page: readonly T[]; next: string | undefined } {
   const start = token === undefined ? 0 : Number(Buffer.from(token, 'base64url').toString());
-  if (!Number.isInteger(start) || start < 0) throw new AwsError('InvalidNextToken', 'the token is not one of this list');
+  if (!Number.isInteger(start) || start < 0)
+    throw new AwsError('InvalidNextToken', 'the token is not one of this list');
   const end = start + limit;
-  return { page: list.slice(start, end), next: end < list.length ? Buffer.from(String(end)).toString('base64url') : undefined };
+  return {
+    page: list.slice(start, end),
+    next: end < list.length ? Buffer.from(String(end)).toString('base64url') : undefined,
+  };
 }

@@ -12,7 +12,8 @@ type Input = Readonly<Record<string, unknown>>;
 export const secretsManager: Readonly<Record<string, JsonAction>> = {
   CreateSecret(call, input) {
     const name = text(input, 'Name');
-    if (!/^[\w/+=.@-]{1,512}$/.test(name)) throw new AwsError('ValidationException', `not a name for a secret: ${name}`);
+    if (!/^[\w/+=.@-]{1,512}$/.test(name))
+      throw new AwsError('ValidationException', `not a name for a secret: ${name}`);
     const arn = `arn:aws:secretsmanager:${call.region}:${account}:secret:${name}-${randomName(6)}`;
     authorize(call.principal, 'secretsmanager:CreateSecret', arn);
     const { aws } = call.context.state;
@@ -21,10 +22,19 @@ export const secretsManager: Readonly<Record<string, JsonAction>> = {
     const value = text(input, 'SecretString');
     if (existing !== undefined) {
       // The same request again, by its token: answered as the first was.
-      if (existing.versionId === token && existing.value === value) return { ARN: existing.arn, Name: name, VersionId: token };
+      if (existing.versionId === token && existing.value === value)
+        return { ARN: existing.arn, Name: name, VersionId: token };
       throw new AwsError('ResourceExistsException', `the secret ${name} already exists`);
     }
-    const secret: AwsSecret = { region: call.region, name, arn, createdAt: call.context.clock(), value, versionId: token, tags: readTags(input) };
+    const secret: AwsSecret = {
+      region: call.region,
+      name,
+      arn,
+      createdAt: call.context.clock(),
+      value,
+      versionId: token,
+      tags: readTags(input),
+    };
     aws.secrets.push(secret);
     call.context.save();
     return { ARN: arn, Name: name, VersionId: token };
@@ -57,7 +67,10 @@ export const secretsManager: Readonly<Record<string, JsonAction>> = {
   DeleteSecret(call, input) {
     const secret = secretFor(call, input, 'secretsmanager:DeleteSecret');
     if (input['ForceDeleteWithoutRecovery'] !== true) {
-      throw new AwsError('InvalidRequestException', 'the lab deletes secrets at once only: ForceDeleteWithoutRecovery must be true');
+      throw new AwsError(
+        'InvalidRequestException',
+        'the lab deletes secrets at once only: ForceDeleteWithoutRecovery must be true',
+      );
     }
     const { aws } = call.context.state;
     aws.secrets = aws.secrets.filter((other) => other !== secret);
@@ -75,10 +88,17 @@ export const secretsManager: Readonly<Record<string, JsonAction>> = {
 
 function secretFor(call: AwsCall, input: Input, action: string): AwsSecret {
   const id = text(input, 'SecretId');
-  const secret = call.context.state.aws.secrets.find(({ region, name, arn }) => region === call.region && (name === id || arn === id));
+  const secret = call.context.state.aws.secrets.find(
+    ({ region, name, arn }) => region === call.region && (name === id || arn === id),
+  );
   // Who may not read learns nothing about what exists.
-  authorize(call.principal, action, secret?.arn ?? `arn:aws:secretsmanager:${call.region}:${account}:secret:${id}-??????`);
-  if (secret === undefined) throw new AwsError('ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
+  authorize(
+    call.principal,
+    action,
+    secret?.arn ?? `arn:aws:secretsmanager:${call.region}:${account}:secret:${id}-??????`,
+  );
+  if (secret === undefined)
+    throw new AwsError('ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
   return secret;
 }
 
@@ -96,7 +116,10 @@ function readTags(input: Input): { key: string; value: string }[] {
   const tags = input['Tags'];
   if (tags === undefined) return [];
   if (!Array.isArray(tags)) throw new AwsError('ValidationException', 'Tags must be a list');
-  return (tags as { Key?: unknown; Value?: unknown }[]).map(({ Key, Value }) => ({ key: String(Key), value: String(Value) }));
+  return (tags as { Key?: unknown; Value?: unknown }[]).map(({ Key, Value }) => ({
+    key: String(Key),
+    value: String(Value),
+  }));
 }
 
 function text(input: Input, name: string): string {

@@ -22,13 +22,20 @@ export function readSignature(request: LabRequest, now: number): SignedRequest {
     /^AWS4-HMAC-SHA256 Credential=([^/,\s]+)\/(\d{8})\/([^/,\s]+)\/([^/,\s]+)\/aws4_request,\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$/.exec(
       authorization,
     );
-  if (match === null) throw new AwsError('MissingAuthenticationToken', 'the request is not signed with AWS4-HMAC-SHA256', 403);
+  if (match === null)
+    throw new AwsError('MissingAuthenticationToken', 'the request is not signed with AWS4-HMAC-SHA256', 403);
   const [, accessKeyId = '', date = '', region = '', service = '', signedHeaders = '', signature = ''] = match;
   const time = header(request, 'x-amz-date') ?? '';
-  if (!time.startsWith(date)) throw new AwsError('SignatureDoesNotMatch', 'the credential scope has another date than the request', 403);
-  if (Math.abs(parseTime(time) - now) > allowedSkew) throw new AwsError('RequestExpired', `the request was signed at ${time}`, 403);
+  if (!time.startsWith(date))
+    throw new AwsError('SignatureDoesNotMatch', 'the credential scope has another date than the request', 403);
+  if (Math.abs(parseTime(time) - now) > allowedSkew)
+    throw new AwsError('RequestExpired', `the request was signed at ${time}`, 403);
   const names = signedHeaders.split(';');
-  for (const name of ['host', 'x-amz-date', ...(header(request, 'x-amz-security-token') === undefined ? [] : ['x-amz-security-token'])]) {
+  for (const name of [
+    'host',
+    'x-amz-date',
+    ...(header(request, 'x-amz-security-token') === undefined ? [] : ['x-amz-security-token']),
+  ]) {
     if (!names.includes(name)) throw new AwsError('SignatureDoesNotMatch', `header ${name} is not signed`, 403);
   }
   const scope = `${date}/${region}/${service}/aws4_request`;
@@ -60,7 +67,10 @@ function canonicalRequest(request: LabRequest, names: readonly string[]): string
 }
 
 function encode(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
 }
 
 /** `20261124T021500Z`. */

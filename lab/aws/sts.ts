@@ -17,8 +17,15 @@ export const sts: QueryService = {
   AssumeRole({ context, principal }, parameters) {
     const arn = parameters.required('RoleArn');
     const role = roleOf(context, arn);
-    const callers = [`arn:aws:iam::${account}:root`, account, principal.kind === 'session' ? roleArn(principal.role.name) : principal.arn, '*'];
-    const trusted = role !== undefined && callers.some((value) => trusts(role, { action: 'sts:AssumeRole', principal: { kind: 'AWS', value } }));
+    const callers = [
+      `arn:aws:iam::${account}:root`,
+      account,
+      principal.kind === 'session' ? roleArn(principal.role.name) : principal.arn,
+      '*',
+    ];
+    const trusted =
+      role !== undefined &&
+      callers.some((value) => trusts(role, { action: 'sts:AssumeRole', principal: { kind: 'AWS', value } }));
     if (role === undefined || !trusted || !isAllowed(principal, 'sts:AssumeRole', arn)) {
       throw new AwsError('AccessDenied', `${principal.arn} is not authorized to perform sts:AssumeRole on ${arn}`, 403);
     }
@@ -31,7 +38,8 @@ export function assumeRoleWithWebIdentity(context: LabContext, parameters: Param
   const arn = parameters.required('RoleArn');
   const claims = verifyIdentityToken(context, parameters.required('WebIdentityToken'));
   if (claims === 'expired') throw new AwsError('ExpiredTokenException', 'the web identity token has expired');
-  if (claims === undefined) throw new AwsError('InvalidIdentityToken', 'the web identity token is not one of a provider that the lab knows');
+  if (claims === undefined)
+    throw new AwsError('InvalidIdentityToken', 'the web identity token is not one of a provider that the lab knows');
   const role = roleOf(context, arn);
   const trusted =
     role !== undefined &&
@@ -55,7 +63,8 @@ export function assumeRoleWithWebIdentity(context: LabContext, parameters: Param
 
 function assume(context: LabContext, role: AwsRole, parameters: Parameters) {
   const sessionName = parameters.required('RoleSessionName');
-  if (!/^[\w+=,.@-]{2,64}$/.test(sessionName)) throw new AwsError('ValidationError', `not a name for a session: ${sessionName}`);
+  if (!/^[\w+=,.@-]{2,64}$/.test(sessionName))
+    throw new AwsError('ValidationError', `not a name for a session: ${sessionName}`);
   const seconds = Number(parameters.optional('DurationSeconds') ?? 3600);
   if (!Number.isInteger(seconds) || seconds < 900 || seconds > 43_200) {
     throw new AwsError('ValidationError', `DurationSeconds must be between 900 and 43200: ${seconds}`);

@@ -16,7 +16,10 @@ export function encodeInstance(context: LabContext, instance: GceInstance): obje
     labels: instance.labels,
     labelFingerprint: Buffer.from(String(instance.fingerprint)).toString('base64'),
     tags: { items: instance.tags },
-    metadata: { kind: 'compute#metadata', items: Object.entries(instance.metadata).map(([key, value]) => ({ key, value })) },
+    metadata: {
+      kind: 'compute#metadata',
+      items: Object.entries(instance.metadata).map(([key, value]) => ({ key, value })),
+    },
     networkInterfaces: [
       {
         kind: 'compute#networkInterface',
@@ -26,7 +29,17 @@ export function encodeInstance(context: LabContext, instance: GceInstance): obje
         stackType: 'IPV4_ONLY',
       },
     ],
-    disks: [{ kind: 'compute#attachedDisk', index: 0, boot: true, autoDelete: true, type: 'PERSISTENT', mode: 'READ_WRITE', deviceName: 'persistent-disk-0' }],
+    disks: [
+      {
+        kind: 'compute#attachedDisk',
+        index: 0,
+        boot: true,
+        autoDelete: true,
+        type: 'PERSISTENT',
+        mode: 'READ_WRITE',
+        deviceName: 'persistent-disk-0',
+      },
+    ],
     serviceAccounts: instance.serviceAccount === undefined ? [] : [instance.serviceAccount],
     selfLink: linkOf(context, `zones/${instance.zone}/instances/${instance.name}`),
   };

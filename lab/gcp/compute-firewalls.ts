@@ -18,13 +18,20 @@ export const firewallRoutes: readonly Route[] = [
       const { context, principal, body, query } = call;
       authorize(context, principal, 'compute.firewalls.create', project);
       const name = text(body, 'name');
-      if (!/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) throw new GcpError('INVALID_ARGUMENT', `Invalid value for field 'resource.name': '${name}'`);
+      if (!/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name))
+        throw new GcpError('INVALID_ARGUMENT', `Invalid value for field 'resource.name': '${name}'`);
       const requestId = query.get('requestId') ?? undefined;
-      const requestDigest = createHash('sha256').update(JSON.stringify(['firewalls.insert', body])).digest('hex');
+      const requestDigest = createHash('sha256')
+        .update(JSON.stringify(['firewalls.insert', body]))
+        .digest('hex');
       const earlier = findEarlier(context, requestId, requestDigest);
       if (earlier !== undefined) return encodeOperation(context, earlier);
       const { firewalls } = context.state.gcp;
-      if (firewalls.some((firewall) => firewall.name === name)) throw new GcpError('ALREADY_EXISTS', `The resource 'projects/${project}/global/firewalls/${name}' already exists`);
+      if (firewalls.some((firewall) => firewall.name === name))
+        throw new GcpError(
+          'ALREADY_EXISTS',
+          `The resource 'projects/${project}/global/firewalls/${name}' already exists`,
+        );
       const firewall: Firewall = { id: numericId(), name, createdAt: context.clock(), body: { ...body } };
       firewalls.push(firewall);
       return done(call, 'insert', firewall, requestId, requestDigest);
@@ -35,7 +42,12 @@ export const firewallRoutes: readonly Route[] = [
     answer({ context, principal, query }) {
       authorize(context, principal, 'compute.firewalls.list', project);
       const { page, ...more } = paginate(context.state.gcp.firewalls, query, 'maxResults');
-      return { kind: 'compute#firewallList', id: `projects/${project}/global/firewalls`, items: page.map((firewall) => encode({ context }, firewall)), ...more };
+      return {
+        kind: 'compute#firewallList',
+        id: `projects/${project}/global/firewalls`,
+        items: page.map((firewall) => encode({ context }, firewall)),
+        ...more,
+      };
     },
   },
   { route: `GET ${collection}/{firewall}`, answer: (call) => encode(call, find(call, 'compute.firewalls.get')) },
@@ -60,15 +72,38 @@ export const firewallRoutes: readonly Route[] = [
     route: `GET ${networks}/{network}`,
     answer({ context, principal, part }) {
       authorize(context, principal, 'compute.networks.get', project);
-      if (part('network') !== 'default') throw new GcpError('NOT_FOUND', `The resource 'projects/${project}/global/networks/${part('network')}' was not found`);
-      return { kind: 'compute#network', id: '7700000000000000001', name: 'default', autoCreateSubnetworks: true, selfLink: linkOf(context, 'global/networks/default') };
+      if (part('network') !== 'default')
+        throw new GcpError(
+          'NOT_FOUND',
+          `The resource 'projects/${project}/global/networks/${part('network')}' was not found`,
+        );
+      return {
+        kind: 'compute#network',
+        id: '7700000000000000001',
+        name: 'default',
+        autoCreateSubnetworks: true,
+        selfLink: linkOf(context, 'global/networks/default'),
+      };
     },
   },
 ];
 
 /** Changes of firewalls take no time here: their operation is done when it is answered. */
-function done({ context }: GcpCall, type: string, firewall: Firewall, requestId: string | undefined, requestDigest: string): object {
-  const operation = beginOperation(context, { zone: undefined, type, target: `global/firewalls/${firewall.name}`, targetId: firewall.id, requestId, requestDigest });
+function done(
+  { context }: GcpCall,
+  type: string,
+  firewall: Firewall,
+  requestId: string | undefined,
+  requestDigest: string,
+): object {
+  const operation = beginOperation(context, {
+    zone: undefined,
+    type,
+    target: `global/firewalls/${firewall.name}`,
+    targetId: firewall.id,
+    requestId,
+    requestDigest,
+  });
   finishOperation(context, operation);
   return encodeOperation(context, operation);
 }
@@ -76,7 +111,11 @@ function done({ context }: GcpCall, type: string, firewall: Firewall, requestId:
 function find({ context, principal, part }: GcpCall, permission: string): Firewall {
   authorize(context, principal, permission, project);
   const firewall = context.state.gcp.firewalls.find(({ name }) => name === part('firewall'));
-  if (firewall === undefined) throw new GcpError('NOT_FOUND', `The resource 'projects/${project}/global/firewalls/${part('firewall')}' was not found`);
+  if (firewall === undefined)
+    throw new GcpError(
+      'NOT_FOUND',
+      `The resource 'projects/${project}/global/firewalls/${part('firewall')}' was not found`,
+    );
   return firewall;
 }
 

@@ -26,10 +26,18 @@ export const instanceRoutes: readonly Route[] = [
       const matches = parseFilter(query.get('filter') ?? '');
       const found = context.state.gcp.instances.filter((instance) => instance.zone === zone && matches(instance));
       const { page, ...more } = paginate(found, query, 'maxResults');
-      return { kind: 'compute#instanceList', id: `projects/${project}/zones/${zone}/instances`, items: page.map((instance) => encodeInstance(context, instance)), ...more };
+      return {
+        kind: 'compute#instanceList',
+        id: `projects/${project}/zones/${zone}/instances`,
+        items: page.map((instance) => encodeInstance(context, instance)),
+        ...more,
+      };
     },
   },
-  { route: `GET ${collection}/{instance}`, answer: (call) => encodeInstance(call.context, find(call, 'compute.instances.get')) },
+  {
+    route: `GET ${collection}/{instance}`,
+    answer: (call) => encodeInstance(call.context, find(call, 'compute.instances.get')),
+  },
   {
     route: `DELETE ${collection}/{instance}`,
     answer: (call) => change(call, 'delete', (instance, operation) => remove(call.context, instance, operation)),
@@ -58,7 +66,8 @@ export const instanceRoutes: readonly Route[] = [
     route: `POST ${collection}/{instance}/setLabels`,
     answer: (call) =>
       change(call, 'setLabels', (instance, operation) => {
-        if (text(call.body, 'labelFingerprint') !== fingerprintOf(instance)) throw new GcpError('ABORTED', 'Labels fingerprint either invalid or resource labels have changed');
+        if (text(call.body, 'labelFingerprint') !== fingerprintOf(instance))
+          throw new GcpError('ABORTED', 'Labels fingerprint either invalid or resource labels have changed');
         instance.labels = checkLabels(textMap(call.body, 'labels'));
         instance.fingerprint += 1;
         finishOperation(call.context, operation);
@@ -95,7 +104,14 @@ function insert(call: GcpCall): object {
   const instance = createInstance(call, zone);
   context.state.gcp.instances.push(instance);
   const target = `zones/${zone}/instances/${instance.name}`;
-  const operation = beginOperation(context, { zone, type: 'insert', target, targetId: instance.id, requestId, requestDigest });
+  const operation = beginOperation(context, {
+    zone,
+    type: 'insert',
+    target,
+    targetId: instance.id,
+    requestId,
+    requestDigest,
+  });
   launch(context, instance, operation);
   return encodeOperation(context, operation);
 }
@@ -104,15 +120,20 @@ function createInstance({ context, principal, body }: GcpCall, zone: string): Gc
   const name = text(body, 'name');
   if (!/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) throw invalid('resource.name', `'${name}'`);
   if (context.state.gcp.instances.some((one) => one.name === name && one.zone === zone)) {
-    throw new GcpError('ALREADY_EXISTS', `The resource 'projects/${project}/zones/${zone}/instances/${name}' already exists`);
+    throw new GcpError(
+      'ALREADY_EXISTS',
+      `The resource 'projects/${project}/zones/${zone}/instances/${name}' already exists`,
+    );
   }
   if (objects(body, 'disks').length === 0) throw invalid('resource.disks', 'at least one boot disk is needed');
-  if (objects(body, 'networkInterfaces').length === 0) throw invalid('resource.networkInterfaces', 'at least one network interface is required');
+  if (objects(body, 'networkInterfaces').length === 0)
+    throw invalid('resource.networkInterfaces', 'at least one network interface is required');
   const metadata = readMetadata(object(body, 'metadata'));
   const [account] = objects(body, 'serviceAccounts');
   const email = account === undefined ? undefined : text(account, 'email');
   const known = context.state.gcp.serviceAccounts.find((one) => one.email === email);
-  if (email !== undefined && known === undefined) throw invalid('resource.serviceAccounts', `the service account '${email}' was not found`);
+  if (email !== undefined && known === undefined)
+    throw invalid('resource.serviceAccounts', `the service account '${email}' was not found`);
   if (known !== undefined) authorize(context, principal, 'iam.serviceAccounts.actAs', known.email, known.policy);
   const labels = checkLabels(textMap(body, 'labels'));
   const machineType = text(body, 'machineType');
@@ -126,7 +147,10 @@ function createInstance({ context, principal, body }: GcpCall, zone: string): Gc
     createdAt: context.clock(),
     machineType: machineType.slice(machineType.lastIndexOf('/') + 1),
     machine,
-    serviceAccount: known === undefined || account === undefined ? undefined : { email: known.email, scopes: texts(account, 'scopes') },
+    serviceAccount:
+      known === undefined || account === undefined
+        ? undefined
+        : { email: known.email, scopes: texts(account, 'scopes') },
     metadata,
     labels,
     tags,
@@ -138,10 +162,14 @@ function createInstance({ context, principal, body }: GcpCall, zone: string): Gc
 }
 
 function readMetadata(metadata: Body): Record<string, string> {
-  const items = objects(metadata, 'items').map((item): [string, string] => [text(item, 'key'), optionalText(item, 'value') ?? '']);
+  const items = objects(metadata, 'items').map((item): [string, string] => [
+    text(item, 'key'),
+    optionalText(item, 'value') ?? '',
+  ]);
   for (const [key, value] of items) {
     if (!/^[\w-]{1,128}$/.test(key)) throw invalid('metadata.items.key', `'${key}'`);
-    if (Buffer.byteLength(value) > largestValue) throw invalid(`metadata.items.${key}`, `is limited to ${largestValue} bytes`);
+    if (Buffer.byteLength(value) > largestValue)
+      throw invalid(`metadata.items.${key}`, `is limited to ${largestValue} bytes`);
   }
   return Object.fromEntries(items);
 }
@@ -179,8 +207,11 @@ function find({ context, principal, part }: GcpCall, permission: string): GceIns
   authorize(context, principal, permission, project);
   const zone = parseZone(part('zone'));
   const name = part('instance');
-  const instance = context.state.gcp.instances.find((one) => one.zone === zone && (one.name === name || one.id === name));
-  if (instance === undefined) throw new GcpError('NOT_FOUND', `The resource 'projects/${project}/zones/${zone}/instances/${name}' was not found`);
+  const instance = context.state.gcp.instances.find(
+    (one) => one.zone === zone && (one.name === name || one.id === name),
+  );
+  if (instance === undefined)
+    throw new GcpError('NOT_FOUND', `The resource 'projects/${project}/zones/${zone}/instances/${name}' was not found`);
   return instance;
 }
 
@@ -196,7 +227,8 @@ function parseFilter(filter: string): (instance: GceInstance) => boolean {
     const match = /^(labels\.([a-z0-9_-]+)|name|status)\s*(?:=|eq)\s*"?([^"\s]*)"?$/.exec(term);
     if (match === null) throw invalid('filter', `'${term}' is not a filter that the lab knows`);
     const [, field, label, value] = match;
-    return (instance: GceInstance) => (label !== undefined ? instance.labels[label] : field === 'name' ? instance.name : instance.status) === value;
+    return (instance: GceInstance) =>
+      (label !== undefined ? instance.labels[label] : field === 'name' ? instance.name : instance.status) === value;
   });
   return (instance) => tests.every((test) => test(instance));
 }

@@ -73,7 +73,12 @@ function setStatus(context: LabContext, instance: GceInstance, status: GceStatus
   context.save();
 }
 
-function inBackground(context: LabContext, instance: GceInstance, operation: Operation | undefined, act: () => Promise<void>): void {
+function inBackground(
+  context: LabContext,
+  instance: GceInstance,
+  operation: Operation | undefined,
+  act: () => Promise<void>,
+): void {
   act().then(
     () => {
       if (operation !== undefined) finishOperation(context, operation);

@@ -12,10 +12,22 @@ const longestWait = 120_000;
 const remembered = 3600_000;
 
 export const operationRoutes: readonly Route[] = [
-  { route: 'GET /compute/v1/projects/{project}/zones/{zone}/operations/{operation}', answer: (call) => encodeOperation(call.context, find(call, call.part('zone'))) },
-  { route: 'POST /compute/v1/projects/{project}/zones/{zone}/operations/{operation}/wait', answer: (call) => waitFor(call.context, find(call, call.part('zone'))) },
-  { route: 'GET /compute/v1/projects/{project}/global/operations/{operation}', answer: (call) => encodeOperation(call.context, find(call, undefined)) },
-  { route: 'POST /compute/v1/projects/{project}/global/operations/{operation}/wait', answer: (call) => waitFor(call.context, find(call, undefined)) },
+  {
+    route: 'GET /compute/v1/projects/{project}/zones/{zone}/operations/{operation}',
+    answer: (call) => encodeOperation(call.context, find(call, call.part('zone'))),
+  },
+  {
+    route: 'POST /compute/v1/projects/{project}/zones/{zone}/operations/{operation}/wait',
+    answer: (call) => waitFor(call.context, find(call, call.part('zone'))),
+  },
+  {
+    route: 'GET /compute/v1/projects/{project}/global/operations/{operation}',
+    answer: (call) => encodeOperation(call.context, find(call, undefined)),
+  },
+  {
+    route: 'POST /compute/v1/projects/{project}/global/operations/{operation}/wait',
+    answer: (call) => waitFor(call.context, find(call, undefined)),
+  },
 ];
 
 export interface NewOperation {
@@ -54,10 +66,17 @@ export function finishOperation(context: LabContext, operation: Operation, error
 }
 
 /** The operation that an earlier request of this id began; a different request under the same id is refused. */
-export function findEarlier(context: LabContext, requestId: string | undefined, requestDigest: string): Operation | undefined {
+export function findEarlier(
+  context: LabContext,
+  requestId: string | undefined,
+  requestDigest: string,
+): Operation | undefined {
   if (requestId === undefined) return undefined;
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(requestId) || /^[0-]+$/.test(requestId)) {
-    throw new GcpError('INVALID_ARGUMENT', `Invalid value for field 'requestId': '${requestId}'. Must be a valid UUID.`);
+    throw new GcpError(
+      'INVALID_ARGUMENT',
+      `Invalid value for field 'requestId': '${requestId}'. Must be a valid UUID.`,
+    );
   }
   const earlier = context.state.gcp.operations.find((operation) => operation.requestId === requestId);
   if (earlier !== undefined && earlier.requestDigest !== requestDigest) {
@@ -88,7 +107,11 @@ export function encodeOperation(context: LabContext, operation: Operation): obje
     ...(operation.endedAt === undefined ? {} : { endTime: time(operation.endedAt) }),
     ...(operation.error === undefined
       ? {}
-      : { error: { errors: [{ code: 'INTERNAL_ERROR', message: operation.error }] }, httpErrorStatusCode: 503, httpErrorMessage: 'SERVICE UNAVAILABLE' }),
+      : {
+          error: { errors: [{ code: 'INTERNAL_ERROR', message: operation.error }] },
+          httpErrorStatusCode: 503,
+          httpErrorMessage: 'SERVICE UNAVAILABLE',
+        }),
     selfLink: linkOf(context, `${scope}/operations/${operation.name}`),
   };
 }
@@ -100,9 +123,17 @@ async function waitFor(context: LabContext, operation: Operation): Promise<objec
 }
 
 function find({ context, principal, part }: GcpCall, zone: string | undefined): Operation {
-  authorize(context, principal, zone === undefined ? 'compute.globalOperations.get' : 'compute.zoneOperations.get', project);
+  authorize(
+    context,
+    principal,
+    zone === undefined ? 'compute.globalOperations.get' : 'compute.zoneOperations.get',
+    project,
+  );
   const name = part('operation');
-  const operation = context.state.gcp.operations.find((one) => (one.name === name || one.id === name) && one.zone === zone);
-  if (operation === undefined) throw new GcpError('NOT_FOUND', `The resource 'projects/${project}/operations/${name}' was not found`);
+  const operation = context.state.gcp.operations.find(
+    (one) => (one.name === name || one.id === name) && one.zone === zone,
+  );
+  if (operation === undefined)
+    throw new GcpError('NOT_FOUND', `The resource 'projects/${project}/operations/${name}' was not found`);
   return operation;
 }

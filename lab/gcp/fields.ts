@@ -32,7 +32,7 @@ export function objects(body: Body, name: string): readonly Body[] {
 export function texts(body: Body, name: string): readonly string[] {
   const value = body[name];
   if (value === undefined) return [];
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value as string[];
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
   throw invalid(name, 'must be a list of strings');
 }
 
@@ -47,11 +47,18 @@ export function invalid(name: string, why: string): GcpError {
 }
 
 /** A page of a list by `pageSize`/`maxResults` and `pageToken`. */
-export function paginate<T>(list: readonly T[], query: URLSearchParams, sizeName: string): { page: readonly T[]; nextPageToken?: string } {
+export function paginate<T>(
+  list: readonly T[],
+  query: URLSearchParams,
+  sizeName: string,
+): { page: readonly T[]; nextPageToken?: string } {
   const size = Number(query.get(sizeName) ?? '500');
   const token = query.get('pageToken') ?? '';
   const start = token === '' ? 0 : Number(Buffer.from(token, 'base64url').toString());
   if (!Number.isInteger(start) || start < 0) throw invalid('pageToken', 'is not one of this list');
   const end = start + (Number.isInteger(size) && size > 0 ? size : 500);
-  return { page: list.slice(start, end), ...(end < list.length ? { nextPageToken: Buffer.from(String(end)).toString('base64url') } : {}) };
+  return {
+    page: list.slice(start, end),
+    ...(end < list.length ? { nextPageToken: Buffer.from(String(end)).toString('base64url') } : {}),
+  };
 }

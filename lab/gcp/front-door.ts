@@ -20,7 +20,7 @@ export interface GcpCall {
   readonly query: URLSearchParams;
   readonly body: Readonly<Record<string, unknown>>;
   /** A part of the path, by its name in the route. */
-  part(name: string): string;
+  readonly part: (name: string) => string;
 }
 
 /** `POST /v1/projects/{project}/secrets/{secret}:addVersion`; `{project}` must be the lab's. */
@@ -64,7 +64,8 @@ async function answer(context: LabContext, principal: GcpPrincipal, request: Lab
     const parts = match.groups ?? {};
     // Both names of the project will do; service accounts may be asked for without one.
     const asked = parts['project'];
-    if (asked !== undefined && asked !== project && asked !== '-') throw new GcpError('PERMISSION_DENIED', `permission denied on project ${asked}`);
+    if (asked !== undefined && asked !== project && asked !== '-')
+      throw new GcpError('PERMISSION_DENIED', `permission denied on project ${asked}`);
     const part = (name: string) => {
       const value = parts[name];
       if (value === undefined) throw new Error(`route ${pattern.source} has no part ${name}`);

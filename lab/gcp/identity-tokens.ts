@@ -13,7 +13,12 @@ export interface IdentityTokenRequest {
   readonly format: 'standard' | 'full';
 }
 
-export function createIdentityToken(context: LabContext, instance: GceInstance, account: ServiceAccount, request: IdentityTokenRequest): string {
+export function createIdentityToken(
+  context: LabContext,
+  instance: GceInstance,
+  account: ServiceAccount,
+  request: IdentityTokenRequest,
+): string {
   const issuedAt = Math.floor(context.clock() / 1000);
   const engine = {
     project_id: project,
@@ -59,7 +64,9 @@ export function verifyIdentityToken(context: LabContext, token: string): GoogleC
 
 function sign(context: LabContext, claims: object): string {
   const { keyId, keyPem } = signerOf(context);
-  const input = [{ alg: 'RS256', kid: keyId, typ: 'JWT' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+  const input = [{ alg: 'RS256', kid: keyId, typ: 'JWT' }, claims]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.');
   return `${input}.${createSign('sha256').update(input).sign(keyPem).toString('base64url')}`;
 }
 

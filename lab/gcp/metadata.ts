@@ -28,12 +28,16 @@ function answer(context: LabContext, instance: GceInstance, request: LabRequest)
   if (request.path === '/') return text(200, 'computeMetadata/\n');
   if (header(request, 'metadata-flavor') !== 'Google') return text(403, 'Missing Metadata-Flavor:Google header.\n');
   if (request.path !== base && !request.path.startsWith(`${base}/`)) return text(404, 'Not Found\n');
-  const path = request.path.slice(base.length).split('/').filter((part) => part !== '');
+  const path = request.path
+    .slice(base.length)
+    .split('/')
+    .filter((part) => part !== '');
   const account = accountOf(context, instance);
   if (path[0] === 'instance' && path[1] === 'service-accounts' && path.length === 4 && account !== undefined) {
     const found = path[2] === 'default' || path[2] === account.email;
     if (path[3] === 'token') return found ? giveToken(context, instance, account) : text(404, 'Not Found\n');
-    if (path[3] === 'identity') return found ? giveIdentity(context, instance, account, request) : text(404, 'Not Found\n');
+    if (path[3] === 'identity')
+      return found ? giveIdentity(context, instance, account, request) : text(404, 'Not Found\n');
   }
   return show(lookUp(metadataTree(context, instance), path), request);
 }
@@ -44,7 +48,12 @@ function giveToken(context: LabContext, instance: GceInstance, account: ServiceA
   return json(200, { access_token: token, expires_in: tokenLifetimeSeconds, token_type: 'Bearer' });
 }
 
-function giveIdentity(context: LabContext, instance: GceInstance, account: ServiceAccount, request: LabRequest): LabResponse {
+function giveIdentity(
+  context: LabContext,
+  instance: GceInstance,
+  account: ServiceAccount,
+  request: LabRequest,
+): LabResponse {
   const audience = request.query.get('audience') ?? '';
   if (audience === '') return text(400, 'non-empty audience parameter required\n');
   const format = request.query.get('format') ?? 'standard';
@@ -55,7 +64,9 @@ function giveIdentity(context: LabContext, instance: GceInstance, account: Servi
 function metadataTree(context: LabContext, instance: GceInstance): Tree {
   const account = accountOf(context, instance);
   const accountTree: Tree | undefined =
-    account === undefined ? undefined : { aliases: ['default'], email: account.email, scopes: instance.serviceAccount?.scopes ?? [] };
+    account === undefined
+      ? undefined
+      : { aliases: ['default'], email: account.email, scopes: instance.serviceAccount?.scopes ?? [] };
   return {
     instance: {
       attributes: instance.metadata,
@@ -64,8 +75,13 @@ function metadataTree(context: LabContext, instance: GceInstance): Tree {
       id: instance.id,
       'machine-type': `projects/${projectNumber}/machineTypes/${instance.machineType}`,
       name: instance.name,
-      'network-interfaces': { '0': { ip: instance.machine.address, network: `projects/${projectNumber}/networks/default` } },
-      'service-accounts': account === undefined || accountTree === undefined ? {} : { default: accountTree, [account.email]: accountTree },
+      'network-interfaces': {
+        '0': { ip: instance.machine.address, network: `projects/${projectNumber}/networks/default` },
+      },
+      'service-accounts':
+        account === undefined || accountTree === undefined
+          ? {}
+          : { default: accountTree, [account.email]: accountTree },
       tags: instance.tags,
       zone: `projects/${projectNumber}/zones/${instance.zone}`,
     },
@@ -74,13 +90,19 @@ function metadataTree(context: LabContext, instance: GceInstance): Tree {
 }
 
 function lookUp(tree: Tree, path: readonly string[]): Tree | undefined {
-  return path.reduce<Tree | undefined>((at, name) => (isDirectory(at) && Object.hasOwn(at, name) ? at[name] : undefined), tree);
+  return path.reduce<Tree | undefined>(
+    (at, name) => (isDirectory(at) && Object.hasOwn(at, name) ? at[name] : undefined),
+    tree,
+  );
 }
 
 function show(found: Tree | undefined, request: LabRequest): LabResponse {
   if (found === undefined) return text(404, 'Not Found\n');
   const asJson = request.query.get('alt') === 'json';
-  if (!isDirectory(found)) return asJson ? json(200, found) : text(200, isList(found) ? found.map((item) => `${item}\n`).join('') : String(found));
+  if (!isDirectory(found))
+    return asJson
+      ? json(200, found)
+      : text(200, isList(found) ? found.map((item) => `${item}\n`).join('') : String(found));
   if (request.query.get('recursive') === 'true') return json(200, found);
   if (!request.path.endsWith('/')) return { status: 301, headers: { location: `${request.path}/` }, body: '' };
   return text(200, Object.entries(found).map(([name, child]) => (isDirectory(child) ? `${name}/\n` : `${name}\n`)).join('')); // prettier-ignore

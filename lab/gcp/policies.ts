@@ -14,11 +14,13 @@ export function encodePolicy(policy: IamPolicy): object {
 export function readPolicy({ context, body }: GcpCall, current: IamPolicy): IamPolicy {
   const policy = object(body, 'policy');
   const etag = optionalText(policy, 'etag');
-  if (etag !== undefined && etag !== current.etag) throw new GcpError('ABORTED', 'There were concurrent policy changes. Please retry the whole read-modify-write.');
+  if (etag !== undefined && etag !== current.etag)
+    throw new GcpError('ABORTED', 'There were concurrent policy changes. Please retry the whole read-modify-write.');
   const bindings = objects(policy, 'bindings').map((binding) => {
     const role = text(binding, 'role');
     if (!isKnownRole(role)) throw new GcpError('INVALID_ARGUMENT', `the lab does not evaluate the role ${role}`);
-    if (binding['condition'] !== undefined) throw new GcpError('INVALID_ARGUMENT', 'the lab does not evaluate conditions');
+    if (binding['condition'] !== undefined)
+      throw new GcpError('INVALID_ARGUMENT', 'the lab does not evaluate conditions');
     return { role, members: texts(binding, 'members') };
   });
   for (const member of bindings.flatMap(({ members }) => members)) {

@@ -16,10 +16,28 @@ const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform';
 const roles: Readonly<Record<string, readonly string[]>> = {
   'roles/owner': ['*'],
   'roles/editor': ['*'],
-  'roles/viewer': ['compute.instances.get', 'compute.instances.list', 'compute.firewalls.get', 'compute.firewalls.list', 'iam.serviceAccounts.get', 'iam.serviceAccounts.list', 'secretmanager.secrets.get', 'secretmanager.secrets.list'],
-  'roles/compute.viewer': ['compute.instances.get', 'compute.instances.list', 'compute.firewalls.get', 'compute.firewalls.list'],
+  'roles/viewer': [
+    'compute.instances.get',
+    'compute.instances.list',
+    'compute.firewalls.get',
+    'compute.firewalls.list',
+    'iam.serviceAccounts.get',
+    'iam.serviceAccounts.list',
+    'secretmanager.secrets.get',
+    'secretmanager.secrets.list',
+  ],
+  'roles/compute.viewer': [
+    'compute.instances.get',
+    'compute.instances.list',
+    'compute.firewalls.get',
+    'compute.firewalls.list',
+  ],
   'roles/secretmanager.secretAccessor': ['secretmanager.versions.access'],
-  'roles/secretmanager.viewer': ['secretmanager.secrets.get', 'secretmanager.secrets.list', 'secretmanager.versions.list'],
+  'roles/secretmanager.viewer': [
+    'secretmanager.secrets.get',
+    'secretmanager.secrets.list',
+    'secretmanager.versions.list',
+  ],
   'roles/iam.serviceAccountUser': ['iam.serviceAccounts.actAs', 'iam.serviceAccounts.get', 'iam.serviceAccounts.list'],
 };
 
@@ -32,28 +50,48 @@ export function ownerToken(context: LabContext): string {
   return `ya29.${context.seals.seal('gcp-access', { owner: true })}`;
 }
 
-export function serviceAccountToken(context: LabContext, account: ServiceAccount, scopes: readonly string[], expiresAt: number): string {
+export function serviceAccountToken(
+  context: LabContext,
+  account: ServiceAccount,
+  scopes: readonly string[],
+  expiresAt: number,
+): string {
   return `ya29.${context.seals.seal('gcp-access', { account: account.uniqueId, scopes, expiresAt })}`;
 }
 
 export function authenticate(context: LabContext, request: LabRequest): GcpPrincipal {
   const token = /^Bearer ya29\.(\S+)$/.exec(header(request, 'authorization') ?? '')?.[1];
   const opened = token === undefined ? undefined : context.seals.open('gcp-access', token);
-  if (opened === undefined) throw new GcpError('UNAUTHENTICATED', 'Request had invalid authentication credentials. Expected OAuth 2 access token.');
+  if (opened === undefined)
+    throw new GcpError(
+      'UNAUTHENTICATED',
+      'Request had invalid authentication credentials. Expected OAuth 2 access token.',
+    );
   if (opened['owner'] === true) return { kind: 'owner' };
-  if (Number(opened['expiresAt']) <= context.clock()) throw new GcpError('UNAUTHENTICATED', 'the access token has expired');
+  if (Number(opened['expiresAt']) <= context.clock())
+    throw new GcpError('UNAUTHENTICATED', 'the access token has expired');
   const account = context.state.gcp.serviceAccounts.find(({ uniqueId }) => uniqueId === opened['account']);
   if (account === undefined) throw new GcpError('UNAUTHENTICATED', 'the service account of the token no longer exists');
   return { kind: 'service-account', account, scopes: opened['scopes'] as string[] };
 }
 
 /** Refuses what neither the project's policy nor the resource's own gives to the principal. */
-export function authorize(context: LabContext, principal: GcpPrincipal, permission: string, resource: string, policy?: IamPolicy): void {
+export function authorize(
+  context: LabContext,
+  principal: GcpPrincipal,
+  permission: string,
+  resource: string,
+  policy?: IamPolicy,
+): void {
   if (principal.kind === 'owner') return;
-  if (!principal.scopes.includes(cloudPlatform)) throw new GcpError('PERMISSION_DENIED', 'Request had insufficient authentication scopes.');
+  if (!principal.scopes.includes(cloudPlatform))
+    throw new GcpError('PERMISSION_DENIED', 'Request had insufficient authentication scopes.');
   const member = `serviceAccount:${principal.account.email}`;
   const bindings = [...context.state.gcp.projectPolicy.bindings, ...(policy?.bindings ?? [])];
   const granted = bindings.filter(({ members }) => members.includes(member)).flatMap(({ role }) => roles[role] ?? []);
   if (granted.includes('*') || granted.includes(permission)) return;
-  throw new GcpError('PERMISSION_DENIED', `Permission '${permission}' denied on resource '${resource}' (or it may not exist).`);
+  throw new GcpError(
+    'PERMISSION_DENIED',
+    `Permission '${permission}' denied on resource '${resource}' (or it may not exist).`,
+  );
 }

@@ -16,12 +16,24 @@ export const secretRoutes: readonly Route[] = [
     answer({ context, principal, query, body }) {
       authorize(context, principal, 'secretmanager.secrets.create', project);
       const id = query.get('secretId') ?? '';
-      if (!/^[\w-]{1,255}$/.test(id)) throw new GcpError('INVALID_ARGUMENT', `secretId must have 1 to 255 letters, digits, dashes and underscores: ${id}`);
+      if (!/^[\w-]{1,255}$/.test(id))
+        throw new GcpError(
+          'INVALID_ARGUMENT',
+          `secretId must have 1 to 255 letters, digits, dashes and underscores: ${id}`,
+        );
       const replication = object(body, 'replication');
       if (Object.keys(replication).length === 0) throw new GcpError('INVALID_ARGUMENT', 'replication is required');
       const { secrets } = context.state.gcp;
-      if (secrets.some((secret) => secret.id === id)) throw new GcpError('ALREADY_EXISTS', `Secret [${nameOf(id)}] already exists.`);
-      const secret: GcpSecret = { id, createdAt: context.clock(), labels: textMap(body, 'labels'), replication, versions: [], policy: emptyPolicy() };
+      if (secrets.some((secret) => secret.id === id))
+        throw new GcpError('ALREADY_EXISTS', `Secret [${nameOf(id)}] already exists.`);
+      const secret: GcpSecret = {
+        id,
+        createdAt: context.clock(),
+        labels: textMap(body, 'labels'),
+        replication,
+        versions: [],
+        policy: emptyPolicy(),
+      };
       secrets.push(secret);
       context.save();
       return encode(secret);
@@ -52,7 +64,8 @@ export const secretRoutes: readonly Route[] = [
     answer(call) {
       const secret = find(call, 'secretmanager.versions.add');
       const data = text(object(call.body, 'payload'), 'data');
-      if (Buffer.from(data, 'base64').length > largestPayload) throw new GcpError('INVALID_ARGUMENT', `a secret's payload is limited to ${largestPayload} bytes`);
+      if (Buffer.from(data, 'base64').length > largestPayload)
+        throw new GcpError('INVALID_ARGUMENT', `a secret's payload is limited to ${largestPayload} bytes`);
       secret.versions.push(data);
       call.context.save();
       return encodeVersion(secret, secret.versions.length);
@@ -62,7 +75,10 @@ export const secretRoutes: readonly Route[] = [
     route: `GET ${collection}/{secret}/versions`,
     answer(call) {
       const secret = find(call, 'secretmanager.versions.list');
-      return { versions: secret.versions.map((_, index) => encodeVersion(secret, index + 1)).reverse(), totalSize: secret.versions.length };
+      return {
+        versions: secret.versions.map((_, index) => encodeVersion(secret, index + 1)).reverse(),
+        totalSize: secret.versions.length,
+      };
     },
   },
   {
@@ -77,7 +93,8 @@ export const secretRoutes: readonly Route[] = [
     answer(call) {
       const secret = find(call, 'secretmanager.versions.access');
       const { number, data } = versionOf(secret, call.part('version'));
-      if (data === null) throw new GcpError('FAILED_PRECONDITION', `${nameOf(secret.id)}/versions/${number} is destroyed`);
+      if (data === null)
+        throw new GcpError('FAILED_PRECONDITION', `${nameOf(secret.id)}/versions/${number} is destroyed`);
       return { name: `${nameOf(secret.id)}/versions/${number}`, payload: { data } };
     },
   },
@@ -91,7 +108,10 @@ export const secretRoutes: readonly Route[] = [
       return encodeVersion(secret, number);
     },
   },
-  { route: `GET ${collection}/{secret}:getIamPolicy`, answer: (call) => encodePolicy(find(call, 'secretmanager.secrets.getIamPolicy').policy) },
+  {
+    route: `GET ${collection}/{secret}:getIamPolicy`,
+    answer: (call) => encodePolicy(find(call, 'secretmanager.secrets.getIamPolicy').policy),
+  },
   {
     route: `POST ${collection}/{secret}:setIamPolicy`,
     answer(call) {
@@ -115,7 +135,8 @@ function find({ context, principal, part }: GcpCall, permission: string): GcpSec
 function versionOf(secret: GcpSecret, name: string): { number: number; data: string | null } {
   const number = name === 'latest' ? secret.versions.length : Number(name);
   const data = Number.isInteger(number) ? secret.versions[number - 1] : undefined;
-  if (data === undefined) throw new GcpError('NOT_FOUND', `Secret Version [${nameOf(secret.id)}/versions/${name}] not found.`);
+  if (data === undefined)
+    throw new GcpError('NOT_FOUND', `Secret Version [${nameOf(secret.id)}/versions/${name}] not found.`);
   return { number, data };
 }
 
@@ -124,9 +145,19 @@ function nameOf(id: string): string {
 }
 
 function encode(secret: GcpSecret): object {
-  return { name: nameOf(secret.id), createTime: new Date(secret.createdAt).toISOString(), labels: secret.labels, replication: secret.replication, etag: `"${secret.createdAt}"` };
+  return {
+    name: nameOf(secret.id),
+    createTime: new Date(secret.createdAt).toISOString(),
+    labels: secret.labels,
+    replication: secret.replication,
+    etag: `"${secret.createdAt}"`,
+  };
 }
 
 function encodeVersion(secret: GcpSecret, number: number): object {
-  return { name: `${nameOf(secret.id)}/versions/${number}`, createTime: new Date(secret.createdAt).toISOString(), state: secret.versions[number - 1] === null ? 'DESTROYED' : 'ENABLED' };
+  return {
+    name: `${nameOf(secret.id)}/versions/${number}`,
+    createTime: new Date(secret.createdAt).toISOString(),
+    state: secret.versions[number - 1] === null ? 'DESTROYED' : 'ENABLED',
+  };
 }

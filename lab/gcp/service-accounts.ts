@@ -17,11 +17,17 @@ export const serviceAccountRoutes: readonly Route[] = [
       authorize(context, principal, 'iam.serviceAccounts.create', project);
       const accountId = text(body, 'accountId');
       if (!/^[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(accountId)) {
-        throw new GcpError('INVALID_ARGUMENT', `accountId must have 6 to 30 lower-case letters, digits and dashes: ${accountId}`);
+        throw new GcpError(
+          'INVALID_ARGUMENT',
+          `accountId must have 6 to 30 lower-case letters, digits and dashes: ${accountId}`,
+        );
       }
       const { serviceAccounts } = context.state.gcp;
       if (serviceAccounts.some((account) => account.accountId === accountId)) {
-        throw new GcpError('ALREADY_EXISTS', `Service account ${accountId} already exists within project projects/${project}.`);
+        throw new GcpError(
+          'ALREADY_EXISTS',
+          `Service account ${accountId} already exists within project projects/${project}.`,
+        );
       }
       const details = object(body, 'serviceAccount');
       const account: ServiceAccount = {
@@ -33,7 +39,8 @@ export const serviceAccountRoutes: readonly Route[] = [
         description: optionalText(details, 'description') ?? '',
         policy: emptyPolicy(),
       };
-      if (account.displayName.length > 100) throw new GcpError('INVALID_ARGUMENT', 'displayName is limited to 100 characters');
+      if (account.displayName.length > 100)
+        throw new GcpError('INVALID_ARGUMENT', 'displayName is limited to 100 characters');
       serviceAccounts.push(account);
       context.save();
       return encode(account);
@@ -58,7 +65,10 @@ export const serviceAccountRoutes: readonly Route[] = [
       return {};
     },
   },
-  { route: `POST ${collection}/{account}:getIamPolicy`, answer: (call) => encodePolicy(find(call, 'iam.serviceAccounts.getIamPolicy').policy) },
+  {
+    route: `POST ${collection}/{account}:getIamPolicy`,
+    answer: (call) => encodePolicy(find(call, 'iam.serviceAccounts.getIamPolicy').policy),
+  },
   {
     route: `POST ${collection}/{account}:setIamPolicy`,
     answer(call) {

@@ -40,5 +40,7 @@ export function certificates(context: LabContext): Record<string, string> {
 /** `/oauth2/v3/certs`: the same keys as a JWK set. */
 export function jwkSet(context: LabContext): object {
   const { keyId, certificatePem } = signerOf(context);
-  return { keys: [{ ...createPublicKey(certificatePem).export({ format: 'jwk' }), kid: keyId, alg: 'RS256', use: 'sig' }] };
+  return {
+    keys: [{ ...createPublicKey(certificatePem).export({ format: 'jwk' }), kid: keyId, alg: 'RS256', use: 'sig' }],
+  };
 }

@@ -1,7 +1,7 @@
 // Machines with their metadata servers: what an instance of either cloud is made of. One power operation at a time for each machine.
 import { listen } from '../http.ts';
 import type { Handler, Listener } from '../http.ts';
-import type { MachineRecord, Machines } from './machines.ts';
+import type { MachineDirectories, MachineRecord, Machines } from './machines.ts';
 
 export interface Hosted {
   readonly machine: MachineRecord;
@@ -16,6 +16,7 @@ export interface Fleet {
   destroy(machine: MachineRecord): Promise<void>;
   forget(machine: MachineRecord): void;
   readConsole(machine: MachineRecord): Buffer;
+  describe(machine: MachineRecord): MachineDirectories;
   close(): Promise<void>;
 }
 
@@ -40,7 +41,8 @@ export function createFleet(machines: Machines, log: (line: string) => void): Fl
     powerOn: ({ machine, metadataPort, metadata, environment }) =>
       inTurn(machine, async () => {
         if (closing) throw new Error('the lab is being stopped');
-        if (!listeners.has(machine.number)) listeners.set(machine.number, await listen(machine.address, metadataPort, metadata, log));
+        if (!listeners.has(machine.number))
+          listeners.set(machine.number, await listen(machine.address, metadataPort, metadata, log));
         await machines.start(machine, environment);
       }),
     powerOff: (machine) =>
@@ -55,6 +57,7 @@ export function createFleet(machines: Machines, log: (line: string) => void): Fl
       }),
     forget: (machine) => machines.forget(machine),
     readConsole: (machine) => machines.readConsole(machine),
+    describe: (machine) => machines.describe(machine),
     async close() {
       closing = true;
       await Promise.allSettled(pending.values());

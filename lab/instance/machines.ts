@@ -1,7 +1,16 @@
 // The machines under the instances of both clouds: each a directory, an address of its own and a tree of processes. How far they are kept
 // apart is decided here and nowhere else; without root it is only their addresses and directories.
 import { spawn } from 'node:child_process';
-import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, appendFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  appendFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findProcesses, isAlive, killProcesses, marker, signalProcess } from './processes.ts';
@@ -15,6 +24,12 @@ export interface MachineRecord {
   readonly bootScript: string;
 }
 
+export interface MachineDirectories {
+  readonly root: string;
+  /** For sockets. */
+  readonly run: string;
+}
+
 export interface Machines {
   /** Starts the machine, or finds it running already; keeps it running until it is stopped. */
   start(machine: MachineRecord, environment: Readonly<Record<string, string>>): Promise<void>;
@@ -24,6 +39,7 @@ export interface Machines {
   destroy(machine: MachineRecord): Promise<void>;
   forget(machine: MachineRecord): void;
   readConsole(machine: MachineRecord): Buffer;
+  describe(machine: MachineRecord): MachineDirectories;
   /** Stops every machine; they are started again by the next lab on the same state. */
   close(): Promise<void>;
 }
@@ -36,7 +52,8 @@ export interface MachineSettings {
   readonly log: (line: string) => void;
 }
 
-const stopGrace = 12_000;
+/** Less than the patience of who stops the lab, and more than a unit's time to end. */
+const stopGrace = 7000;
 const watchInterval = 1000;
 
 export function createMachines(settings: MachineSettings): Machines {
@@ -45,6 +62,7 @@ export function createMachines(settings: MachineSettings): Machines {
   const directoryOf = (machine: MachineRecord) => join(settings.stateDirectory, 'i', String(machine.number));
   const runOf = (machine: MachineRecord) => join(settings.runDirectory, String(machine.number));
   installImage(settings.imageDirectory);
+  const startedAt = new Map<number, number>();
   const watch = setInterval(() => void rebootDead(), watchInterval);
   let watching = false;
 
@@ -91,12 +109,16 @@ export function createMachines(settings: MachineSettings): Machines {
     supervisor.unref();
   }
 
-  const startedAt = new Map<number, number>();
-
-  /** The supervisor of a machine, when it is alive. A supervisor that has just been started has not written its file yet. */
+  /** The supervisor of a machine, when it is alive. One that has just been started has not written its file yet. */
   function supervisorOf(machine: MachineRecord): ProcessIdentity | undefined {
-    const identity = readJson<ProcessIdentity>(join(directoryOf(machine), 'supervisor.json'));
-    return identity !== undefined && isAlive(identity) && findProcesses(directoryOf(machine)).includes(identity.pid) ? identity : undefined;
+    const identity = readJson(join(directoryOf(machine), 'supervisor.json')) as ProcessIdentity | undefined;
+    return identity !== undefined && isAlive(identity) ? identity : undefined;
+  }
+
+  /** The same for a file that an earlier lab left: number and start time could be those of a process after a reboot of the computer. */
+  function adoptable(machine: MachineRecord): boolean {
+    const supervisor = supervisorOf(machine);
+    return supervisor !== undefined && findProcesses(directoryOf(machine)).includes(supervisor.pid);
   }
 
   async function rebootDead(): Promise<void> {
@@ -108,6 +130,7 @@ export function createMachines(settings: MachineSettings): Machines {
         if (young || supervisorOf(machine) !== undefined || !running.has(machine.number)) continue;
         settings.log(`machine ${machine.number} has no supervisor any more: booting it again`);
         await killProcesses(directoryOf(machine));
+        rmSync(join(directoryOf(machine), 'supervisor.json'), { force: true });
         if (running.has(machine.number)) boot(machine, environment);
       }
     } catch (cause) {
@@ -133,11 +156,12 @@ export function createMachines(settings: MachineSettings): Machines {
 
   return {
     async start(machine, environment) {
-      const before = readJson<MachineFile>(join(directoryOf(machine), 'machine.json'));
+      const before = readJson(join(directoryOf(machine), 'machine.json')) as MachineFile | undefined;
       running.set(machine.number, { machine, environment });
       const same = JSON.stringify(before) === JSON.stringify(machineFile(machine, environment));
-      if (same && supervisorOf(machine) !== undefined) return;
+      if (same && adoptable(machine)) return;
       await killProcesses(directoryOf(machine));
+      rmSync(join(directoryOf(machine), 'supervisor.json'), { force: true });
       boot(machine, environment);
     },
     stop,
@@ -157,6 +181,7 @@ export function createMachines(settings: MachineSettings): Machines {
         throw cause;
       }
     },
+    describe: (machine) => ({ root: join(directoryOf(machine), 'root'), run: runOf(machine) }),
     async close() {
       clearInterval(watch);
       await Promise.all([...running.values()].map(({ machine }) => stop(machine)));
@@ -173,9 +198,9 @@ function installImage(directory: string): void {
   copyFileSync(join(import.meta.dirname, 'systemctl'), target);
 }
 
-function readJson<T>(file: string): T | undefined {
+function readJson(file: string): unknown {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T;
+    return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
     // Not there, or half written when everything was killed: as good as not there.
     return undefined;

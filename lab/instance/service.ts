@@ -61,7 +61,9 @@ export class Service {
       this.#ended(child, failed, how);
     };
     child.once('error', (cause) => onEnd(true, `could not be started: ${cause.message}`));
-    child.once('exit', (code, signal) => onEnd(code !== 0, signal === null ? `ended with code ${code ?? 0}` : `ended by ${signal}`));
+    child.once('exit', (code, signal) =>
+      onEnd(code !== 0, signal === null ? `ended with code ${code ?? 0}` : `ended by ${signal}`),
+    );
   }
 
   async stop(): Promise<void> {

@@ -10,6 +10,7 @@ export interface Unit {
   readonly restartDelay: number;
   /** More than `burst` starts within the interval: the unit has failed and stays down. Zero interval: no limit. */
   readonly startLimit: { readonly interval: number; readonly burst: number };
+  /** At most five seconds here: a lab that is being stopped should not keep its user waiting. */
   readonly stopTimeout: number;
   /** Everything the unit was read from: the same text means that nothing has changed. */
   readonly source: string;
@@ -45,7 +46,8 @@ export function loadUnit(file: string, baseEnvironment: Readonly<Record<string, 
   const execStart = last('Service.ExecStart');
   if (execStart === undefined) throw new UnitFileError(`${file} has no ExecStart`);
   const type = last('Service.Type') ?? 'simple';
-  if (type !== 'simple' && type !== 'exec') throw new UnitFileError(`${file}: this stand-in does not run units of type ${type}`);
+  if (type !== 'simple' && type !== 'exec')
+    throw new UnitFileError(`${file}: this stand-in does not run units of type ${type}`);
   return {
     command: splitWords(execStart).map((word) => expand(word, environment)),
     environment,
@@ -56,7 +58,7 @@ export function loadUnit(file: string, baseEnvironment: Readonly<Record<string, 
       interval: parseSpan(last('Unit.StartLimitIntervalSec') ?? '10s', file),
       burst: Number(last('Unit.StartLimitBurst') ?? '5'),
     },
-    stopTimeout: Math.min(parseSpan(last('Service.TimeoutStopSec') ?? '90s', file), 10_000),
+    stopTimeout: Math.min(parseSpan(last('Service.TimeoutStopSec') ?? '90s', file), 5000),
     source: [source, ...files.map(({ text }) => text)].join('\0'),
     unknown: settings.map((setting) => setting.key).filter((key) => !known.has(key)),
   };
@@ -91,7 +93,9 @@ export function splitWords(line: string): string[] {
 }
 
 function expand(word: string, environment: Readonly<Record<string, string>>): string {
-  return word.replace(/\$\$|\$\{(\w+)\}/g, (_text, name: string | undefined) => (name === undefined ? '$' : (environment[name] ?? '')));
+  return word.replace(/\$\$|\$\{(\w+)\}/g, (_text, name: string | undefined) =>
+    name === undefined ? '$' : (environment[name] ?? ''),
+  );
 }
 
 function assignment(word: string): [string, string] {
@@ -111,10 +115,12 @@ function readEnvironmentFile(setting: string): { text: string; variables: [strin
     throw new UnitFileError(`environment file ${setting} cannot be read: ${String(cause)}`);
   }
   const lines = text.split('\n').map((line) => line.trim());
-  const variables = lines.filter((line) => line !== '' && !line.startsWith('#') && !line.startsWith(';')).map((line): [string, string] => {
-    const [name, value] = assignment(line);
-    return [name, /^(['"]).*\1$/.test(value) ? (splitWords(value)[0] ?? '') : value];
-  });
+  const variables = lines
+    .filter((line) => line !== '' && !line.startsWith('#') && !line.startsWith(';'))
+    .map((line): [string, string] => {
+      const [name, value] = assignment(line);
+      return [name, /^(['"]).*\1$/.test(value) ? (splitWords(value)[0] ?? '') : value];
+    });
   return { text, variables };
 }
 

@@ -8,7 +8,14 @@ import {
   PutRolePolicyCommand,
 } from '@aws-sdk/client-iam';
 import { DescribeInstancesCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
-import { CreateSecretCommand, DeleteSecretCommand, DescribeSecretCommand, GetSecretValueCommand, ListSecretsCommand, PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import {
+  CreateSecretCommand,
+  DeleteSecretCommand,
+  DescribeSecretCommand,
+  GetSecretValueCommand,
+  ListSecretsCommand,
+  PutSecretValueCommand,
+} from '@aws-sdk/client-secrets-manager';
 import { AssumeRoleWithWebIdentityCommand, GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { createSign } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -30,24 +37,38 @@ afterAll(() => cloud.close());
 
 describe('signatures', () => {
   test('the administrator is who the credentials say', async () => {
-    expect(await admin.sts.send(new GetCallerIdentityCommand({}))).toMatchObject({ Account: account, Arn: `arn:aws:iam::${account}:root` });
+    expect(await admin.sts.send(new GetCallerIdentityCommand({}))).toMatchObject({
+      Account: account,
+      Arn: `arn:aws:iam::${account}:root`,
+    });
   });
 
   test('refuses another secret key', async () => {
     const { accessKeyId } = cloud.lab.description.aws.credentials;
     const forged = awsClients(cloud, { accessKeyId, secretAccessKey: 'A'.repeat(40) });
-    await expect(forged.sts.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({ name: 'SignatureDoesNotMatch' });
-    await expect(forged.ec2.send(new DescribeInstancesCommand({}))).rejects.toMatchObject({ name: 'SignatureDoesNotMatch' });
-    await expect(forged.secrets.send(new ListSecretsCommand({}))).rejects.toMatchObject({ name: 'SignatureDoesNotMatch' });
+    await expect(forged.sts.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({
+      name: 'SignatureDoesNotMatch',
+    });
+    await expect(forged.ec2.send(new DescribeInstancesCommand({}))).rejects.toMatchObject({
+      name: 'SignatureDoesNotMatch',
+    });
+    await expect(forged.secrets.send(new ListSecretsCommand({}))).rejects.toMatchObject({
+      name: 'SignatureDoesNotMatch',
+    });
   });
 
   test('refuses a key that it does not know', async () => {
     const unknown = awsClients(cloud, { accessKeyId: 'AKIAAAAAAAAAAAAAAAAA', secretAccessKey: 'A'.repeat(40) });
-    await expect(unknown.sts.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({ name: 'InvalidClientTokenId' });
+    await expect(unknown.sts.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({
+      name: 'InvalidClientTokenId',
+    });
   });
 
   test('refuses a request that nobody signed', async () => {
-    const response = await fetch(cloud.lab.description.endpoint, { method: 'POST', body: 'Action=GetCallerIdentity&Version=2011-06-15' });
+    const response = await fetch(cloud.lab.description.endpoint, {
+      method: 'POST',
+      body: 'Action=GetCallerIdentity&Version=2011-06-15',
+    });
     expect(response.status).toBe(403);
     expect(await response.text()).toContain('<Code>MissingAuthenticationToken</Code>');
   });
@@ -62,22 +83,35 @@ describe('roles', () => {
   test('a second of the name is refused, and one in use is not deleted', async () => {
     const AssumeRolePolicyDocument = trustPolicy({ Service: 'ec2.amazonaws.com' }, 'sts:AssumeRole');
     await admin.iam.send(new CreateRoleCommand({ RoleName: 'twice', AssumeRolePolicyDocument }));
-    await expect(admin.iam.send(new CreateRoleCommand({ RoleName: 'twice', AssumeRolePolicyDocument }))).rejects.toMatchObject({ name: 'EntityAlreadyExistsException' });
+    await expect(
+      admin.iam.send(new CreateRoleCommand({ RoleName: 'twice', AssumeRolePolicyDocument })),
+    ).rejects.toMatchObject({ name: 'EntityAlreadyExistsException' });
     await admin.iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: 'twice' }));
     await admin.iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'twice', RoleName: 'twice' }));
-    await expect(admin.iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'twice', RoleName: 'twice' }))).rejects.toMatchObject({ name: 'LimitExceededException' });
-    await expect(admin.iam.send(new DeleteRoleCommand({ RoleName: 'twice' }))).rejects.toMatchObject({ name: 'DeleteConflictException' });
+    await expect(
+      admin.iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'twice', RoleName: 'twice' })),
+    ).rejects.toMatchObject({ name: 'LimitExceededException' });
+    await expect(admin.iam.send(new DeleteRoleCommand({ RoleName: 'twice' }))).rejects.toMatchObject({
+      name: 'DeleteConflictException',
+    });
     const { InstanceProfile } = await admin.iam.send(new GetInstanceProfileCommand({ InstanceProfileName: 'twice' }));
     expect(InstanceProfile?.Roles?.map(({ Arn }) => Arn)).toEqual([`arn:aws:iam::${account}:role/twice`]);
-    await expect(admin.iam.send(new GetInstanceProfileCommand({ InstanceProfileName: 'none' }))).rejects.toMatchObject({ name: 'NoSuchEntityException' });
+    await expect(admin.iam.send(new GetInstanceProfileCommand({ InstanceProfileName: 'none' }))).rejects.toMatchObject({
+      name: 'NoSuchEntityException',
+    });
   });
 
   test.each([
-    ['a condition that the lab does not evaluate', trustPolicy({ Service: 'ec2.amazonaws.com' }, 'sts:AssumeRole', { NumericLessThan: { 'aws:x': '1' } })],
+    [
+      'a condition that the lab does not evaluate',
+      trustPolicy({ Service: 'ec2.amazonaws.com' }, 'sts:AssumeRole', { NumericLessThan: { 'aws:x': '1' } }),
+    ],
     ['a trust policy without a principal', rightsPolicy(['sts:AssumeRole'], '*')],
     ['text that is no JSON', 'not JSON'],
   ])('refuses %s', async (_what, AssumeRolePolicyDocument) => {
-    await expect(admin.iam.send(new CreateRoleCommand({ RoleName: 'refused', AssumeRolePolicyDocument }))).rejects.toMatchObject({ name: 'MalformedPolicyDocumentException' });
+    await expect(
+      admin.iam.send(new CreateRoleCommand({ RoleName: 'refused', AssumeRolePolicyDocument })),
+    ).rejects.toMatchObject({ name: 'MalformedPolicyDocumentException' });
   });
 });
 
@@ -86,9 +120,18 @@ describe('an instance with a role', () => {
 
   beforeAll(async () => {
     const { iam, ec2, secrets } = admin;
-    for (const name of ['own-secret', 'other-secret']) await secrets.send(new CreateSecretCommand({ Name: name, SecretString: `value of ${name}` }));
-    await iam.send(new CreateRoleCommand({ RoleName: 'node', AssumeRolePolicyDocument: trustPolicy({ Service: 'ec2.amazonaws.com' }, 'sts:AssumeRole') }));
-    const policy = rightsPolicy(['secretsmanager:GetSecretValue'], [`arn:aws:secretsmanager:*:${account}:secret:own-secret-*`]);
+    for (const name of ['own-secret', 'other-secret'])
+      await secrets.send(new CreateSecretCommand({ Name: name, SecretString: `value of ${name}` }));
+    await iam.send(
+      new CreateRoleCommand({
+        RoleName: 'node',
+        AssumeRolePolicyDocument: trustPolicy({ Service: 'ec2.amazonaws.com' }, 'sts:AssumeRole'),
+      }),
+    );
+    const policy = rightsPolicy(
+      ['secretsmanager:GetSecretValue'],
+      [`arn:aws:secretsmanager:*:${account}:secret:own-secret-*`],
+    );
     await iam.send(new PutRolePolicyCommand({ RoleName: 'node', PolicyName: 'espalier', PolicyDocument: policy }));
     await iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: 'node' }));
     await iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: 'node', RoleName: 'node' }));
@@ -107,7 +150,11 @@ mv "$HOME/credentials.json.new" "$HOME/credentials.json"`;
     const file = join(cloud.directory, 'i/1/root/credentials.json');
     const found = await until('the credentials', () => {
       try {
-        return JSON.parse(readFileSync(file, 'utf8')) as { AccessKeyId: string; SecretAccessKey: string; Token: string };
+        return JSON.parse(readFileSync(file, 'utf8')) as {
+          AccessKeyId: string;
+          SecretAccessKey: string;
+          Token: string;
+        };
       } catch {
         return undefined;
       }
@@ -118,7 +165,9 @@ mv "$HOME/credentials.json.new" "$HOME/credentials.json"`;
 
   test('reads its own secret', async () => {
     const { secrets } = awsClients(cloud, session);
-    expect(await secrets.send(new GetSecretValueCommand({ SecretId: 'own-secret' }))).toMatchObject({ SecretString: 'value of own-secret' });
+    expect(await secrets.send(new GetSecretValueCommand({ SecretId: 'own-secret' }))).toMatchObject({
+      SecretString: 'value of own-secret',
+    });
   });
 
   test('reads no other secret, whether it exists or not, and changes none', async () => {
@@ -127,7 +176,9 @@ mv "$HOME/credentials.json.new" "$HOME/credentials.json"`;
     for (const SecretId of ['other-secret', 'no-such-secret']) {
       await expect(secrets.send(new GetSecretValueCommand({ SecretId }))).rejects.toMatchObject(refusal);
     }
-    await expect(secrets.send(new PutSecretValueCommand({ SecretId: 'own-secret', SecretString: 'x' }))).rejects.toMatchObject(refusal);
+    await expect(
+      secrets.send(new PutSecretValueCommand({ SecretId: 'own-secret', SecretString: 'x' })),
+    ).rejects.toMatchObject(refusal);
     await expect(secrets.send(new ListSecretsCommand({}))).rejects.toMatchObject(refusal);
   });
 
@@ -138,8 +189,13 @@ mv "$HOME/credentials.json.new" "$HOME/credentials.json"`;
 
   test('is refused with its keys but without or with a changed session token', async () => {
     const { accessKeyId, secretAccessKey, sessionToken } = session;
-    for (const wrong of [{ accessKeyId, secretAccessKey }, { accessKeyId, secretAccessKey, sessionToken: `${sessionToken ?? ''}A` }]) {
-      await expect(awsClients(cloud, wrong).sts.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({ name: 'InvalidClientTokenId' });
+    for (const wrong of [
+      { accessKeyId, secretAccessKey },
+      { accessKeyId, secretAccessKey, sessionToken: `${sessionToken ?? ''}A` },
+    ]) {
+      await expect(awsClients(cloud, wrong).sts.send(new GetCallerIdentityCommand({}))).rejects.toMatchObject({
+        name: 'InvalidClientTokenId',
+      });
     }
   });
 });
@@ -148,11 +204,17 @@ describe('secrets', () => {
   test('are described, changed and deleted by the administrator', async () => {
     const { secrets } = admin;
     await secrets.send(new CreateSecretCommand({ Name: 'short-lived', SecretString: 'one' }));
-    await expect(secrets.send(new CreateSecretCommand({ Name: 'short-lived', SecretString: 'two' }))).rejects.toMatchObject({ name: 'ResourceExistsException' });
+    await expect(
+      secrets.send(new CreateSecretCommand({ Name: 'short-lived', SecretString: 'two' })),
+    ).rejects.toMatchObject({ name: 'ResourceExistsException' });
     await secrets.send(new PutSecretValueCommand({ SecretId: 'short-lived', SecretString: 'two' }));
-    expect(await secrets.send(new GetSecretValueCommand({ SecretId: 'short-lived' }))).toMatchObject({ SecretString: 'two' });
+    expect(await secrets.send(new GetSecretValueCommand({ SecretId: 'short-lived' }))).toMatchObject({
+      SecretString: 'two',
+    });
     await secrets.send(new DeleteSecretCommand({ SecretId: 'short-lived', ForceDeleteWithoutRecovery: true }));
-    await expect(secrets.send(new DescribeSecretCommand({ SecretId: 'short-lived' }))).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+    await expect(secrets.send(new DescribeSecretCommand({ SecretId: 'short-lived' }))).rejects.toMatchObject({
+      name: 'ResourceNotFoundException',
+    });
   });
 });
 
@@ -160,26 +222,57 @@ describe('web identity', () => {
   let subject = '';
 
   beforeAll(async () => {
-    const { body } = await gcpRest(cloud, 'POST', '/v1/projects/espalier-lab/serviceAccounts', { accountId: 'server-account' });
+    const { body } = await gcpRest(cloud, 'POST', '/v1/projects/espalier-lab/serviceAccounts', {
+      accountId: 'server-account',
+    });
     subject = body['uniqueId'] as string;
     const condition = { StringEquals: { 'accounts.google.com:sub': subject, 'accounts.google.com:oaud': 'espalier' } };
     await admin.iam.send(
-      new CreateRoleCommand({ RoleName: 'federated', AssumeRolePolicyDocument: trustPolicy({ Federated: 'accounts.google.com' }, 'sts:AssumeRoleWithWebIdentity', condition) }),
+      new CreateRoleCommand({
+        RoleName: 'federated',
+        AssumeRolePolicyDocument: trustPolicy(
+          { Federated: 'accounts.google.com' },
+          'sts:AssumeRoleWithWebIdentity',
+          condition,
+        ),
+      }),
     );
-    await admin.iam.send(new PutRolePolicyCommand({ RoleName: 'federated', PolicyName: 'describe', PolicyDocument: rightsPolicy(['ec2:DescribeInstances'], '*') }));
+    await admin.iam.send(
+      new PutRolePolicyCommand({
+        RoleName: 'federated',
+        PolicyName: 'describe',
+        PolicyDocument: rightsPolicy(['ec2:DescribeInstances'], '*'),
+      }),
+    );
   });
 
   /** A token as the metadata server would make it, or one changed from that. */
   function token(changes: Record<string, unknown> = {}, header: Record<string, unknown> = {}): string {
     const { signer } = (JSON.parse(readFileSync(join(cloud.directory, 'state.json'), 'utf8')) as LabState).gcp;
     const now = Math.floor(Date.now() / 1000);
-    const claims = { iss: 'https://accounts.google.com', aud: 'espalier', azp: subject, sub: subject, iat: now, exp: now + 3600, ...changes };
-    const input = [{ alg: 'RS256', kid: signer!.keyId, typ: 'JWT', ...header }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+    const claims = {
+      iss: 'https://accounts.google.com',
+      aud: 'espalier',
+      azp: subject,
+      sub: subject,
+      iat: now,
+      exp: now + 3600,
+      ...changes,
+    };
+    const input = [{ alg: 'RS256', kid: signer!.keyId, typ: 'JWT', ...header }, claims]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+      .join('.');
     return `${input}.${createSign('sha256').update(input).sign(signer!.keyPem).toString('base64url')}`;
   }
 
   const assume = (WebIdentityToken: string, role = 'federated') =>
-    admin.sts.send(new AssumeRoleWithWebIdentityCommand({ RoleArn: `arn:aws:iam::${account}:role/${role}`, RoleSessionName: 'server', WebIdentityToken }));
+    admin.sts.send(
+      new AssumeRoleWithWebIdentityCommand({
+        RoleArn: `arn:aws:iam::${account}:role/${role}`,
+        RoleSessionName: 'server',
+        WebIdentityToken,
+      }),
+    );
 
   test('gives the role and no more than the role', async () => {
     const { Credentials: found, SubjectFromWebIdentityToken } = await assume(token());
@@ -190,7 +283,9 @@ describe('web identity', () => {
       sessionToken: found?.SessionToken ?? '',
     });
     await clients.ec2.send(new DescribeInstancesCommand({}));
-    await expect(clients.secrets.send(new ListSecretsCommand({}))).rejects.toMatchObject({ name: 'AccessDeniedException' });
+    await expect(clients.secrets.send(new ListSecretsCommand({}))).rejects.toMatchObject({
+      name: 'AccessDeniedException',
+    });
   });
 
   test.each([
@@ -207,7 +302,9 @@ describe('web identity', () => {
   test('refuses a changed token, a role that trusts others, and a role that does not exist', async () => {
     const [head, , signature] = token().split('.');
     const other = token({ sub: 'x' }).split('.')[1];
-    await expect(assume([head, other, signature].join('.'))).rejects.toMatchObject({ name: 'InvalidIdentityTokenException' });
+    await expect(assume([head, other, signature].join('.'))).rejects.toMatchObject({
+      name: 'InvalidIdentityTokenException',
+    });
     await expect(assume(token(), 'node')).rejects.toMatchObject({ name: 'AccessDenied' });
     await expect(assume(token(), 'none')).rejects.toMatchObject({ name: 'AccessDenied' });
   });

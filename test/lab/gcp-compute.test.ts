@@ -25,7 +25,13 @@ beforeAll(async () => {
   const authClient = new OAuth2Client();
   authClient.setCredentials({ access_token: cloud.lab.description.gcp.accessToken });
   const endpoint = new URL(cloud.lab.description.endpoint);
-  const options = { fallback: true, authClient: authClient as never, apiEndpoint: endpoint.hostname, port: Number(endpoint.port), protocol: 'http' };
+  const options = {
+    fallback: true,
+    authClient: authClient as never,
+    apiEndpoint: endpoint.hostname,
+    port: Number(endpoint.port),
+    protocol: 'http',
+  };
   instances = new InstancesClient(options);
   operations = new ZoneOperationsClient(options);
   firewalls = new FirewallsClient(options);
@@ -73,7 +79,10 @@ describe('instances', () => {
     expect(others).toEqual([]);
 
     const [response] = await instances.delete({ project, zone, instance: 'first' });
-    expect(await finish(response.latestResponse as Operation)).toMatchObject({ status: 'DONE', operationType: 'delete' });
+    expect(await finish(response.latestResponse as Operation)).toMatchObject({
+      status: 'DONE',
+      operationType: 'delete',
+    });
     await expect(instances.get({ project, zone, instance: 'first' })).rejects.toMatchObject({ httpStatusCode: 404 });
     expect(processesOf(cloud.directory, 1)).toEqual([]);
   });
@@ -114,7 +123,12 @@ describe('instances', () => {
     const [{ labelFingerprint }] = await instances.get({ project, zone, instance: 'labelled' });
     const labels = { team: 'demo' };
     const set = (fingerprint: string) =>
-      instances.setLabels({ project, zone, instance: 'labelled', instancesSetLabelsRequestResource: { labels, labelFingerprint: fingerprint } });
+      instances.setLabels({
+        project,
+        zone,
+        instance: 'labelled',
+        instancesSetLabelsRequestResource: { labels, labelFingerprint: fingerprint },
+      });
     await expect(set('bm9uZQ==')).rejects.toMatchObject({ httpStatusCode: 409 });
     await set(labelFingerprint ?? '');
     const [{ labels: now }] = await instances.get({ project, zone, instance: 'labelled' });
@@ -131,7 +145,12 @@ describe('instances', () => {
 
 describe('firewalls', () => {
   test('are inserted, read and deleted, and a second of the name is refused', async () => {
-    const firewallResource = { name: 'to-servers', network: 'global/networks/default', sourceRanges: ['10.0.0.0/8'], allowed: [{ IPProtocol: 'tcp', ports: ['8081'] }] };
+    const firewallResource = {
+      name: 'to-servers',
+      network: 'global/networks/default',
+      sourceRanges: ['10.0.0.0/8'],
+      allowed: [{ IPProtocol: 'tcp', ports: ['8081'] }],
+    };
     const [response] = await firewalls.insert({ project, firewallResource });
     const name = (response.latestResponse as Operation).name ?? '';
     const [done] = await globalOperations.wait({ project, operation: name });

@@ -6,7 +6,13 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { DescribeInstancesCommand, EC2Client, GetConsoleOutputCommand, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2';
+import {
+  DescribeInstancesCommand,
+  EC2Client,
+  GetConsoleOutputCommand,
+  RunInstancesCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LabDescription } from '../../lab/lab.ts';
 import { instanceDirectory, processesOf, until } from './support.ts';
@@ -43,7 +49,9 @@ let lab: ChildProcess;
 let id = '';
 
 async function startLabProcess(): Promise<void> {
-  lab = spawn(process.execPath, [resolve('lab/main.ts'), '--state', directory], { stdio: ['ignore', 'ignore', 'inherit'] });
+  lab = spawn(process.execPath, [resolve('lab/main.ts'), '--state', directory], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   await until('lab.json', () => (description()?.pid === lab.pid ? true : undefined));
 }
 
@@ -75,7 +83,13 @@ beforeAll(async () => {
   await startLabProcess();
   const { aws } = description()!;
   const { Instances } = await ec2().send(
-    new RunInstancesCommand({ ImageId: aws.imageId, MinCount: 1, MaxCount: 1, InstanceType: 't3.small', UserData: Buffer.from(bootScript).toString('base64') }),
+    new RunInstancesCommand({
+      ImageId: aws.imageId,
+      MinCount: 1,
+      MaxCount: 1,
+      InstanceType: 't3.small',
+      UserData: Buffer.from(bootScript).toString('base64'),
+    }),
   );
   id = Instances?.[0]?.InstanceId ?? '';
 });
@@ -92,7 +106,9 @@ describe('an instance', () => {
       const text = Buffer.from(Output ?? '', 'base64').toString();
       return text.includes('boot script ended') ? text : undefined;
     });
-    expect(output.replace(/127\.\d+\.1\.1/, 'ADDRESS')).toBe('lab: booting at ADDRESS\nactive\nboot is done\nlab: boot script ended with code 0\n');
+    expect(output.replace(/127\.\d+\.1\.1/, 'ADDRESS')).toBe(
+      'lab: booting at ADDRESS\nactive\nboot is done\nlab: boot script ended with code 0\n',
+    );
     expect(await stateOf(ec2())).toBe('running');
   });
 
@@ -122,7 +138,9 @@ describe('an instance', () => {
   });
 
   test('has no process and no socket directory left after the lab was told to end, and boots again with the next', async () => {
-    const run = JSON.parse(readFileSync(join(instanceDirectory(directory, 1), 'machine.json'), 'utf8')) as { run: string };
+    const run = JSON.parse(readFileSync(join(instanceDirectory(directory, 1), 'machine.json'), 'utf8')) as {
+      run: string;
+    };
     await endLab('SIGTERM');
     expect(processesOf(directory, 1)).toEqual([]);
     expect(existsSync(run.run)).toBe(false);
@@ -133,7 +151,12 @@ describe('an instance', () => {
   });
 
   test('boots again when everything of it is killed', async () => {
-    await until('the boot script', () => (readFileSync(join(instanceDirectory(directory, 1), 'console.log'), 'utf8').match(/boot script ended/g)?.length === 2 ? true : undefined));
+    await until('the boot script', () =>
+      readFileSync(join(instanceDirectory(directory, 1), 'console.log'), 'utf8').match(/boot script ended/g)?.length ===
+      2
+        ? true
+        : undefined,
+    );
     await endLab('SIGKILL');
     for (const { pid } of processesOf(directory, 1)) process.kill(pid, 'SIGKILL');
     await startLabProcess();

@@ -35,7 +35,11 @@ export async function startTestLab(directory = mkdtempSync(join(tmpdir(), 'lab-'
 
 export type Credentials = { accessKeyId: string; secretAccessKey: string; sessionToken?: string };
 
-export function awsClients({ lab }: Pick<TestLab, 'lab'>, credentials: Credentials = lab.description.aws.credentials, region = 'us-east-1') {
+export function awsClients(
+  { lab }: Pick<TestLab, 'lab'>,
+  credentials: Credentials = lab.description.aws.credentials,
+  region = 'us-east-1',
+) {
   const settings = { region, endpoint: lab.description.endpoint, credentials, maxAttempts: 1 };
   return {
     ec2: new EC2Client(settings),
@@ -48,16 +52,32 @@ export function awsClients({ lab }: Pick<TestLab, 'lab'>, credentials: Credentia
 export function trustPolicy(principal: object, action: string, condition?: object): string {
   return JSON.stringify({
     Version: '2012-10-17',
-    Statement: [{ Effect: 'Allow', Principal: principal, Action: action, ...(condition === undefined ? {} : { Condition: condition }) }],
+    Statement: [
+      {
+        Effect: 'Allow',
+        Principal: principal,
+        Action: action,
+        ...(condition === undefined ? {} : { Condition: condition }),
+      },
+    ],
   });
 }
 
 export function rightsPolicy(actions: string[], resource: string | string[]): string {
-  return JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: actions, Resource: resource }] });
+  return JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Action: actions, Resource: resource }],
+  });
 }
 
 /** REST with the owner's token, or another. */
-export async function gcpRest(test: TestLab, method: string, path: string, body?: unknown, token = test.lab.description.gcp.accessToken) {
+export async function gcpRest(
+  test: TestLab,
+  method: string,
+  path: string,
+  body?: unknown,
+  token = test.lab.description.gcp.accessToken,
+) {
   const response = await fetch(`${test.lab.description.endpoint}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
@@ -66,7 +86,11 @@ export async function gcpRest(test: TestLab, method: string, path: string, body?
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-export async function until<T>(what: string, probe: () => Promise<T | undefined> | T | undefined, timeout = 20_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined> | T | undefined,
+  timeout = 20_000,
+): Promise<T> {
   const deadline = Date.now() + timeout;
   for (;;) {
     const found = await probe();
