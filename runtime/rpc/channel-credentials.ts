@@ -4,9 +4,6 @@ import type { experimental } from '@grpc/grpc-js';
 import type { Socket } from 'node:net';
 import type { RpcLog } from './call-context.ts';
 
-/** A server that is connected but says nothing is given up after this; grpc-js itself would wait for ever. */
-const silenceMs = 15_000;
-
 export interface SecureConnection {
   readonly socket: Socket;
   readonly secure: boolean;
@@ -16,6 +13,8 @@ export interface ChannelCredentialsOptions {
   readonly secure: (socket: Socket) => Promise<SecureConnection>;
   /** True while the channel still waits for its first word from the server. */
   readonly isConnecting: () => boolean;
+  /** A server that is connected but says nothing is given up after this; grpc-js itself would wait for ever. */
+  readonly silenceMs: number;
   readonly log: RpcLog | undefined;
 }
 
@@ -42,12 +41,12 @@ class OwnCredentials extends ChannelCredentials {
   }
 
   override _createSecureConnector(): experimental.SecureConnector {
-    const { secure, isConnecting, log } = this.#options;
+    const { secure, isConnecting, silenceMs, log } = this.#options;
     return {
       async connect(socket) {
         try {
           const connection = await secure(socket);
-          giveUpIfSilent(connection.socket, isConnecting);
+          giveUpIfSilent(connection.socket, isConnecting, silenceMs);
           return connection;
         } catch (error) {
           log?.warn({ err: error }, 'connection given up');
@@ -61,7 +60,7 @@ class OwnCredentials extends ChannelCredentials {
   }
 }
 
-function giveUpIfSilent(socket: Socket, isConnecting: () => boolean): void {
+function giveUpIfSilent(socket: Socket, isConnecting: () => boolean, silenceMs: number): void {
   const timer = setTimeout(() => {
     if (isConnecting()) socket.destroy(new Error(`server said nothing for ${silenceMs} ms`));
   }, silenceMs);

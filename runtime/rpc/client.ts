@@ -29,10 +29,13 @@ export interface ConnectOptions {
   readonly log?: RpcLog;
   /** Of one answer, before and after inflation. */
   readonly maxMessageBytes?: number;
+  /** How long a server that is connected may say nothing before it is given up. */
+  readonly silenceMs?: number;
 }
 
 /** A bundle or a full list of entries may be large; the server is one that we chose. */
 const defaultMaxMessageBytes = 64 * 1024 * 1024;
+const defaultSilenceMs = 15_000;
 const reconnectMs = { first: 100, longest: 5_000 };
 /** grpc-go calls anything more frequent than 5 min an abuse unless it was told otherwise. */
 const keepAliveMs = 300_000;
@@ -47,6 +50,7 @@ export function connect(target: RpcTarget, options: ConnectOptions = {}): RpcCha
         ? Promise.resolve({ socket, secure: false })
         : dialTls(socket, { ...target, alpnProtocol }).then((verified) => ({ socket: verified.socket, secure: true })),
     isConnecting: () => client.getChannel().getConnectivityState(false) === connectivityState.CONNECTING,
+    silenceMs: options.silenceMs ?? defaultSilenceMs,
     log: options.log,
   });
   const client = new GrpcClient(addressOf(target), credentials, {

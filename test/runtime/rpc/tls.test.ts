@@ -54,6 +54,28 @@ test('a client that shows an SVID is known by it', async () => {
   expect(await client.say({ value: '' })).toEqual({ value: 'spiffe://example.org/spire/agent/x509pop/1' });
 });
 
+test('both ends send and verify whole chains, over two intermediates', async () => {
+  const downstream = ca.downstream().downstream();
+  const [ours, theirs] = [downstream.issue('/spire/server'), downstream.issue('/workload')];
+  const chains: number[] = [];
+  const { port } = await listen({
+    credentials: () => ours,
+    verifyPeer: (chain) => {
+      chains.push(chain.length);
+      return verifyPeer(chain);
+    },
+  });
+  const client = dial(port, {
+    credentials: () => theirs,
+    verifyServer: (chain) => {
+      chains.push(chain.length);
+      return verifyServer(chain);
+    },
+  });
+  expect(await client.say({ value: '' })).toEqual({ value: 'spiffe://example.org/workload' });
+  expect(chains).toEqual([3, 3]);
+});
+
 test('a client that shows nothing is served as nobody', async () => {
   const { port } = await listen();
   expect(await dial(port).say({ value: '' })).toEqual({ value: 'anonymous, 0 certificates' });

@@ -8,7 +8,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { UnixConnection } from '../../../runtime/rpc/connection.ts';
 import { RpcError, statusCode } from '../../../runtime/rpc/status.ts';
 import { listenOnUnixSocket } from '../../../runtime/rpc/unix-listener.ts';
-import { echo, echoServer, socketPath, unixClient } from './echo-service.ts';
+import { connect, createClient } from '../../../runtime/rpc/client.ts';
+import { echo, EchoService, echoServer, socketPath, unixClient } from './echo-service.ts';
 
 const mode = 0o700;
 
@@ -153,6 +154,26 @@ test('a server that never speaks costs a caller its deadline and no more', async
     .say({ value: '' }, { deadlineMs: 200 })
     .catch((error: unknown) => error as RpcError);
   expect(failure).toMatchObject({ code: statusCode.DEADLINE_EXCEEDED });
+});
+
+test('a server that never speaks is given up, and tried again', async () => {
+  const path = await socketPath();
+  let connections = 0;
+  const mute = createServer((socket: Socket) => {
+    connections += 1;
+    socket.on('error', () => undefined).resume();
+  });
+  mute.listen(path);
+  await once(mute, 'listening');
+  onTestFinished(() => void mute.close());
+  const channel = connect({ unixPath: path }, { silenceMs: 100 });
+  onTestFinished(() => channel.close());
+  const client = createClient(EchoService, channel);
+  await expect(client.say({ value: '' })).rejects.toMatchObject({
+    code: statusCode.UNAVAILABLE,
+    message: expect.stringContaining('server said nothing for 100 ms') as string,
+  });
+  await expect.poll(() => connections).toBeGreaterThan(1);
 });
 
 test('a thousand callers that leave at once leave nothing behind', { timeout: 30_000 }, async () => {
