@@ -23,6 +23,7 @@ export type PkiErrorCode =
   | 'EXPIRED'
   | 'CRITICAL_EXTENSION'
   | 'NOT_A_CA'
+  | 'CA_SUBJECT'
   | 'CERT_SIGN'
   | 'PATH_LENGTH'
   | 'NAME_CONSTRAINTS'

@@ -30,6 +30,7 @@ export function lintTbs(tbs: TbsCertificate, intent: Intent): void {
   checkSerialNumber(tbs.serialNumber, fault);
   if (!sameBytes(tbs.issuer, intent.issuer)) throw fault('another issuer');
   if (!sameBytes(tbs.subject, intent.subject)) throw fault('another subject');
+  if (profile.isCa && tbs.subject.length === 2) throw fault('an empty subject');
   if (!sameBytes(tbs.spki, intent.spki)) throw fault('another public key');
   if (tbs.notBefore !== wholeSecond(intent.notBefore)) throw fault('another start');
   if (tbs.notAfter !== wholeSecond(intent.notAfter)) throw fault('another end');

@@ -8,6 +8,7 @@ import { refuse } from './errors.ts';
 import { decodeIa5, generalNameTags } from './general-names.ts';
 import { matchesDirectory, matchesDomain, matchesEmail, matchesIp, matchesUri } from './name-matching.ts';
 import { extensionOids } from './oids.ts';
+import { isSelfIssued } from './path-rules.ts';
 
 interface Subtree {
   readonly tag: number;
@@ -28,12 +29,21 @@ interface Name {
 
 /** Leaf first. Every CA's constraints hold for all certificates below it. */
 export function checkNameConstraints(path: readonly Certificate[]): void {
+  const [leaf] = path;
+  if (leaf !== undefined && !leaf.isCa && leaf.extensions.some(({ oid }) => oid === extensionOids.nameConstraints)) {
+    throw refuse('NAME_CONSTRAINTS', 'leaf has name constraints, which are for CAs');
+  }
   for (const [index, ca] of path.entries()) {
     if (index === 0) continue;
     const constraints = constraintsOf(ca);
     if (constraints === undefined) continue;
-    for (const certificate of path.slice(0, index)) checkNames(certificate, constraints, ca);
+    for (const certificate of path.slice(0, index).filter(isConstrained)) checkNames(certificate, constraints, ca);
   }
+}
+
+/** RFC 5280 §6.1.3 (b): a CA that renews its own key is free of its issuer's constraints, a leaf never is. */
+function isConstrained(certificate: Certificate, index: number): boolean {
+  return index === 0 || !isSelfIssued(certificate);
 }
 
 function checkNames(certificate: Certificate, { permitted, excluded }: NameConstraints, ca: Certificate): void {

@@ -6,6 +6,9 @@ import { refuse } from './errors.ts';
 
 /** A domain and everything below it; with a leading dot only what is below. */
 export function matchesDomain(name: string, constraint: string): boolean {
+  if (!/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(name)) {
+    throw refuse('NAME_CONSTRAINTS', `DNS name ${name} cannot be held against constraints`);
+  }
   const host = name.toLowerCase();
   const domain = constraint.toLowerCase();
   if (domain === '') return true;

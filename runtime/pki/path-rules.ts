@@ -3,6 +3,7 @@ import { subjectText } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
 import { refuse } from './errors.ts';
 import { extensionOids, purposeOids } from './oids.ts';
+import { checkPublicKey } from './public-key.ts';
 
 export type Usage = 'server' | 'client' | 'any';
 
@@ -10,6 +11,8 @@ export type Role = 'leaf' | 'intermediate' | 'root';
 
 /** Critical extensions that the validator acts upon, or that demand nothing where no policy is asked for. */
 const understood: ReadonlySet<string> = new Set(Object.values(extensionOids));
+
+const emptyNameLength = 2;
 
 const purposeOf = { server: purposeOids.serverAuth, client: purposeOids.clientAuth } as const;
 
@@ -24,12 +27,14 @@ export function checkCertificate(certificate: Certificate, role: Role, now: numb
     throw refuse('NOT_YET_VALID', `${name} is not valid before ${timeText(certificate.notBefore)}`);
   if (now > certificate.notAfter) throw refuse('EXPIRED', `${name} expired at ${timeText(certificate.notAfter)}`);
   if (role !== 'root') checkSerialNumber(certificate, name);
+  checkPublicKey(certificate.spki);
 }
 
 /** RFC 5280 §6.1.4 (k) to (n): what holds for the issuer of the path's last certificate. */
 export function checkIssuing(issuer: Certificate, role: Role, path: readonly Certificate[]): void {
   const name = `${role} "${subjectText(issuer)}"`;
   if (!issuer.isCa) throw refuse('NOT_A_CA', `${name} is not a CA`);
+  if (issuer.subject.length === emptyNameLength) throw refuse('CA_SUBJECT', `${role} has an empty subject`);
   // X509-SVID §4.3 wants the extension on every signing certificate; of a root, which may come from elsewhere, only what it says counts.
   const mayLackKeyUsage = role === 'root' && !issuer.keyUsage.present;
   if (!issuer.keyUsage.certSign && !mayLackKeyUsage) throw refuse('CERT_SIGN', `${name} may not sign certificates`);
@@ -59,7 +64,7 @@ function checkSerialNumber({ serialNumber }: Certificate, name: string): void {
     throw refuse('SERIAL_NUMBER', `${name} has a serial number of ${serialNumber.length} bytes`);
 }
 
-function isSelfIssued({ issuer, subject }: Certificate): boolean {
+export function isSelfIssued({ issuer, subject }: Certificate): boolean {
   return Buffer.compare(issuer, subject) === 0;
 }
 

@@ -23,14 +23,26 @@ const rsaBits = { least: 2048, most: 8192 };
 /** OpenSSL takes longer to encode a key than to sign with it, and what the checks below let in is already in the form that it writes. */
 const encoded = new WeakMap<KeyObject, Uint8Array>();
 
-/** A key from its SubjectPublicKeyInfo; refuses keys that could not be trusted or would cost too much to use. */
+/** Refuses keys that could not be trusted or would cost too much to use, without using them. */
+export function checkPublicKey(spki: Uint8Array): void {
+  namingPublicKey(() => readWhole(spki, checkPublicKeyInfo));
+}
+
+/** A key from its SubjectPublicKeyInfo, checked. */
 export function parsePublicKey(spki: Uint8Array): KeyObject {
-  try {
-    readWhole(spki, checkPublicKeyInfo);
+  checkPublicKey(spki);
+  return namingPublicKey(() => {
     const copy = Buffer.from(spki);
     const publicKey = createPublicKey({ key: copy, format: 'der', type: 'spki' });
     encoded.set(publicKey, new Uint8Array(copy.buffer, copy.byteOffset, copy.length));
     return publicKey;
+  });
+}
+
+/** Faults in the encoding, and OpenSSL's own, are faults of the key. */
+function namingPublicKey<T>(read: () => T): T {
+  try {
+    return read();
   } catch (cause) {
     if (cause instanceof PkiError && cause.code === 'PUBLIC_KEY') throw cause;
     throw refuse('PUBLIC_KEY', 'public key does not decode', cause);

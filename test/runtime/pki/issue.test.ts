@@ -119,6 +119,7 @@ describe('a downstream CA', () => {
       'TRUST_DOMAIN',
       'want spiffe://other.test',
     ],
+    ['an empty subject', { subject: {} }, 'PROFILE', 'X.509 CA would have an empty subject'],
     ['a longer life than its issuer', { notAfter: now + 25 * hour }, 'PROFILE', 'X.509 CA would outlive its issuer'],
   ] as const)('is refused for %s', (_, changes, code, message) => {
     expectRefusal(() => downstream(changes), code, message);

@@ -77,6 +77,8 @@ describe('names that are refused', () => {
     ['one of two DNS names', { permitted: [dns('a.test')] }, [dns('a.test'), dns('b.test')]],
     ['a DNS name that merely ends alike', { permitted: [dns('a.test')] }, [dns('xa.test')]],
     ['an excluded DNS name in other letters', { excluded: [dns('a.test')] }, [dns('B.A.TEST')]],
+    ['a DNS name with a leading dot', { excluded: [dns('b.test')] }, [dns('.a.test')]],
+    ['a DNS name with a slash', { permitted: [dns('a.test')] }, [dns('x/.a.test')]],
     ['another address', { permitted: [email('a@b.test')] }, [email('A@b.test')]],
     ['an address elsewhere', { permitted: [email('b.test')] }, [email('x@c.b.test')]],
     ['an address without a host', { excluded: [email('b.test')] }, [email('x')]],
@@ -112,6 +114,26 @@ describe('names that are refused', () => {
       'NAME_CONSTRAINTS',
       'name spiffe://td.test/workload is not among those that "CN=root" permits',
     );
+  });
+
+  test('by a leaf that has constraints of its own', () => {
+    const root = rootNamed('root');
+    const leaf = leafUnder(root, constraints({ permitted: [uri('td.test')] }));
+    expectRefusal(
+      () => verifyChain({ leaf, intermediates: [], roots: [root.certificate], now }),
+      'NAME_CONSTRAINTS',
+      'leaf has name constraints, which are for CAs',
+    );
+  });
+
+  test('but not in a CA that renews its own key', () => {
+    const root = rootNamed('root', constraints({ excluded: [uri('old.test')] }));
+    const renewed = intermediateNamed('renewed', root, {
+      subject: { commonName: 'root' },
+      uris: ['spiffe://old.test'],
+    });
+    const chain = { leaf: leafUnder(renewed), intermediates: [renewed.certificate], roots: [root.certificate], now };
+    expect(verifyChain(chain)).toHaveLength(3);
   });
 
   test('in an intermediate', () => {

@@ -319,6 +319,14 @@ describe('a path is refused', () => {
     );
   });
 
+  test('an intermediate without a subject', () => {
+    expectRefusal(
+      () => verifyChain(chainWith({ asMiddle: { subject: {} } })),
+      'CA_SUBJECT',
+      'intermediate has an empty subject',
+    );
+  });
+
   test('an issuer whose key we would not use', () => {
     const spki = sequence(
       sequence(encodeOid('1.2.840.10045.2.1'), encodeOid('1.3.132.0.10')),

@@ -1,4 +1,5 @@
 // Verification of X509-SVIDs (X509-SVID §4 and §5): the leaf's own rules, then the path.
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../../runtime/pki/certificate.ts';
 import { element, sequence } from '../../../runtime/pki/der/writer.ts';
@@ -17,6 +18,10 @@ const middle = intermediateNamed('middle', root);
 const leaf = leafUnder(middle);
 const chain = [leaf.der, middle.certificate.der];
 const roots = [root.certificate.der];
+
+const weakKey = Uint8Array.from(
+  generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ type: 'spki', format: 'der' }),
+);
 
 const withLeaf = (forgery: Forgery) => () =>
   verifyX509Svid({ chain: [leafUnder(middle, forgery).der, middle.certificate.der], roots, now, trustDomain });
@@ -39,6 +44,7 @@ describe('an X509-SVID', () => {
 
   const twoUris = ['spiffe://td.test/a', 'spiffe://td.test/b'];
   test.each<[string, Forgery, PkiErrorCode, string]>([
+    ['with a weak key', { spki: weakKey }, 'PUBLIC_KEY', 'RSA key of 1024 bits'],
     ['without a URI name', { uris: [] }, 'LEAF_URI_COUNT', 'leaf has 0 URI names, want 1'],
     ['with two URI names', { uris: twoUris }, 'LEAF_URI_COUNT', 'leaf has 2 URI names, want 1'],
     [
