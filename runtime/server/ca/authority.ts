@@ -101,7 +101,7 @@ export class AuthorityError extends Error {
 
 /** Forced rotation, as localauthority.v1 has it. Each act names its authority; '' is refused. */
 export interface SlotControl {
-  states(): SlotStates;
+  readonly states: () => SlotStates;
   prepare(): Promise<AuthorityState>;
   activate(authorityId: string): Promise<AuthorityState>;
   taint(authorityId: string): Promise<AuthorityState>;

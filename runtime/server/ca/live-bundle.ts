@@ -6,10 +6,10 @@ import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { Store } from '../store/store.ts';
 
 export interface LiveBundle {
-  current(): TrustBundle;
+  readonly current: () => TrustBundle;
   /** Reads the store now. */
   refresh(): Promise<TrustBundle>;
-  onChange(listener: (bundle: TrustBundle) => void): () => void;
+  readonly onChange: (listener: (bundle: TrustBundle) => void) => () => void;
   close(): void;
 }
 

@@ -25,11 +25,11 @@ export interface RestoredSlots<S extends Slot> {
 
 export interface Rotation<S extends Slot> {
   /** Throws NOT_READY before the first. */
-  active(): S;
+  readonly active: () => S;
   /** What time demands. */
-  tick(): Promise<void>;
+  readonly tick: () => Promise<void>;
   /** A successor at once, whatever the time. */
-  replace(): Promise<void>;
+  readonly replace: () => Promise<void>;
   readonly control: SlotControl;
 }
 

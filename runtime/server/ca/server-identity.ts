@@ -10,7 +10,7 @@ import type { X509Slot } from './slot.ts';
 
 export interface ServerIdentity {
   /** Throws NOT_READY before the first. */
-  credentials(): TlsCredentials;
+  readonly credentials: () => TlsCredentials;
   /** At half life, and at once when the authority that signed it is tainted. */
   renewIfDue(): Promise<void>;
 }

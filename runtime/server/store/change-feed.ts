@@ -5,7 +5,7 @@ import type { Database } from './database.ts';
 import type { StoreChange } from './records.ts';
 
 export interface ChangeFeed {
-  watch(listener: (change: StoreChange) => void): () => void;
+  readonly watch: (listener: (change: StoreChange) => void) => () => void;
   close(): Promise<void>;
 }
 
@@ -48,6 +48,7 @@ export async function openChangeFeed({
     for (const listener of listeners) listener(change);
   };
   let closed = false;
+  const isClosed = (): boolean => closed;
   let [horizon, readAt] = [(await database.query<ChangeRow>(readHorizon))[0]?.horizon ?? '0', clock()];
   let prunedAt = 0;
   /** Revisions told already whose transactions are not below the horizon. */
@@ -77,14 +78,14 @@ export async function openChangeFeed({
     if (busy || closed) return;
     busy = true;
     reading = (async () => {
-      while (again && !closed) {
+      while (again && !isClosed()) {
         again = false;
         await readOnce().catch((error: unknown) => log.warn({ err: error }, 'cannot read changes, trying again'));
       }
     })().finally(() => (busy = false));
   };
 
-  const listening = listenForever(database, log, read, () => closed);
+  const listening = listenForever(database, log, read, isClosed);
   const poll = setInterval(() => {
     read();
     void prune().catch((error: unknown) => log.warn({ err: error }, 'cannot prune changes'));

@@ -18,6 +18,8 @@ export function parseConnectionString(text: string): string {
   url.password = encodeURIComponent(settings.get('password') ?? '');
   url.port = settings.get('port') ?? '5432';
   url.pathname = `/${encodeURIComponent(settings.get('dbname') ?? settings.get('user') ?? '')}`;
+  // `require` is encryption without a check of the server's name, as libpq and SPIRE have it.
+  if (settings.has('sslmode')) url.searchParams.set('uselibpqcompat', 'true');
   for (const [key, value] of settings) if (!inAuthority.has(key)) url.searchParams.set(key, value);
   return url.href;
 }

@@ -19,11 +19,12 @@ export interface Database {
 const maxConnections = 20;
 const connectTimeoutMs = 5_000;
 const statementTimeoutMs = 30_000;
+/** A database that vanished without a word is noticed after a few of these. */
+const keepAliveMs = 10_000;
 /** How long a call waits for a database that is restarting. */
 const acquireTimeoutMs = 10_000;
 const acquireRetryMs = 200;
 const maxTransactionRuns = 3;
-const int8 = 20;
 
 export function openDatabase({ url, log }: { readonly url: string; readonly log: Logger }): Database {
   const settings: pg.ClientConfig = {
@@ -32,10 +33,12 @@ export function openDatabase({ url, log }: { readonly url: string; readonly log:
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + connectTimeoutMs,
     keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
     application_name: 'spire-server',
     // Counters stay far below 2^53.
     types: {
-      getTypeParser: (oid, format) => (oid === int8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as never,
+      getTypeParser: (oid, format) =>
+        oid === pg.types.builtins.INT8 ? Number : (pg.types.getTypeParser(oid, format) as (value: string) => unknown),
     },
   };
   const pool = new pg.Pool({ ...settings, max: maxConnections });

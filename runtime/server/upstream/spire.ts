@@ -102,12 +102,13 @@ export function createSpireUpstream(options: SpireUpstreamOptions): UpstreamAuth
     async watchBundle(listener, signal) {
       let { wake, woken } = createAlarm();
       let unwatch: (() => void) | undefined;
-      while (!signal.aborted) {
+      const isOver = (): boolean => signal.aborted;
+      while (!isOver()) {
         try {
           unwatch ??= (await connected(signal)).source.onUpdate(() => wake());
           await listener(await fetchBundle(signal));
         } catch (error) {
-          if (!signal.aborted) log.warn({ err: error }, 'cannot follow the upstream bundle, trying again');
+          if (!isOver()) log.warn({ err: error }, 'cannot follow the upstream bundle, trying again');
         }
         // Aborted or woken: the loop sees it.
         await Promise.race([sleep(pollMs, undefined, { signal }).catch(() => undefined), woken]);

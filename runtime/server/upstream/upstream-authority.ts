@@ -16,7 +16,7 @@ export interface UpstreamBundle {
 export interface UpstreamAuthority {
   readonly name: string;
   /** The CSR names the trust domain. Throws AuthorityError UPSTREAM_UNAVAILABLE. */
-  mintX509Ca(csr: Uint8Array, preferredTtlMs: number, signal: AbortSignal): Promise<MintedX509Ca>;
+  readonly mintX509Ca: (csr: Uint8Array, preferredTtlMs: number, signal: AbortSignal) => Promise<MintedX509Ca>;
   /** Answers with all JWT keys of the upstream; undefined where the upstream keeps none. */
   publishJwtAuthority?(authority: JwtAuthority, signal: AbortSignal): Promise<readonly JwtAuthority[]>;
   /** Tells of each bundle of the upstream, from the first on, until the signal. */

@@ -88,7 +88,8 @@ describe('by hand', () => {
     await expect(ca.x509.taint(first)).rejects.toMatchObject({ code: 'ALREADY_TAINTED' });
     await ca.x509.revoke(first);
     expect(rootIds(ca)).toEqual([second]);
-    expect(ca.x509.states()).toEqual({ active: expect.objectContaining({ authorityId: second }) });
+    expect(ca.x509.states().active?.authorityId).toBe(second);
+    expect(Object.keys(ca.x509.states())).toEqual(['active']);
   });
 
   test('JWT keys go the same way', async () => {

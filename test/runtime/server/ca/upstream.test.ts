@@ -151,18 +151,26 @@ describe('a rotation of the root', () => {
 });
 
 test('an upstream that signs another key is refused', async () => {
-  const honest = upstream.mintX509Ca;
-  upstream.mintX509Ca = async (...input) => {
-    const { chain } = await root.signDownstreamX509Ca({ publicKey: workloadKey.publicKey });
-    return { ...(await honest(...input)), chain };
+  const { mintX509Ca } = upstream;
+  upstream = {
+    ...upstream,
+    async mintX509Ca(csr, ttlMs, signal) {
+      const { chain } = await root.signDownstreamX509Ca({ publicKey: workloadKey.publicKey });
+      return { ...(await mintX509Ca(csr, ttlMs, signal)), chain };
+    },
   };
   await expect(openBelow()).rejects.toMatchObject({ code: 'INVALID' });
 });
 
 test('an upstream whose root does not stand above what it signed is refused', async () => {
-  const honest = upstream.mintX509Ca;
+  const { mintX509Ca } = upstream;
   const other = await createTestAuthority({ store: stores.below.store, clock });
   opened.push(other);
-  upstream.mintX509Ca = async (...input) => ({ ...(await honest(...input)), roots: other.bundle().x509Authorities });
+  upstream = {
+    ...upstream,
+    async mintX509Ca(csr, ttlMs, signal) {
+      return { ...(await mintX509Ca(csr, ttlMs, signal)), roots: other.bundle().x509Authorities };
+    },
+  };
   await expect(openBelow()).rejects.toMatchObject({ name: 'PkiError' });
 });

@@ -47,7 +47,7 @@ test('keys made at once are all kept', async () => {
 test('the file is in the format of SPIRE: ids with PKCS#8 in base64', async () => {
   await (await openDiskKeyManager({ path })).generateKey('x509-CA-A', 'ec-p256');
   expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({
-    keys: { 'x509-CA-A': expect.stringMatching(/^MIGHAgEAMBMG/) },
+    keys: { 'x509-CA-A': expect.stringMatching(/^MIGHAgEAMBMG/) as string },
   });
 });
 

@@ -6,7 +6,7 @@ test.each([
   [
     'key=value pairs, as SPIRE’s documentation has them',
     'dbname=spire user=admin password=secret host=db.test port=5433 sslmode=disable',
-    'postgres://admin:secret@db.test:5433/spire?sslmode=disable',
+    'postgres://admin:secret@db.test:5433/spire?uselibpqcompat=true&sslmode=disable',
   ],
   ['defaults', 'user=spire', 'postgres://spire@localhost:5432/spire'],
   [
