@@ -25,6 +25,8 @@ export interface LabSettings {
   readonly stateDirectory: string;
   /** 0: the lab's usual port. */
   readonly port: number;
+  /** Second byte of the first network to try, when the state has none yet. */
+  readonly network?: number;
   readonly clock: () => number;
   readonly log: (line: string) => void;
 }
@@ -51,7 +53,11 @@ export async function startLab(settings: LabSettings): Promise<Lab> {
   const answer: Handler = (request) =>
     starting.context === undefined ? text(503, 'starting\n') : answerControl(starting.context, request);
   const settled = state.aws.instances.length + state.gcp.instances.length > 0 ? state.network : undefined;
-  const { listener, network } = await listenOnFreeNetwork(settled, settings.port, answer, log);
+  const { listener, network } = await listenOnFreeNetwork(
+    { settled, first: settings.network ?? firstNetwork, port: settings.port },
+    answer,
+    log,
+  );
   state.network = network;
   const machines = createMachines({ stateDirectory, runDirectory, imageDirectory, log });
   const fleet = createFleet(machines, log);
@@ -125,14 +131,13 @@ function writeDescription(file: string, description: object): void {
 
 /** A lab with instances keeps its network, whose addresses they have; a new one takes the first that no other lab is using. */
 async function listenOnFreeNetwork(
-  settled: number | undefined,
-  askedPort: number,
+  wanted: { settled: number | undefined; first: number; port: number },
   answer: Handler,
   log: (line: string) => void,
 ) {
-  const port = askedPort === 0 ? defaultControlPort : askedPort;
-  const last = settled ?? lastNetwork;
-  for (let network = settled ?? firstNetwork; ; network += 1) {
+  const port = wanted.port === 0 ? defaultControlPort : wanted.port;
+  const last = wanted.settled ?? lastNetwork;
+  for (let network = wanted.settled ?? wanted.first; ; network += 1) {
     try {
       const listener: Listener = await listen(controlAddress(network), port, answer, log);
       return { listener, network };

@@ -1,29 +1,39 @@
-// The lab's process: `lab/main.ts --state <directory> [--port <port>]`. Runs until SIGTERM or SIGINT; lab.json in the directory says where it is.
+// The lab's process. Runs until SIGTERM or SIGINT; lab.json in its directory says where it is, once it is ready.
 import { parseArgs } from 'node:util';
+import { firstNetwork, lastNetwork } from './addresses.ts';
 import { startLab } from './lab.ts';
 
-const { values } = parseArgs({ options: { state: { type: 'string' }, port: { type: 'string', default: '0' } } });
+const { values } = parseArgs({
+  options: {
+    state: { type: 'string' },
+    port: { type: 'string', default: '0' },
+    network: { type: 'string', default: String(firstNetwork) },
+  },
+});
 const port = Number(values.port);
-if (values.state === undefined || !Number.isInteger(port) || port < 0 || port > 65_535) {
-  process.stderr.write('usage: lab/main.ts --state <directory> [--port <port>]\n');
+const network = Number(values.network);
+const isWithin = (value: number, least: number, most: number) =>
+  Number.isInteger(value) && value >= least && value <= most;
+if (values.state === undefined || !isWithin(port, 0, 65_535) || !isWithin(network, 1, lastNetwork)) {
+  process.stderr.write('usage: lab/main.ts --state <directory> [--port <port>] [--network <second byte of 127.x>]\n');
   process.exit(2);
 }
 
 const log = (line: string) => {
   process.stderr.write(`${new Date().toISOString()} lab: ${line}\n`);
 };
-const lab = await startLab({ stateDirectory: values.state, port, clock: Date.now, log });
-log(`ready at ${lab.description.endpoint}`);
+const fail = (what: string) => (cause: unknown) => {
+  log(`${what}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
+  process.exit(1);
+};
 
+// A signal that comes early waits for the lab to be there, so that no instance is left behind.
+const starting = startLab({ stateDirectory: values.state, port, network, clock: Date.now, log });
 let closing: Promise<void> | undefined;
 const close = () => {
-  closing ??= lab.close().then(
-    () => process.exit(0),
-    (cause: unknown) => {
-      log(`closing: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
-      process.exit(1);
-    },
-  );
+  closing ??= starting.then((lab) => lab.close()).then(() => process.exit(0), fail('closing'));
 };
 process.on('SIGTERM', close);
 process.on('SIGINT', close);
+const lab = await starting.catch(fail('starting'));
+log(`ready at ${lab.description.endpoint}`);

@@ -49,7 +49,7 @@ let lab: ChildProcess;
 let id = '';
 
 async function startLabProcess(): Promise<void> {
-  lab = spawn(process.execPath, [resolve('lab/main.ts'), '--state', directory], {
+  lab = spawn(process.execPath, [resolve('lab/main.ts'), '--state', directory, '--network', '95'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   await until('lab.json', () => (description()?.pid === lab.pid ? true : undefined));

@@ -21,7 +21,14 @@ export interface TestLab {
 
 export async function startTestLab(directory = mkdtempSync(join(tmpdir(), 'lab-'))): Promise<TestLab> {
   const log: string[] = [];
-  const lab = await startLab({ stateDirectory: directory, port: 0, clock: Date.now, log: (line) => log.push(line) });
+  // On a network away from where the labs of people are.
+  const lab = await startLab({
+    stateDirectory: directory,
+    port: 0,
+    network: 100,
+    clock: Date.now,
+    log: (line) => log.push(line),
+  });
   return {
     lab,
     directory,
