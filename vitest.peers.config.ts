@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     fileParallelism: false,
+    globalSetup: ['test/support/postgres.ts'],
     include: ['test/peers/**/*.test.ts'],
     testTimeout: 300_000,
     hookTimeout: 900_000,

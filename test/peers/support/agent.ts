@@ -1,0 +1,79 @@
+// A SPIRE agent as a process, ours or SPIRE's own: both read the same configuration file.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort, start } from './processes.ts';
+import { root } from './programs.ts';
+import { ready, trustDomain } from './server.ts';
+import type { SpireServer } from './server.ts';
+
+export const ourAgent = join(root, 'bin/spire-agent');
+
+export interface AgentOptions {
+  readonly directory: string;
+  readonly name: string;
+  readonly server: SpireServer;
+  /** The program: ours where left out. */
+  readonly command?: string;
+}
+
+export interface SpireAgent {
+  readonly name: string;
+  /** What entries hang on. */
+  readonly nodeId: string;
+  readonly socketPath: string;
+  /** The environment of its workloads. */
+  readonly env: Readonly<Record<string, string>>;
+  log(): string;
+  stop(): Promise<void>;
+}
+
+export const nodeIdOf = (name: string): string => `spiffe://${trustDomain}/node/${name}`;
+
+/** Attests with a fresh join token; resolves when it serves. */
+export async function startAgent({ directory, name, server, command = ourAgent }: AgentOptions): Promise<SpireAgent> {
+  const nodeId = nodeIdOf(name);
+  const [joinToken, bundle, healthPort] = [await server.createJoinToken(nodeId), await server.bundlePem(), await freePort()];
+  const own = join(directory, name);
+  const socketPath = join(own, 'api.sock');
+  mkdirSync(own, { recursive: true });
+  const bundlePath = join(own, 'bootstrap.pem');
+  writeFileSync(bundlePath, bundle);
+  const configPath = join(own, 'agent.conf');
+  const config = `
+    agent {
+      trust_domain = "${trustDomain}"
+      server_address = "127.0.0.1"
+      server_port = "${server.port}"
+      socket_path = "${socketPath}"
+      data_dir = "${own}/data"
+      log_level = "DEBUG"
+      trust_bundle_path = "${bundlePath}"
+      join_token = "${joinToken}"
+      experimental { sync_interval = "1s" }
+    }
+    plugins {
+      NodeAttestor "join_token" { plugin_data {} }
+      KeyManager "disk" { plugin_data { directory = "${own}/data" } }
+      WorkloadAttestor "unix" { plugin_data { discover_workload_path = true } }
+    }
+    health_checks {
+      listener_enabled = true
+      bind_address = "127.0.0.1"
+      bind_port = "${healthPort}"
+    }`;
+  writeFileSync(configPath, config, { mode: 0o600 });
+  const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'agent.log') });
+  await ready(`agent ${name}`, healthPort, program.checkRunning).catch(async (error: unknown) => {
+    const log = program.log();
+    await program.stop();
+    throw new Error(`agent ${name} is not ready:\n${log}`, { cause: error });
+  });
+  return {
+    name,
+    nodeId,
+    socketPath,
+    env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socketPath}` },
+    log: program.log,
+    stop: program.stop,
+  };
+}

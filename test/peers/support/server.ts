@@ -1,0 +1,139 @@
+// bin/spire-server as a process: its own database and directory, and what an operator does with it over its command line.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createTestDatabase } from '../../support/postgres.ts';
+import { eventually, freePort, output, start } from './processes.ts';
+import { root } from './programs.ts';
+
+export const trustDomain = 'example.org';
+const command = join(root, 'bin/spire-server');
+const startTimeoutMs = 60_000;
+
+export interface ServerOptions {
+  /** Where all of the test's sockets and files lie; short, for a socket's path has 107 bytes at most. */
+  readonly directory: string;
+  readonly name: string;
+  readonly caTtl?: string;
+  /** The server above it, and the socket of the agent that gives it its identity there. */
+  readonly upstream?: { readonly port: number; readonly workloadApiSocket: string };
+}
+
+export interface EntryOptions {
+  readonly parentId: string;
+  readonly spiffeId: string;
+  readonly selectors: readonly string[];
+  readonly downstream?: boolean;
+}
+
+export interface SpireServer {
+  readonly name: string;
+  readonly port: number;
+  readonly socketPath: string;
+  /** Runs a command of bin/spire-server on it. */
+  operate(...words: readonly string[]): Promise<string>;
+  /** A join token; its owner is also known by `nodeId`. */
+  createJoinToken(nodeId: string): Promise<string>;
+  createEntry(entry: EntryOptions): Promise<void>;
+  bundlePem(): Promise<string>;
+  log(): string;
+  stop(): Promise<void>;
+}
+
+export async function startServer({ directory, name, caTtl = '24h', upstream }: ServerOptions): Promise<SpireServer> {
+  const [database, port, healthPort] = await Promise.all([createTestDatabase(), freePort(), freePort()]);
+  const own = join(directory, name);
+  const socketPath = join(own, 'admin.sock');
+  mkdirSync(own, { recursive: true });
+  const configPath = join(own, 'server.conf');
+  const upstreamBlock =
+    upstream === undefined
+      ? ''
+      : `UpstreamAuthority "spire" {
+           plugin_data {
+             server_address = "127.0.0.1"
+             server_port = "${upstream.port}"
+             workload_api_socket = "${upstream.workloadApiSocket}"
+           }
+         }`;
+  const config = `
+    server {
+      trust_domain = "${trustDomain}"
+      bind_address = "127.0.0.1"
+      bind_port = "${port}"
+      socket_path = "${socketPath}"
+      data_dir = "${own}"
+      log_level = "DEBUG"
+      ca_ttl = "${caTtl}"
+      ca_key_type = "ec-p256"
+      default_x509_svid_ttl = "1h"
+      default_jwt_svid_ttl = "5m"
+    }
+    plugins {
+      DataStore "sql" {
+        plugin_data {
+          database_type = "postgres"
+          connection_string = "${database.url}"
+        }
+      }
+      KeyManager "disk" { plugin_data { keys_path = "${own}/keys.json" } }
+      NodeAttestor "join_token" { plugin_data {} }
+      ${upstreamBlock}
+    }
+    health_checks {
+      listener_enabled = true
+      bind_address = "127.0.0.1"
+      bind_port = "${healthPort}"
+    }`;
+  writeFileSync(configPath, config, { mode: 0o600 });
+  const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'server.log') });
+  const operate = (...words: readonly string[]) => output(command, [...words, '-socketPath', socketPath]);
+  const server: SpireServer = {
+    name,
+    port,
+    socketPath,
+    operate,
+    async createJoinToken(nodeId) {
+      const said = await operate('token', 'generate', '-spiffeID', nodeId);
+      const token = /^Token: (\S+)$/m.exec(said)?.[1];
+      if (token === undefined) throw new Error(`no token in: ${said}`);
+      return token;
+    },
+    async createEntry({ parentId, spiffeId, selectors, downstream = false }) {
+      const flags = selectors.flatMap((selector) => ['-selector', selector]);
+      await operate('entry', 'create', '-parentID', parentId, '-spiffeID', spiffeId, ...flags, ...(downstream ? ['-downstream'] : []));
+    },
+    bundlePem: () => operate('bundle', 'show', '-format', 'pem'),
+    log: program.log,
+    async stop() {
+      await program.stop();
+      await database.drop();
+    },
+  };
+  await ready(`server ${name}`, healthPort, program.checkRunning).catch(async (error: unknown) => {
+    const log = program.log();
+    await server.stop();
+    throw new Error(`server ${name} is not ready:\n${log}`, { cause: error });
+  });
+  return server;
+}
+
+/** SPIRE's health listener says 200 on /ready. */
+export async function ready(what: string, port: number, checkRunning: () => void): Promise<void> {
+  const deadline = AbortSignal.timeout(startTimeoutMs);
+  let ended: unknown;
+  await eventually(
+    what,
+    async () => {
+      try {
+        checkRunning();
+      } catch (error) {
+        ended = error;
+        return;
+      }
+      const response = await fetch(`http://127.0.0.1:${port}/ready`, { signal: deadline });
+      if (response.status !== 200) throw new Error(`ready answers ${response.status}: ${await response.text()}`);
+    },
+    startTimeoutMs,
+  );
+  if (ended !== undefined) throw ended;
+}
