@@ -51,7 +51,8 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     log,
   });
   const data = await openAgentData(config.dataDir);
-  const keys = config.keyStore.kind === 'disk' ? await openDiskKeyStore(config.keyStore.directory) : createMemoryKeyStore();
+  const keys =
+    config.keyStore.kind === 'disk' ? await openDiskKeyStore(config.keyStore.directory) : createMemoryKeyStore();
   const policy: RotationPolicy = { random, availabilityTargetMs: config.availabilityTargetMs };
   const health = new AgentHealth();
   const stored = data.x509Authorities();
@@ -100,17 +101,23 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     if (config.health !== undefined) probes = await listenForProbes(config.health, health);
     const again = { log, clock, random, signal };
     await retryAtStart('Failed to retrieve attestation result', () => identity.establish(signal), again);
-    await link.clients().agent.postStatus({ currentBundleSerial: 0, agentVersion: version }, { signal }).catch((error: unknown) => {
-      signal.throwIfAborted();
-      log.debug({ err: error }, 'Failed to post agent status'); // older servers do not take it
-    });
+    await link
+      .clients()
+      .agent.postStatus({ currentBundleSerial: 0, agentVersion: version }, { signal })
+      .catch((error: unknown) => {
+        signal.throwIfAborted();
+        log.debug({ err: error }, 'Failed to post agent status'); // older servers do not take it
+      });
     await retryAtStart('Synchronize failed', () => synchronizer.synchronize(signal), {
       ...again,
       recover: (error) => synchronizer.recover(error, signal),
     });
     if (config.socketPath !== undefined) {
       server = createRpcServer({ log, intercept: checkSecurityHeader });
-      server.addService(SpiffeWorkloadAPIService, createWorkloadApi({ ...config, cache, jwtSvids, callers, clock, log }));
+      server.addService(
+        SpiffeWorkloadAPIService,
+        createWorkloadApi({ ...config, cache, jwtSvids, callers, clock, log }),
+      );
       server.addService(HealthService, health.handlers());
       await mkdir(dirname(config.socketPath), { recursive: true, mode: 0o755 });
       await server.listenUnix(config.socketPath, { mode: 0o777 });
@@ -118,7 +125,15 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     }
     health.ready = true;
     await runSyncLoop(
-      { synchronizer, wanted: cache.wanted, intervalMs: config.syncIntervalMs, random, clock, log, onSynchronized: () => undefined },
+      {
+        synchronizer,
+        wanted: cache.wanted,
+        intervalMs: config.syncIntervalMs,
+        random,
+        clock,
+        log,
+        onSynchronized: () => undefined,
+      },
       signal,
     );
   } catch (error) {
@@ -141,6 +156,7 @@ function nodeAttestorOf({ joinToken, nodeAttestor, trustDomain }: AgentConfig, l
 /** A token serves once: an agent that goes on with its SVID from disk is started without one. */
 const missingJoinToken: AgentAttestor = {
   type: 'join_token',
-  payload: () => Promise.reject(new AgentStopped('ATTESTATION_REFUSED', 'join token attestation attempted but no token provided')),
+  payload: () =>
+    Promise.reject(new AgentStopped('ATTESTATION_REFUSED', 'join token attestation attempted but no token provided')),
   respond: () => Promise.reject(new Error('join_token has no challenge')),
 };

@@ -1,5 +1,8 @@
 // What a server's refusal means for the agent as such: attest again, or stop. Any other failure means: try again later.
-import { PermissionDeniedDetails, PermissionDeniedDetails_Reason as Reason } from '../../proto/gen/spire/api/types/status.ts';
+import {
+  PermissionDeniedDetails,
+  PermissionDeniedDetails_Reason as Reason,
+} from '../../proto/gen/spire/api/types/status.ts';
 import { RpcError, statusCode } from '../rpc/status.ts';
 
 export type Refusal = 'reattest' | 'banned';
@@ -22,7 +25,13 @@ export function refusalOf(error: unknown): Refusal | undefined {
   return meanings.get(PermissionDeniedDetails.decode(detail.value).reason);
 }
 
-export type AgentStopCode = 'BANNED' | 'NOT_REATTESTABLE' | 'REATTESTATION_FAILED' | 'SVID_EXPIRED' | 'ATTESTATION_REFUSED' | 'SERVER_UNREACHABLE';
+export type AgentStopCode =
+  | 'BANNED'
+  | 'NOT_REATTESTABLE'
+  | 'REATTESTATION_FAILED'
+  | 'SVID_EXPIRED'
+  | 'ATTESTATION_REFUSED'
+  | 'SERVER_UNREACHABLE';
 
 /** The agent cannot go on; whoever started it decides what follows. */
 export class AgentStopped extends Error {

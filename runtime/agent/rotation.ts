@@ -19,7 +19,10 @@ const shortestGraceMs = 12 * 3_600_000;
 const availabilityJitterMs = 10 * 60_000;
 
 /** Epoch ms. Drawn once for each SVID: asked again at every poll, the earliest draw would always win. */
-export function renewalTime({ notBefore, notAfter }: Lifetime, { random, availabilityTargetMs }: RotationPolicy): number {
+export function renewalTime(
+  { notBefore, notAfter }: Lifetime,
+  { random, availabilityTargetMs }: RotationPolicy,
+): number {
   const lifetime = notAfter - notBefore;
   const half = lifetime / 2;
   const byHalf = notAfter - half * (0.9 + 0.2 * random());

@@ -39,7 +39,11 @@ const dialMs = 5_000;
 export async function startDemoWorkload({ config, source, clock, log }: DemoWorkloadOptions): Promise<DemoWorkload> {
   const refusals: Refusal[] = [];
   const refused = (error: WorkloadError): void => {
-    refusals.push({ time: new Date(clock()).toISOString(), peerId: error.peerId?.toString() ?? null, reason: error.message });
+    refusals.push({
+      time: new Date(clock()).toISOString(),
+      peerId: error.peerId?.toString() ?? null,
+      reason: error.message,
+    });
     if (refusals.length > keptRefusals) refusals.shift();
   };
   const service = await listenForHttp({
@@ -73,7 +77,11 @@ function answerPeer(route: string, caller: SpiffeId, source: X509Source): Answer
   return { status: 200, body: { id: id.toString(), chain: pems(chain), caller: caller.toString() } };
 }
 
-async function answerOperator({ route, body }: Asked, source: X509Source, refusals: readonly Refusal[]): Promise<Answer> {
+async function answerOperator(
+  { route, body }: Asked,
+  source: X509Source,
+  refusals: readonly Refusal[],
+): Promise<Answer> {
   if (route === 'GET /refusals') return { status: 200, body: refusals };
   if (route === 'POST /handshake') return shakeHands(body, source);
   if (route !== 'GET /identity') return notFound;
@@ -93,7 +101,10 @@ async function shakeHands(body: string, source: X509Source): Promise<Answer> {
     const { address, expectedId } = orderSchema.parse(JSON.parse(body));
     order = { ...parseAddress(address), expectedId: parseSpiffeId(expectedId) };
   } catch (error) {
-    return { status: 400, body: { error: `want {"address": "host:port", "expectedId": "spiffe://…"}: ${reasonOf(error)}` } };
+    return {
+      status: 400,
+      body: { error: `want {"address": "host:port", "expectedId": "spiffe://…"}: ${reasonOf(error)}` },
+    };
   }
   const self = source.svid().id.toString();
   try {

@@ -67,7 +67,12 @@ export function listenForHttp({ answer, log, ...listen }: MtlsHttpOptions): Prom
 /** GET over a socket that is connected and verified, which is used up. Rejects where the other side closes without an answer. */
 export function getJson(socket: TLSSocket, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const asking = request({ createConnection: () => socket, path, headers: { host: 'workload', connection: 'close' }, timeout: timeoutMs });
+    const asking = request({
+      createConnection: () => socket,
+      path,
+      headers: { host: 'workload', connection: 'close' },
+      timeout: timeoutMs,
+    });
     asking.once('timeout', () => asking.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     asking.once('error', reject);
     asking.once('response', (response) => {

@@ -15,7 +15,10 @@ async function main(): Promise<void> {
   const source = await createX509Source({ api, log, signal: stop.signal });
   const workload = await startDemoWorkload({ config, source, clock: Date.now, log });
   const { servicePort, controlPort } = workload;
-  log.info({ spiffe_id: source.svid().id.toString(), service_port: servicePort, control_port: controlPort }, 'workload serves');
+  log.info(
+    { spiffe_id: source.svid().id.toString(), service_port: servicePort, control_port: controlPort },
+    'workload serves',
+  );
   source.onUpdate(() => log.info({ spiffe_id: source.svid().id.toString() }, 'identity updated'));
   stop.signal.addEventListener('abort', () => {
     source.close();

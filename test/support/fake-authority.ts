@@ -70,7 +70,14 @@ export function createFakeAuthority(trustDomain: TrustDomain) {
     }),
     signJwt(spiffeId: SpiffeId, audience: readonly string[], ttl = 300_000) {
       const issuedAt = Date.now();
-      const input = { signer: signerOf(jwtKey.privateKey), keyId, spiffeId, audience, issuedAt, expiresAt: issuedAt + ttl };
+      const input = {
+        signer: signerOf(jwtKey.privateKey),
+        keyId,
+        spiffeId,
+        audience,
+        issuedAt,
+        expiresAt: issuedAt + ttl,
+      };
       const token = signJwtSvid({ ...input, jti: randomUUID() });
       const expiresAt = Math.floor(input.expiresAt / 1000);
       return { token, id: undefined, issuedAt: Math.floor(issuedAt / 1000), expiresAt, hint: '' };

@@ -8,7 +8,10 @@ import { EntryService } from '../../proto/gen/spire/api/server/entry/v1/entry.ts
 import type { SyncAuthorizedEntriesResponse } from '../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { SVIDService } from '../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import { Entry } from '../../proto/gen/spire/api/types/entry.ts';
-import { PermissionDeniedDetails, PermissionDeniedDetails_Reason as Reason } from '../../proto/gen/spire/api/types/status.ts';
+import {
+  PermissionDeniedDetails,
+  PermissionDeniedDetails_Reason as Reason,
+} from '../../proto/gen/spire/api/types/status.ts';
 import { parseCsr } from '../../runtime/pki/csr.ts';
 import { certificatesToPem } from '../../runtime/pki/pem.ts';
 import type { CallContext } from '../../runtime/rpc/call-context.ts';
@@ -62,7 +65,8 @@ export async function startFakeSpireServer({ port = 0, hasSync = true } = {}) {
       const name = lowerFirst(method.slice(method.lastIndexOf('/') + 1));
       state.calls.set(name, (state.calls.get(name) ?? 0) + 1);
       if (openMethods.has(name)) return Promise.resolve();
-      if (connection.transport !== 'tcp' || connection.peerId === undefined) return Promise.reject(unauthenticated('no SVID'));
+      if (connection.transport !== 'tcp' || connection.peerId === undefined)
+        return Promise.reject(unauthenticated('no SVID'));
       return state.refusal === undefined ? Promise.resolve() : Promise.reject(refusalOf(state.refusal));
     },
   });
@@ -75,7 +79,15 @@ export async function startFakeSpireServer({ port = 0, hasSync = true } = {}) {
         const known = state.reattestable || state.tokens.delete(token);
         if (!known) throw invalidArgument('failed to attest: join token does not exist or has already been used');
         const { publicKey } = parseCsr(step.value.params?.csr ?? new Uint8Array());
-        yield { step: { $case: 'result', value: { svid: issueAgent(publicKey, agentId(trustDomain, 'join_token', token)), reattestable: state.reattestable } } };
+        yield {
+          step: {
+            $case: 'result',
+            value: {
+              svid: issueAgent(publicKey, agentId(trustDomain, 'join_token', token)),
+              reattestable: state.reattestable,
+            },
+          },
+        };
         return;
       }
     },
@@ -156,7 +168,9 @@ async function* syncEntries(
       return;
     }
     for (let i = 0; i < entries.length; i += pageSize) {
-      const entryRevisions = entries.slice(i, i + pageSize).map(({ id, revisionNumber, createdAt }) => ({ id, revisionNumber, createdAt }));
+      const entryRevisions = entries
+        .slice(i, i + pageSize)
+        .map(({ id, revisionNumber, createdAt }) => ({ id, revisionNumber, createdAt }));
       yield { entryRevisions, entries: [], more: i + pageSize < entries.length };
     }
   }
@@ -167,7 +181,10 @@ function entryOf(entry: FakeEntry): Entry {
     id: entry.id ?? [entry.path, ...entry.selectors].join(' '), // another entry has another id
     spiffeId: { trustDomain: trustDomain.name, path: entry.path },
     parentId: { trustDomain: trustDomain.name, path: '/spire/agent/join_token/t' },
-    selectors: entry.selectors.map((text) => ({ type: text.slice(0, text.indexOf(':')), value: text.slice(text.indexOf(':') + 1) })),
+    selectors: entry.selectors.map((text) => ({
+      type: text.slice(0, text.indexOf(':')),
+      value: text.slice(text.indexOf(':') + 1),
+    })),
     hint: entry.hint ?? '',
     revisionNumber: entry.revisionNumber ?? 0,
     createdAt: entry.createdAt ?? 1,
@@ -177,7 +194,9 @@ function entryOf(entry: FakeEntry): Entry {
 
 function refusalOf(reason: keyof typeof Reason): RpcError {
   const value = PermissionDeniedDetails.encode({ reason: Reason[reason] }).finish();
-  return permissionDenied('agent is not welcome', { details: [{ type: 'spire.api.types.PermissionDeniedDetails', value }] });
+  return permissionDenied('agent is not welcome', {
+    details: [{ type: 'spire.api.types.PermissionDeniedDetails', value }],
+  });
 }
 
 function lowerFirst(name: string): string {

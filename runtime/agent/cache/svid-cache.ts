@@ -62,7 +62,11 @@ export class SvidCache implements WorkloadCache {
   }
 
   /** Entries and bundles as the server has them now. An object that is the same as before means: unchanged. */
-  replace(entries: ReadonlyMap<string, AgentEntry>, bundle: TrustBundle, federated: ReadonlyMap<string, TrustBundle>): void {
+  replace(
+    entries: ReadonlyMap<string, AgentEntry>,
+    bundle: TrustBundle,
+    federated: ReadonlyMap<string, TrustBundle>,
+  ): void {
     this.#entries = entries;
     this.#bundle = bundle;
     this.#federated = federated;
@@ -131,7 +135,10 @@ export class SvidCache implements WorkloadCache {
     return { identities, bundle: this.#bundle, federatedBundles };
   }
 
-  async *subscribe(selectors: readonly Selector[], signal: AbortSignal): AsyncGenerator<WorkloadUpdate, never, undefined> {
+  async *subscribe(
+    selectors: readonly Selector[],
+    signal: AbortSignal,
+  ): AsyncGenerator<WorkloadUpdate, never, undefined> {
     const subscriber: Subscriber = { selectors, bell: createBell() };
     this.#subscribers.add(subscriber);
     try {

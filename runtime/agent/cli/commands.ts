@@ -1,30 +1,58 @@
-// The agent's commands by the words that call them, with SPIRE's names; the longest match counts.
+// The agent's commands by the words that call them, with SPIRE's names; the longest match counts. Each is loaded when it is called: a health
+// probe should not have to read the whole agent.
 import type { FlagSpecs } from '../../cli/flags.ts';
-import { runFlags } from '../config/load-config.ts';
-import { fetchJwt, fetchJwtFlags } from './fetch-jwt.ts';
-import { fetchX509, fetchX509Flags } from './fetch-x509.ts';
-import { healthcheck, healthcheckFlags } from './healthcheck.ts';
-import { run, validate } from './run.ts';
 import type { Command } from './terminal.ts';
-import { validateJwt, validateJwtFlags } from './validate-jwt.ts';
-import { watch, watchFlags } from './watch.ts';
 
-export interface CommandEntry {
-  readonly words: readonly string[];
-  readonly synopsis: string;
+export interface LoadedCommand {
   readonly flags: FlagSpecs;
   readonly run: Command;
 }
 
+export interface CommandEntry {
+  readonly words: readonly string[];
+  readonly synopsis: string;
+  readonly load: () => Promise<LoadedCommand>;
+}
+
+const fetchX509 = () =>
+  import('./fetch-x509.ts').then((command) => ({ flags: command.fetchX509Flags, run: command.fetchX509 }));
+const agent = () => Promise.all([import('./run.ts'), import('../config/load-config.ts')]);
+
 export const commands: readonly CommandEntry[] = [
-  { words: ['api', 'fetch'], synopsis: 'Fetches X509 SVIDs from the Workload API', flags: fetchX509Flags, run: fetchX509 },
-  { words: ['api', 'fetch', 'jwt'], synopsis: 'Fetches a JWT SVID from the Workload API', flags: fetchJwtFlags, run: fetchJwt },
-  { words: ['api', 'fetch', 'x509'], synopsis: 'Fetches X509 SVIDs from the Workload API', flags: fetchX509Flags, run: fetchX509 },
-  { words: ['api', 'validate', 'jwt'], synopsis: 'Validates a JWT SVID', flags: validateJwtFlags, run: validateJwt },
-  { words: ['api', 'watch'], synopsis: "Attaches to the Workload API and prints updates as they're received", flags: watchFlags, run: watch },
-  { words: ['healthcheck'], synopsis: 'Determines agent health status', flags: healthcheckFlags, run: healthcheck },
-  { words: ['run'], synopsis: 'Runs the agent', flags: runFlags, run },
-  { words: ['validate'], synopsis: 'Validates a SPIRE agent configuration file', flags: runFlags, run: validate },
+  { words: ['api', 'fetch'], synopsis: 'Fetches X509 SVIDs from the Workload API', load: fetchX509 },
+  {
+    words: ['api', 'fetch', 'jwt'],
+    synopsis: 'Fetches a JWT SVID from the Workload API',
+    load: () => import('./fetch-jwt.ts').then((command) => ({ flags: command.fetchJwtFlags, run: command.fetchJwt })),
+  },
+  { words: ['api', 'fetch', 'x509'], synopsis: 'Fetches X509 SVIDs from the Workload API', load: fetchX509 },
+  {
+    words: ['api', 'validate', 'jwt'],
+    synopsis: 'Validates a JWT SVID',
+    load: () =>
+      import('./validate-jwt.ts').then((command) => ({ flags: command.validateJwtFlags, run: command.validateJwt })),
+  },
+  {
+    words: ['api', 'watch'],
+    synopsis: "Attaches to the Workload API and prints updates as they're received",
+    load: () => import('./watch.ts').then((command) => ({ flags: command.watchFlags, run: command.watch })),
+  },
+  {
+    words: ['healthcheck'],
+    synopsis: 'Determines agent health status',
+    load: () =>
+      import('./healthcheck.ts').then((command) => ({ flags: command.healthcheckFlags, run: command.healthcheck })),
+  },
+  {
+    words: ['run'],
+    synopsis: 'Runs the agent',
+    load: () => agent().then(([{ run }, { runFlags }]) => ({ flags: runFlags, run })),
+  },
+  {
+    words: ['validate'],
+    synopsis: 'Validates a SPIRE agent configuration file',
+    load: () => agent().then(([{ validate }, { runFlags }]) => ({ flags: runFlags, run: validate })),
+  },
 ];
 
 export function findCommand(argv: readonly string[]): CommandEntry | undefined {
@@ -36,5 +64,11 @@ export function findCommand(argv: readonly string[]): CommandEntry | undefined {
 export function usage(): string {
   const width = Math.max(...commands.map(({ words }) => words.join(' ').length));
   const lines = commands.map(({ words, synopsis }) => `    ${words.join(' ').padEnd(width)}    ${synopsis}`);
-  return ['Usage: spire-agent [--version] [--help] <command> [<args>]', '', 'Available commands are:', ...lines, ''].join('\n');
+  return [
+    'Usage: spire-agent [--version] [--help] <command> [<args>]',
+    '',
+    'Available commands are:',
+    ...lines,
+    '',
+  ].join('\n');
 }

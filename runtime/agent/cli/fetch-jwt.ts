@@ -23,7 +23,9 @@ export const fetchJwt: Command = async (argv, { terminal, signal }) => {
     ...(await api.fetchJwtsvid({ audience, spiffeId: values.spiffeID }, call)),
   }));
   if (output === 'json') {
-    const encoded = Object.entries(bundles).map(([name, jwks]) => [name, Buffer.from(jwks).toString('base64')] as const);
+    const encoded = Object.entries(bundles).map(
+      ([name, jwks]) => [name, Buffer.from(jwks).toString('base64')] as const,
+    );
     const list = svids.map(({ spiffeId, svid, hint }) => ({ hint, spiffe_id: spiffeId, svid }));
     terminal.print(JSON.stringify([{ svids: list }, { bundles: Object.fromEntries(encoded) }]));
     return 0;

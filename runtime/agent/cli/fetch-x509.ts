@@ -9,14 +9,20 @@ export const fetchX509Flags = {
   ...apiFlags,
   ...outputFlag,
   silent: { kind: 'boolean', help: 'Suppress stdout' },
-  write: { kind: 'string', default: '', help: 'Write SVID data to the specified path (optional; only available for pretty output format)' },
+  write: {
+    kind: 'string',
+    default: '',
+    help: 'Write SVID data to the specified path (optional; only available for pretty output format)',
+  },
 } as const;
 
 export const fetchX509: Command = async (argv, { terminal, signal }) => {
   const { values } = parseFlags(argv, fetchX509Flags);
   const output = checkOutput(values.output);
   const start = performance.now();
-  const response = await withWorkloadClient({ ...values, signal }, ({ api, call }) => firstOf(api.fetchX509Svid({}, call)));
+  const response = await withWorkloadClient({ ...values, signal }, ({ api, call }) =>
+    firstOf(api.fetchX509Svid({}, call)),
+  );
   if (output === 'json') {
     terminal.print(JSON.stringify(jsonOf(response)));
     return 0;

@@ -1,5 +1,8 @@
 // `healthcheck`: whether the agent says that it serves.
-import { HealthCheckResponse_ServingStatus as ServingStatus, HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
+import {
+  HealthCheckResponse_ServingStatus as ServingStatus,
+  HealthService,
+} from '../../../proto/gen/grpc/health/v1/health.ts';
 import { parseFlags } from '../../cli/flags.ts';
 import { connect, createClient } from '../../rpc/client.ts';
 import { RpcError, rpcErrorText } from '../../rpc/status.ts';
@@ -19,7 +22,10 @@ export const healthcheck: Command = async (argv, { terminal, signal }) => {
   if (values.verbose) terminal.print('Checking agent health...');
   const channel = connect({ unixPath: values.socketPath });
   try {
-    const { status } = await createClient(HealthService, channel).check({ service: '' }, { signal, deadlineMs: callMs });
+    const { status } = await createClient(HealthService, channel).check(
+      { service: '' },
+      { signal, deadlineMs: callMs },
+    );
     if (status === ServingStatus.SERVING) {
       terminal.print('Agent is healthy.');
       return 0;

@@ -17,19 +17,21 @@ async function main(argv: readonly string[]): Promise<number> {
     terminal.print(version);
     return 0;
   }
-  const command = findCommand(argv);
-  if (command === undefined) {
+  const entry = findCommand(argv);
+  if (entry === undefined) {
     terminal.printError(usage());
     return 127;
   }
-  const name = command.words.join(' ');
+  const command = await entry.load();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(signal)));
   try {
-    return await command.run(argv.slice(command.words.length), { terminal, env: process.env, signal: stop.signal });
+    return await command.run(argv.slice(entry.words.length), { terminal, env: process.env, signal: stop.signal });
   } catch (error) {
     if (error instanceof FlagError) {
-      terminal.printError(`${error.code === 'HELP' ? '' : `${error.message}\n`}${formatUsage(name, command.flags)}`);
+      terminal.printError(
+        `${error.code === 'HELP' ? '' : `${error.message}\n`}${formatUsage(entry.words.join(' '), command.flags)}`,
+      );
       return error.code === 'HELP' ? 0 : 1;
     }
     terminal.printError(messageOf(error));

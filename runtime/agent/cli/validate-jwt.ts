@@ -29,6 +29,7 @@ export const validateJwt: Command = async (argv, { terminal, signal }) => {
 
 function explain(cause: unknown): never {
   if (!(cause instanceof RpcError)) throw cause;
-  if (cause.code === statusCode.INVALID_ARGUMENT) throw new CommandError(`SVID is not valid: ${cause.message}`, { cause });
+  if (cause.code === statusCode.INVALID_ARGUMENT)
+    throw new CommandError(`SVID is not valid: ${cause.message}`, { cause });
   throw new CommandError(`unable to validate JWT SVID: ${rpcErrorText(cause)}`, { cause });
 }

@@ -22,7 +22,7 @@ export const watch: Command = async (argv, { terminal, signal }) => {
         }
       } catch (error) {
         if (!(error instanceof RpcError) || error.code === statusCode.INVALID_ARGUMENT) throw error;
-        if (!signal.aborted) terminal.printError(rpcErrorText(error));
+        if (error.code !== statusCode.CANCELLED) terminal.printError(rpcErrorText(error));
       }
       await delay(retryMs, undefined, { signal }).catch(() => undefined); // aborted: the loop sees it
     }

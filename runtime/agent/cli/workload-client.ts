@@ -2,7 +2,7 @@
 import { SpiffeWorkloadAPIService } from '../../../proto/gen/spiffe/workload/workload.ts';
 import { connect, createClient } from '../../rpc/client.ts';
 import type { CallOptions, Client } from '../../rpc/service.ts';
-import { defaultSocketPath } from '../config/read-config.ts';
+import { defaultSocketPath } from '../config/default-socket.ts';
 import { CommandError } from './terminal.ts';
 
 export const socketFlag = {

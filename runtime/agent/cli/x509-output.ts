@@ -45,7 +45,9 @@ export function printSvids(terminal: Terminal, { svids, federatedBundles }: Rece
   for (const svid of svids) {
     lines.push('', `SPIFFE ID:\t\t${svid.spiffeId}`);
     if (svid.hint !== '') lines.push(`Hint:\t\t\t${svid.hint}`);
-    lines.push(...svid.certificates.flatMap((certificate, i) => validity(i === 0 ? 'SVID' : `Intermediate #${i}`, certificate)));
+    lines.push(
+      ...svid.certificates.flatMap((certificate, i) => validity(i === 0 ? 'SVID' : `Intermediate #${i}`, certificate)),
+    );
     lines.push(...svid.bundle.flatMap((certificate, i) => validity(`CA #${i + 1}`, certificate)));
     for (const [trustDomain, bundle] of federatedBundles) {
       lines.push(...bundle.flatMap((certificate, i) => validity(`[${trustDomain}] CA #${i + 1}`, certificate)));
@@ -60,10 +62,17 @@ function validity(name: string, { notBefore, notAfter }: Certificate): string[] 
 
 /** `2026-01-31 10:00:00 +0000 UTC`, as Go prints a time. */
 function goTime(ms: number): string {
-  return new Date(ms).toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' +0000 UTC');
+  return new Date(ms)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, ' +0000 UTC');
 }
 
-export async function writeSvids(terminal: Terminal, directory: string, { svids, federatedBundles }: ReceivedSvids): Promise<void> {
+export async function writeSvids(
+  terminal: Terminal,
+  directory: string,
+  { svids, federatedBundles }: ReceivedSvids,
+): Promise<void> {
   const writePem = async (what: string, name: string, certificates: readonly Certificate[]) => {
     const path = join(directory, name);
     terminal.print(`Writing ${what} to file ${path}.`);
@@ -76,7 +85,11 @@ export async function writeSvids(terminal: Terminal, directory: string, { svids,
     await writePrivateFile(keyPath, encodePem('PRIVATE KEY', svid.privateKey));
     await writePem(`bundle #${i}`, `bundle.${i}.pem`, svid.bundle);
     for (const [j, [trustDomain, bundle]] of federatedBundles.entries()) {
-      await writePem(`federated bundle #${j} for trust domain ${trustDomain}`, `federated_bundle.${i}.${j}.pem`, bundle);
+      await writePem(
+        `federated bundle #${j} for trust domain ${trustDomain}`,
+        `federated_bundle.${i}.${j}.pem`,
+        bundle,
+      );
     }
   }
 }

@@ -16,7 +16,10 @@ export function readBundleSource(agent: HclReader): BundleSource {
     .filter(([, value]) => value !== undefined && value !== false)
     .map(([key]) => key);
   if (given.length === 0) {
-    agent.fault('trust_bundle_path', 'trust_bundle_path or trust_bundle_url must be configured unless insecure_bootstrap is set');
+    agent.fault(
+      'trust_bundle_path',
+      'trust_bundle_path or trust_bundle_url must be configured unless insecure_bootstrap is set',
+    );
   }
   if (given.length > 1) agent.fault(given.join(', '), 'only one of them can be specified');
   if (url !== undefined && !url.startsWith('https://')) agent.fault('trust_bundle_url', 'must start with https://');

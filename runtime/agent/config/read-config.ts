@@ -7,10 +7,10 @@ import { parseLogFormat, parseLogLevel } from '../../log.ts';
 import { parseKeyType } from '../../pki/key-type.ts';
 import { TrustDomain, parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import type { AgentConfig, HealthConfig } from './agent-config.ts';
+import { defaultSocketPath } from './default-socket.ts';
 import { readBundleSource } from './read-bundle-source.ts';
 import { readPlugins } from './read-plugins.ts';
 
-export const defaultSocketPath = '/tmp/spire-agent/public/api.sock';
 const defaultCacheSize = 1000;
 const shortestAvailabilityTargetMs = 24 * 3_600_000;
 
@@ -99,7 +99,8 @@ function readSize(agent: HclReader, key: string): number {
 
 function readAvailabilityTarget(agent: HclReader): number {
   const target = agent.optionalDuration('availability_target') ?? 0;
-  if (target !== 0 && target < shortestAvailabilityTargetMs) agent.fault('availability_target', 'must be at least 24h0m0s');
+  if (target !== 0 && target < shortestAvailabilityTargetMs)
+    agent.fault('availability_target', 'must be at least 24h0m0s');
   return target;
 }
 
@@ -129,7 +130,10 @@ function readIgnored(root: HclReader, agent: HclReader, experimental: HclReader 
   experimental?.optionalStrings('feature_flags');
   experimental?.optionalBoolean('require_pq_kem');
   readRebootstrap(agent);
-  const keys = Object.values(ignoredKeys).flat().filter((key) => agent.has(key)).map((key) => `agent.${key}`);
+  const keys = Object.values(ignoredKeys)
+    .flat()
+    .filter((key) => agent.has(key))
+    .map((key) => `agent.${key}`);
   const limits = experimental?.has('ratelimit') === true ? ['agent.experimental.ratelimit'] : [];
   return [...blocks.filter((name) => name !== undefined), ...keys, ...limits];
 }

@@ -8,8 +8,7 @@ export interface AgentPlugins {
   readonly workloadAttestors: readonly PluginConfig[];
 }
 
-const types = ['NodeAttestor', 'KeyManager', 'WorkloadAttestor'] as const;
-type PluginType = (typeof types)[number];
+type PluginType = 'NodeAttestor' | 'KeyManager' | 'WorkloadAttestor';
 
 export function readPlugins(plugins: HclReader): AgentPlugins {
   const [nodeAttestor, ...otherAttestors] = readType(plugins, 'NodeAttestor');
@@ -23,7 +22,8 @@ export function readPlugins(plugins: HclReader): AgentPlugins {
 
 function readType(plugins: HclReader, type: PluginType): PluginConfig[] {
   return plugins.labelledBlocks(type).flatMap(({ label, reader }) => {
-    if (reader.optionalString('plugin_cmd') !== undefined) reader.fault('plugin_cmd', 'external plugins are not supported');
+    if (reader.optionalString('plugin_cmd') !== undefined)
+      reader.fault('plugin_cmd', 'external plugins are not supported');
     reader.optionalString('plugin_checksum');
     reader.optionalStrings('plugin_args');
     const data = reader.object('plugin_data');
@@ -33,7 +33,8 @@ function readType(plugins: HclReader, type: PluginType): PluginConfig[] {
 
 function keyStoreOf(plugins: HclReader, plugin: PluginConfig | undefined): KeyStoreConfig {
   if (plugin?.name !== 'disk') {
-    if (plugin !== undefined && plugin.name !== 'memory') plugins.fault(`KeyManager "${plugin.name}"`, 'no such key manager');
+    if (plugin !== undefined && plugin.name !== 'memory')
+      plugins.fault(`KeyManager "${plugin.name}"`, 'no such key manager');
     return { kind: 'memory' };
   }
   const { directory, ...others } = plugin.data;

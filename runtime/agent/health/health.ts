@@ -27,7 +27,8 @@ export class AgentHealth {
     const status = () => ({ status: this.#ready ? ServingStatus.SERVING : ServingStatus.NOT_SERVING });
     const watchers = this.#watchers;
     return {
-      check: ({ service }) => (service === '' ? Promise.resolve(status()) : Promise.reject(notFound('unknown service'))),
+      check: ({ service }) =>
+        service === '' ? Promise.resolve(status()) : Promise.reject(notFound('unknown service')),
       list: () => Promise.resolve({ statuses: { '': status() } }),
       async *watch({ service }, { signal }) {
         const bell = createBell();
@@ -46,7 +47,10 @@ export class AgentHealth {
 }
 
 /** Listens until it is closed. A process that answers at all is live. */
-export async function listenForProbes({ host, port, livePath, readyPath }: HealthConfig, health: AgentHealth): Promise<Server> {
+export async function listenForProbes(
+  { host, port, livePath, readyPath }: HealthConfig,
+  health: AgentHealth,
+): Promise<Server> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?')[0];
     const isGood = path === livePath ? true : path === readyPath ? health.ready : undefined;

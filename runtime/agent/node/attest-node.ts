@@ -1,6 +1,9 @@
 // Node attestation as the agent sees it: evidence goes up, challenges come down, and at the end there is an SVID.
-import { AttestAgentRequest } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
-import type { AgentService, AttestAgentResponse_Result } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
+import type {
+  AgentService,
+  AttestAgentRequest,
+  AttestAgentResponse_Result,
+} from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import type { AgentAttestor } from '../../attest/attestor.ts';
 import { createQueue } from '../../rpc/queue.ts';
 import type { Client } from '../../rpc/service.ts';

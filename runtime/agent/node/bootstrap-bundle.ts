@@ -32,6 +32,7 @@ async function download(url: string): Promise<string> {
   const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(downloadMs) });
   if (!response.ok) throw new Error(`trust bundle ${url} answers ${response.status}`);
   const text = await response.text();
-  if (text.length > longestBundle) throw new Error(`trust bundle ${url} has ${text.length} characters, at most ${longestBundle} are taken`);
+  if (text.length > longestBundle)
+    throw new Error(`trust bundle ${url} has ${text.length} characters, at most ${longestBundle} are taken`);
   return text;
 }

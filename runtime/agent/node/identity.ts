@@ -106,7 +106,8 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
       log.info({ spiffe_id: id.toString() }, 'Successfully rotated agent SVID');
     },
     async reattest(signal) {
-      if (current?.reattestable !== true) throw new AgentStopped('NOT_REATTESTABLE', 'attestation method is not re-attestable');
+      if (current?.reattestable !== true)
+        throw new AgentStopped('NOT_REATTESTABLE', 'attestation method is not re-attestable');
       const { id } = await attest(signal);
       log.info({ spiffe_id: id.toString() }, 'Successfully reattested node');
     },

@@ -33,7 +33,8 @@ export function createTrust(options: TrustOptions): Trust {
   return {
     bundle: () => bundle,
     update(latest) {
-      if (!latest.trustDomain.equals(trustDomain)) throw new Error(`server sent the bundle of ${latest.trustDomain.name}, want ${trustDomain.name}`);
+      if (!latest.trustDomain.equals(trustDomain))
+        throw new Error(`server sent the bundle of ${latest.trustDomain.name}, want ${trustDomain.name}`);
       if (latest.x509Authorities.length === 0) throw new Error('server sent a bundle without X.509 authorities');
       bundle = latest;
     },

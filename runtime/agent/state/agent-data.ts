@@ -25,7 +25,9 @@ export interface AgentData {
 const certificates = z
   .array(z.base64())
   .nullish()
-  .transform((list) => (list ?? []).flatMap((pem) => certificatesFromPem(Buffer.from(pem, 'base64').toString('latin1'))));
+  .transform((list) =>
+    (list ?? []).flatMap((pem) => certificatesFromPem(Buffer.from(pem, 'base64').toString('latin1'))),
+  );
 
 const fileSchema = z.object({
   svid: certificates,
@@ -37,10 +39,14 @@ const fileSchema = z.object({
 export async function openAgentData(directory: string): Promise<AgentData> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
   const path = join(directory, 'agent-data.json');
-  let { svid, bundle, reattestable, rest } = await load(path);
+  const loaded = await load(path);
+  let { svid, bundle, reattestable } = loaded;
 
   const save = () =>
-    writePrivateFile(path, JSON.stringify({ ...rest, svid: encode(svid), bundle: encode(bundle), reattestable }));
+    writePrivateFile(
+      path,
+      JSON.stringify({ ...loaded.rest, svid: encode(svid), bundle: encode(bundle), reattestable }),
+    );
   let saving = Promise.resolve();
   /** One after the other: both values are in one file. */
   const saveNext = () => (saving = saving.then(save, save));

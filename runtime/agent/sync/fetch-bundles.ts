@@ -34,7 +34,10 @@ export async function fetchFederatedBundles(
   const bundles = new Map<string, TrustBundle>();
   for (const trustDomain of [...names].sort()) {
     try {
-      const answer = await client.getFederatedBundle({ trustDomain, outputMask: undefined }, { signal, deadlineMs: callMs });
+      const answer = await client.getFederatedBundle(
+        { trustDomain, outputMask: undefined },
+        { signal, deadlineMs: callMs },
+      );
       const bundle = parseBundle(answer);
       const before = known.get(trustDomain);
       bundles.set(trustDomain, before !== undefined && bundlesEqual(bundle, before) ? before : bundle);

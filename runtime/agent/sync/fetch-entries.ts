@@ -1,5 +1,9 @@
 // Brings the agent's copy of its entries up to date: only what changed (SyncAuthorizedEntries), or all of them where the server is too old for that.
-import type { EntryRevision, EntryService, SyncAuthorizedEntriesRequest } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import type {
+  EntryRevision,
+  EntryService,
+  SyncAuthorizedEntriesRequest,
+} from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import type { Entry } from '../../../proto/gen/spire/api/types/entry.ts';
 import { createQueue } from '../../rpc/queue.ts';
 import type { Client } from '../../rpc/service.ts';
@@ -66,29 +70,34 @@ async function syncEntries(
     if (first.entryRevisions.length === 0) return merge(first.entries, known);
 
     const revisions = [...first.entryRevisions];
-    for (let more = first.more; more; ) {
+    for (let more = first.more; more;) {
       const page = await next();
       if (page.entries.length > 0) throw new Error('server sent entries among the revisions');
       revisions.push(...page.entryRevisions);
       more = page.more;
     }
 
-    const missing = revisions.filter((revision) => isMissing(revision, known)).map(({ id }) => id).sort();
+    const missing = revisions
+      .filter((revision) => isMissing(revision, known))
+      .map(({ id }) => id)
+      .sort();
     const entries: Entry[] = [];
     const pageSize = first.entryRevisions.length;
     for (let i = 0; i < missing.length; i += pageSize) {
       requests.push({ outputMask: undefined, ids: missing.slice(i, i + pageSize) });
-      for (let more = true; more; ) {
+      for (let more = true; more;) {
         const page = await next();
         entries.push(...page.entries);
         more = page.more;
       }
     }
     const fetched = merge(entries, known);
-    return new Map(revisions.flatMap(({ id }) => {
-      const entry = fetched.get(id) ?? known.get(id);
-      return entry === undefined ? [] : [[id, entry] as const];
-    }));
+    return new Map(
+      revisions.flatMap(({ id }) => {
+        const entry = fetched.get(id) ?? known.get(id);
+        return entry === undefined ? [] : [[id, entry] as const];
+      }),
+    );
   } finally {
     requests.end();
     await responses.return?.();
@@ -101,7 +110,11 @@ function isMissing({ id, revisionNumber, createdAt }: EntryRevision, known: Entr
   return createdAt !== 0 && entry.createdAt !== createdAt; // older servers do not say when
 }
 
-function mergeEntries(entries: readonly Entry[], known: Entries, onMalformed: EntryFetcherOptions['onMalformed']): Entries {
+function mergeEntries(
+  entries: readonly Entry[],
+  known: Entries,
+  onMalformed: EntryFetcherOptions['onMalformed'],
+): Entries {
   const merged = new Map<string, AgentEntry>();
   for (const entry of entries) {
     try {

@@ -43,7 +43,8 @@ export function createSvidSigner({ client, keyType, policy, log }: SvidSignerOpt
       csr: createCsr({ signer: signerOf(keyAt(keys, i).privateKey), spiffeId }),
     }));
     const { results } = await client().batchNewX509Svid({ params }, { signal, deadlineMs: callMs });
-    if (results.length !== batch.length) throw new Error(`server answered ${results.length} of ${batch.length} requests`);
+    if (results.length !== batch.length)
+      throw new Error(`server answered ${results.length} of ${batch.length} requests`);
 
     const svids = new Map<string, WorkloadSvid>();
     const failed: string[] = [];
@@ -63,7 +64,7 @@ export function createSvidSigner({ client, keyType, policy, log }: SvidSignerOpt
 
   return {
     async *sign(entries, signal) {
-      for (let i = 0; i < entries.length; ) {
+      for (let i = 0; i < entries.length;) {
         const batch = entries.slice(i, i + batchSize);
         try {
           yield await signBatch(batch, signal);

@@ -100,7 +100,10 @@ export class Synchronizer {
     if (bundle === trust.bundle()) return;
     trust.update(bundle);
     await data.storeX509Authorities(bundle.x509Authorities.map(({ asn1 }) => asn1));
-    log.debug({ sequence_number: bundle.sequenceNumber, x509_authorities: bundle.x509Authorities.length }, 'Bundle updated');
+    log.debug(
+      { sequence_number: bundle.sequenceNumber, x509_authorities: bundle.x509Authorities.length },
+      'Bundle updated',
+    );
     const taintedKeys = bundle.jwtAuthorities.filter(({ tainted }) => tainted === true).map(({ keyId }) => keyId);
     if (taintedKeys.length > 0) jwtSvids.forgetSignedBy(new Set(taintedKeys));
     this.#replaceTainted(bundle);

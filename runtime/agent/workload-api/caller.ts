@@ -24,7 +24,8 @@ export function createCallers({ attestors, log }: CallersOptions): Callers {
   const startTimes = new WeakMap<Connection, Promise<string>>();
 
   const attest = async (connection: Connection): Promise<Selector[]> => {
-    if (connection.transport !== 'unix') throw new WorkloadAttestError('PROCESS', 'caller is not a process of this machine');
+    if (connection.transport !== 'unix')
+      throw new WorkloadAttestError('PROCESS', 'caller is not a process of this machine');
     const { pid } = connection;
     if (pid === 0) throw new WorkloadAttestError('PROCESS', 'caller is of a pid namespace that is not visible here');
     const startTime = startTimes.get(connection) ?? processStartTime(pid);
@@ -73,7 +74,9 @@ async function describe(attestors: readonly WorkloadAttestor[], pid: number, log
     log.warn({ plugin: attestors[i]?.type, pid, err: result.reason as unknown }, 'Workload attestor failed');
   }
   if (errors.length === results.length) {
-    throw new WorkloadAttestError('NO_SELECTORS', `no workload attestor could describe process ${pid}`, { cause: errors[0] });
+    throw new WorkloadAttestError('NO_SELECTORS', `no workload attestor could describe process ${pid}`, {
+      cause: errors[0],
+    });
   }
   return sortSelectors(selectors);
 }

@@ -1,9 +1,11 @@
 // The SPIFFE Workload API: every call attests its caller first, and gets what the caller's selectors are entitled to and nothing else.
-import { JWTBundlesResponse, SpiffeWorkloadAPIService, X509BundlesResponse } from '../../../proto/gen/spiffe/workload/workload.ts';
+import { JWTBundlesResponse, X509BundlesResponse } from '../../../proto/gen/spiffe/workload/workload.ts';
+import type { SpiffeWorkloadAPIService } from '../../../proto/gen/spiffe/workload/workload.ts';
 import type { Logger } from '../../log.ts';
 import type { CallContext, Intercept } from '../../rpc/call-context.ts';
 import type { Handlers } from '../../rpc/service.ts';
-import { invalidArgument, permissionDenied, RpcError, unavailable } from '../../rpc/status.ts';
+import { invalidArgument, permissionDenied, unavailable } from '../../rpc/status.ts';
+import type { RpcError } from '../../rpc/status.ts';
 import { SpiffeError } from '../../spiffe/errors.ts';
 import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
@@ -37,14 +39,18 @@ export const checkSecurityHeader: Intercept = ({ method, metadata }) => {
 };
 
 export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof SpiffeWorkloadAPIService> {
-  const { cache, jwtSvids, callers, trustDomain, allowUnauthenticatedVerifiers, allowedForeignJwtClaims, clock, log } = options;
+  const { cache, jwtSvids, callers, trustDomain, allowUnauthenticatedVerifiers, allowedForeignJwtClaims, clock, log } =
+    options;
 
   const refuse = (context: CallContext): RpcError => {
     log.error({ registered: false, method: context.method, pid: pidOf(context) }, 'No identity issued');
     return permissionDenied('no identity issued');
   };
 
-  async function* updates(context: CallContext, needsIdentity: boolean): AsyncGenerator<WorkloadUpdate, void, undefined> {
+  async function* updates(
+    context: CallContext,
+    needsIdentity: boolean,
+  ): AsyncGenerator<WorkloadUpdate, void, undefined> {
     const selectors = await callers.attest(context);
     for await (const update of cache.subscribe(selectors, context.signal)) {
       if (needsIdentity && update.identities.length === 0) throw refuse(context);
@@ -55,12 +61,12 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
   async function* distinct<T>(
     context: CallContext,
     compose: (update: WorkloadUpdate) => T,
-    encode: (response: T) => { finish(): Uint8Array },
+    message: { encode(response: T): { finish(): Uint8Array } },
   ): AsyncGenerator<T, void, undefined> {
     let sent: Buffer | undefined;
     for await (const update of updates(context, !allowUnauthenticatedVerifiers)) {
       const response = compose(update);
-      const bytes = Buffer.from(encode(response).finish());
+      const bytes = Buffer.from(message.encode(response).finish());
       if (sent?.equals(bytes) !== true) yield response;
       sent = bytes;
     }
@@ -75,9 +81,9 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
       }
     },
 
-    fetchX509Bundles: (_request, context) => distinct(context, x509BundlesResponse, X509BundlesResponse.encode),
+    fetchX509Bundles: (_request, context) => distinct(context, x509BundlesResponse, X509BundlesResponse),
 
-    fetchJwtBundles: (_request, context) => distinct(context, jwtBundlesResponse, JWTBundlesResponse.encode),
+    fetchJwtBundles: (_request, context) => distinct(context, jwtBundlesResponse, JWTBundlesResponse),
 
     async fetchJwtsvid({ audience, spiffeId }, context) {
       if (audience.length === 0) throw invalidArgument('audience must be specified');

@@ -31,15 +31,19 @@ export function validateJwt(options: ValidateJwtOptions): ValidatedJwt {
   try {
     const subject = unverifiedJwtSubject(token); // only to choose the bundle: nothing is believed before the signature is verified
     const bundle = bundles.find((candidate) => candidate.trustDomain.equals(subject.trustDomain));
-    if (bundle === undefined) throw invalidArgument(`no keys found for trust domain "${subject.trustDomain.idString()}"`);
+    if (bundle === undefined)
+      throw invalidArgument(`no keys found for trust domain "${subject.trustDomain.idString()}"`);
     const { id, claims } = verifyJwtSvid({ token, bundle, audience: [audience], now });
     // RFC 7519 §4.1.3 allows a single audience without a list; workloads always get the list.
     const listed = typeof claims['aud'] === 'string' ? { ...claims, aud: [claims['aud']] } : claims;
     if (id.trustDomain.equals(trustDomain)) return { id, claims: listed };
-    const visible = Object.entries(listed).filter(([name]) => alwaysAllowed.has(name) || allowedForeignClaims.has(name));
+    const visible = Object.entries(listed).filter(
+      ([name]) => alwaysAllowed.has(name) || allowedForeignClaims.has(name),
+    );
     return { id, claims: Object.fromEntries(visible) };
   } catch (error) {
-    if (error instanceof PkiError || error instanceof SpiffeError) throw invalidArgument(error.message, { cause: error });
+    if (error instanceof PkiError || error instanceof SpiffeError)
+      throw invalidArgument(error.message, { cause: error });
     throw error;
   }
 }

@@ -8,7 +8,12 @@ import type { Connection } from '../../../runtime/rpc/connection.ts';
 import { statusCode } from '../../../runtime/rpc/status.ts';
 
 const log = createLog({ level: 'error', format: 'text', write: () => undefined });
-const me = { transport: 'unix', pid: process.pid, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 } as const;
+const me = {
+  transport: 'unix',
+  pid: process.pid,
+  uid: process.geteuid?.() ?? 0,
+  gid: process.getegid?.() ?? 0,
+} as const;
 const good: WorkloadAttestor = { type: 'good', attest: () => Promise.resolve([{ type: 'good', value: 'yes' }]) };
 const bad: WorkloadAttestor = { type: 'bad', attest: () => Promise.reject(new Error('cannot say')) };
 
@@ -52,7 +57,7 @@ describe('a caller', () => {
     const slow: WorkloadAttestor = {
       type: 'slow',
       attest() {
-        connection.pid = process.ppid as typeof connection.pid; // as if this pid had got another start time
+        connection.pid = process.ppid; // as if this pid had got another start time
         return good.attest(me.pid);
       },
     };

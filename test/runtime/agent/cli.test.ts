@@ -46,7 +46,9 @@ describe('api fetch', () => {
   it('prints what a workload gets', async () => {
     const { code, stdout } = await api('fetch');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^Received 1 svid after .+s\n\nSPIFFE ID:\t\tspiffe:\/\/example.org\/workload\nHint:\t\t\tweb\nSVID Valid After:\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC\n/);
+    expect(stdout).toMatch(
+      /^Received 1 svid after .+s\n\nSPIFFE ID:\t\tspiffe:\/\/example.org\/workload\nHint:\t\t\tweb\nSVID Valid After:\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC\n/,
+    );
     expect(stdout).toContain('\nCA #1 Valid Until:\t');
   });
 
@@ -64,14 +66,18 @@ describe('api fetch', () => {
   it('x509 -output json prints the message', async () => {
     const { stdout } = await api('fetch', 'x509', '-output', 'json');
     const { svids } = JSON.parse(stdout) as { svids: { spiffe_id: string; hint: string }[] };
-    expect(svids.map(({ spiffe_id, hint }) => ({ spiffe_id, hint }))).toEqual([{ spiffe_id: 'spiffe://example.org/workload', hint: 'web' }]);
+    expect(svids.map(({ spiffe_id, hint }) => ({ spiffe_id, hint }))).toEqual([
+      { spiffe_id: 'spiffe://example.org/workload', hint: 'web' },
+    ]);
   });
 
   it('jwt prints a token that validate jwt accepts', async () => {
     const { stdout } = await api('fetch', 'jwt', '-audience', 'a,b');
     const token = /^token\(spiffe:\/\/example.org\/workload\):\n\t(\S+)\n/.exec(stdout)?.[1];
     const valid = await api('validate', 'jwt', '-audience', 'b', '-svid', token!);
-    expect(valid.stdout).toMatch(/^SVID is valid.\nSPIFFE ID : spiffe:\/\/example.org\/workload\nClaims {4}: \{.*\}\n$/);
+    expect(valid.stdout).toMatch(
+      /^SVID is valid.\nSPIFFE ID : spiffe:\/\/example.org\/workload\nClaims {4}: \{.*\}\n$/,
+    );
     const invalid = await api('validate', 'jwt', '-audience', 'c', '-svid', token!);
     expect(invalid.code).toBe(1);
     expect(invalid.stderr).toMatch(/^SVID is not valid: /);
@@ -84,7 +90,11 @@ describe('api fetch', () => {
 
 describe('healthcheck', () => {
   it('is content with an agent that serves', async () => {
-    expect(await run('healthcheck', '-socketPath', agent.socketPath)).toEqual({ code: 0, stdout: 'Agent is healthy.\n', stderr: '' });
+    expect(await run('healthcheck', '-socketPath', agent.socketPath)).toEqual({
+      code: 0,
+      stdout: 'Agent is healthy.\n',
+      stderr: '',
+    });
   });
 
   it('is not without an agent', async () => {

@@ -58,11 +58,18 @@ describe('a configuration', () => {
 
   it('may open a health listener', () => {
     const health = 'health_checks { listener_enabled = true bind_address = "127.0.0.1" bind_port = "9982" }';
-    expect(read(required, plugins + health).health).toEqual({ host: '127.0.0.1', port: 9982, livePath: '/live', readyPath: '/ready' });
+    expect(read(required, plugins + health).health).toEqual({
+      host: '127.0.0.1',
+      port: 9982,
+      livePath: '/live',
+      readyPath: '/ready',
+    });
   });
 
   it('says which keys have no effect', () => {
-    const config = read(`${required} authorized_delegates = ["spiffe://example.org/d"] sds { default_svid_name = "x" }`);
+    const config = read(
+      `${required} authorized_delegates = ["spiffe://example.org/d"] sds { default_svid_name = "x" }`,
+    );
     expect(config.ignored).toEqual(['agent.sds', 'agent.authorized_delegates']);
   });
 
@@ -75,7 +82,11 @@ describe('a configuration', () => {
 
 describe('refusals', () => {
   it('come all together', () => {
-    const faults = () => read('server_port = "x" trust_domain = "Example" colour = "red" insecure_bootstrap = true trust_bundle_path = "/b"', 'plugins { Notifier "x" {} }');
+    const faults = () =>
+      read(
+        'server_port = "x" trust_domain = "Example" colour = "red" insecure_bootstrap = true trust_bundle_path = "/b"',
+        'plugins { Notifier "x" {} }',
+      );
     for (const fault of [
       'agent.server_address: must be configured',
       'agent.server_port:',
@@ -108,7 +119,16 @@ describe('flags', () => {
   const file = `agent { ${required} data_dir = "$DATA" }\n${plugins}`;
 
   it('win over the file', async () => {
-    const config = await load(file, ['-serverAddress', 'other', '-serverPort=1', '-joinToken', 't', '-logLevel', 'DEBUG', '-allowUnauthenticatedVerifiers']);
+    const config = await load(file, [
+      '-serverAddress',
+      'other',
+      '-serverPort=1',
+      '-joinToken',
+      't',
+      '-logLevel',
+      'DEBUG',
+      '-allowUnauthenticatedVerifiers',
+    ]);
     expect(config).toMatchObject({
       server: { host: 'other', port: 1 },
       joinToken: 't',
@@ -126,7 +146,9 @@ describe('flags', () => {
     const path = join(directory, 'token');
     writeFileSync(path, ' secret\n');
     expect(await load(file, ['-joinTokenFile', path])).toMatchObject({ joinToken: 'secret' });
-    await expect(load(file, ['-joinTokenFile', path, '-joinToken', 't'])).rejects.toThrow('only one of join_token or join_token_file');
+    await expect(load(file, ['-joinTokenFile', path, '-joinToken', 't'])).rejects.toThrow(
+      'only one of join_token or join_token_file',
+    );
   });
 
   it('name the file that is missing', async () => {

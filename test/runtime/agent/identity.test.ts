@@ -150,7 +150,9 @@ describe('a refusal by the server', () => {
       await agent.serving();
       server.state.refusal = refusal;
       await expect(agent.ended).rejects.toMatchObject({ code: 'REATTESTATION_FAILED' });
-      const data = JSON.parse(await readFile(join(agent.directory, 'data/agent-data.json'), 'utf8')) as { svid: unknown };
+      const data = JSON.parse(await readFile(join(agent.directory, 'data/agent-data.json'), 'utf8')) as {
+        svid: unknown;
+      };
       expect(data.svid).toEqual([]);
     },
   );

@@ -62,7 +62,9 @@ describe('FetchJWTSVID', () => {
 
   it('refuses a malformed SPIFFE ID', async () => {
     const request = { audience: ['a'], spiffeId: 'spiffe://example.org/a/../b' };
-    await expect(agent.api.fetchJwtsvid(request, { metadata })).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT });
+    await expect(agent.api.fetchJwtsvid(request, { metadata })).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+    });
   });
 
   it("refuses somebody else's SPIFFE ID", async () => {
@@ -110,6 +112,8 @@ describe('bundles', () => {
     await expect
       .poll(() => first(agent.api.fetchX509Bundles({}, { metadata })).catch((error: unknown) => error))
       .toMatchObject({ code: statusCode.PERMISSION_DENIED });
-    await expect(first(agent.api.fetchJwtBundles({}, { metadata }))).rejects.toMatchObject({ code: statusCode.PERMISSION_DENIED });
+    await expect(first(agent.api.fetchJwtBundles({}, { metadata }))).rejects.toMatchObject({
+      code: statusCode.PERMISSION_DENIED,
+    });
   });
 });

@@ -41,7 +41,16 @@ function hold(...entries: AgentEntry[]): void {
 
 function svidOf(one: AgentEntry, overrides: Partial<WorkloadSvid> = {}): WorkloadSvid {
   const { spiffeId, revisionNumber, createdAt } = one;
-  return { spiffeId, revisionNumber, createdAt, chain: [], privateKey: new Uint8Array(), notAfter: 9000, renewAt: 5000, ...overrides };
+  return {
+    spiffeId,
+    revisionNumber,
+    createdAt,
+    chain: [],
+    privateKey: new Uint8Array(),
+    notAfter: 9000,
+    renewAt: 5000,
+    ...overrides,
+  };
 }
 
 function sign(...entries: AgentEntry[]): void {
@@ -53,7 +62,10 @@ const idsFor = (...selectors: string[]) => cache.matching(selectors.map(parseSel
 
 describe('matching', () => {
   it('wants all selectors of an entry, and may have more', () => {
-    hold(entry('a', { selectors: ['unix:uid:1', 'unix:gid:1'].map(parseSelector) }), entry('b', { selectors: [parseSelector('unix:gid:1')] }));
+    hold(
+      entry('a', { selectors: ['unix:uid:1', 'unix:gid:1'].map(parseSelector) }),
+      entry('b', { selectors: [parseSelector('unix:gid:1')] }),
+    );
     expect(idsFor('unix:uid:1')).toEqual([]);
     expect(idsFor('unix:gid:1')).toEqual(['b']);
     expect(idsFor('unix:gid:1', 'unix:uid:1', 'unix:x:1')).toEqual(['a', 'b']);
@@ -141,7 +153,7 @@ describe('a subscription', () => {
     const next = subscription.next();
     sign(a);
     sign(b);
-    expect((await next).value?.identities.map(({ entry: { id } }) => id)).toEqual(['a', 'b']);
+    expect((await next).value.identities.map(({ entry: { id } }) => id)).toEqual(['a', 'b']);
     stop.abort(new Error('done'));
     await expect(subscription.next()).rejects.toThrow('done');
   });
@@ -159,7 +171,7 @@ describe('a subscription', () => {
     const changed = entry('a', { revisionNumber: 1, hint: 'h' });
     await Promise.resolve();
     hold(changed);
-    expect((await next).value?.identities.map(({ entry: { hint } }) => hint)).toEqual(['h']);
+    expect((await next).value.identities.map(({ entry: { hint } }) => hint)).toEqual(['h']);
     stop.abort(new Error('done'));
     await expect(subscription.next()).rejects.toThrow('done');
   });
@@ -172,7 +184,7 @@ describe('a subscription', () => {
     const subscription = cache.subscribe(a.selectors, stop.signal);
     await subscription.next();
     hold();
-    expect((await subscription.next()).value?.identities).toEqual([]);
+    expect((await subscription.next()).value.identities).toEqual([]);
     await subscription.return(undefined as never);
   });
 });

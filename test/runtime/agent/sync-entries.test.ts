@@ -23,7 +23,8 @@ async function start(hasSync: boolean): Promise<void> {
 }
 
 async function ids(): Promise<string[]> {
-  for await (const { svids } of agent.api.fetchX509Svid({}, { metadata: callMetadata })) return svids.map(({ spiffeId }) => spiffeId);
+  for await (const { svids } of agent.api.fetchX509Svid({}, { metadata: callMetadata }))
+    return svids.map(({ spiffeId }) => spiffeId);
   return [];
 }
 
@@ -45,7 +46,11 @@ describe.each([
 
   it('a malformed entry does not keep the others from their workloads', async () => {
     await start(hasSync);
-    server.state.entries[0] = { ...server.state.entries[0]!, revisionNumber: 1, spiffeId: { trustDomain: 'example.org', path: 'no-slash' } };
+    server.state.entries[0] = {
+      ...server.state.entries[0]!,
+      revisionNumber: 1,
+      spiffeId: { trustDomain: 'example.org', path: 'no-slash' },
+    };
     await expect.poll(() => agent.lines.some((line) => line.includes('malformed entry'))).toBe(true);
     expect(await ids()).toContain('spiffe://example.org/b');
   });

@@ -31,7 +31,9 @@ async function first<T>(stream: AsyncIterable<T>): Promise<T> {
 describe('FetchX509SVID', () => {
   it('gives the SVID, its key and the bundle', async () => {
     const { svids, federatedBundles } = await first(agent.api.fetchX509Svid({}, { metadata }));
-    expect(svids.map(({ spiffeId, hint }) => ({ spiffeId, hint }))).toEqual([{ spiffeId: 'spiffe://example.org/workload', hint: '' }]);
+    expect(svids.map(({ spiffeId, hint }) => ({ spiffeId, hint }))).toEqual([
+      { spiffeId: 'spiffe://example.org/workload', hint: '' },
+    ]);
     expect(parseCertificate(svids[0]!.x509Svid).uris).toEqual(['spiffe://example.org/workload']);
     expect(Buffer.from(svids[0]!.bundle)).toEqual(Buffer.from(server.authority.roots()[0]!));
     expect(federatedBundles).toEqual({});
@@ -39,17 +41,21 @@ describe('FetchX509SVID', () => {
 
   it('refuses a process that no entry matches', async () => {
     server.setEntries({ path: '/workload', selectors: ['unix:uid:4242'] });
-    await expect.poll(() => first(agent.api.fetchX509Svid({}, { metadata })).catch((error: unknown) => error)).toMatchObject({
-      code: statusCode.PERMISSION_DENIED,
-      message: 'no identity issued',
-    });
+    await expect
+      .poll(() => first(agent.api.fetchX509Svid({}, { metadata })).catch((error: unknown) => error))
+      .toMatchObject({
+        code: statusCode.PERMISSION_DENIED,
+        message: 'no identity issued',
+      });
   });
 
   it('refuses a process that has only some of the selectors', async () => {
     server.setEntries({ path: '/workload', selectors: [mine, 'unix:path:/none'] });
-    await expect.poll(() => first(agent.api.fetchX509Svid({}, { metadata })).catch((error: unknown) => error)).toMatchObject({
-      code: statusCode.PERMISSION_DENIED,
-    });
+    await expect
+      .poll(() => first(agent.api.fetchX509Svid({}, { metadata })).catch((error: unknown) => error))
+      .toMatchObject({
+        code: statusCode.PERMISSION_DENIED,
+      });
   });
 
   it.each([{}, { 'workload.spiffe.io': 'false' }, { 'workload.spiffe.io': 'True' }])(
@@ -67,7 +73,10 @@ describe('FetchX509SVID', () => {
     await stream.next();
     server.setEntries({ path: '/workload', selectors: [mine] }, { path: '/other', selectors: [mine] });
     const { value } = (await stream.next()) as { value: { svids: { spiffeId: string }[] } };
-    expect(value.svids.map(({ spiffeId }) => spiffeId)).toEqual(['spiffe://example.org/other', 'spiffe://example.org/workload']);
+    expect(value.svids.map(({ spiffeId }) => spiffeId)).toEqual([
+      'spiffe://example.org/other',
+      'spiffe://example.org/workload',
+    ]);
     await stream.return?.();
   });
 
@@ -84,7 +93,10 @@ describe('FetchX509SVID', () => {
     const stream = agent.api.fetchX509Svid({}, { metadata })[Symbol.asyncIterator]();
     await stream.next();
     server.setEntries();
-    await expect(stream.next()).rejects.toMatchObject({ code: statusCode.PERMISSION_DENIED, message: 'no identity issued' });
+    await expect(stream.next()).rejects.toMatchObject({
+      code: statusCode.PERMISSION_DENIED,
+      message: 'no identity issued',
+    });
   });
 
   it('gives the other identities where the server refuses to sign one', async () => {
@@ -109,11 +121,13 @@ describe('FetchX509SVID', () => {
     const stream = agent.api.fetchX509Svid({}, { metadata })[Symbol.asyncIterator]();
     const before = (await stream.next()).value as { svids: { x509Svid: Uint8Array }[] };
     server.setEntries({ path: '/workload', selectors: [mine], revisionNumber: 1, hint: 'new' });
-    await expect.poll(async () => {
-      const { value } = (await stream.next()) as { value: { svids: { x509Svid: Uint8Array; hint: string }[] } };
-      const [svid] = value.svids;
-      return svid!.hint === 'new' && !Buffer.from(svid!.x509Svid).equals(before.svids[0]!.x509Svid);
-    }).toBe(true);
+    await expect
+      .poll(async () => {
+        const { value } = (await stream.next()) as { value: { svids: { x509Svid: Uint8Array; hint: string }[] } };
+        const [svid] = value.svids;
+        return svid!.hint === 'new' && !Buffer.from(svid!.x509Svid).equals(before.svids[0]!.x509Svid);
+      })
+      .toBe(true);
     await stream.return?.();
   });
 
@@ -123,10 +137,12 @@ describe('FetchX509SVID', () => {
     server.authority.addRoot();
     server.authority.taintAllButNewest();
     const newest = parseCertificate(server.authority.roots().at(-1)!).subjectKeyId!;
-    await expect.poll(async () => {
-      const { value } = (await stream.next()) as { value: { svids: { x509Svid: Uint8Array }[] } };
-      return Buffer.from(parseCertificate(value.svids[0]!.x509Svid).authorityKeyId!).equals(newest);
-    }).toBe(true);
+    await expect
+      .poll(async () => {
+        const { value } = (await stream.next()) as { value: { svids: { x509Svid: Uint8Array }[] } };
+        return Buffer.from(parseCertificate(value.svids[0]!.x509Svid).authorityKeyId!).equals(newest);
+      })
+      .toBe(true);
     server.authority.dropAllButNewest();
     await stream.return?.();
   });

@@ -28,7 +28,13 @@ function sourceOf(name: string, signedBy = authority): X509Source {
   const { certChain, expiresAt } = signedBy.issue({ publicKey, spiffeId, ttl: 3_600_000 });
   const svid = { id: spiffeId, chain: certChain, privateKey, hint: '', expiresAt: expiresAt * 1000 };
   const bundle = { ...emptyBundle(trustDomain), x509Authorities: authority.roots().map((asn1) => ({ asn1 })) };
-  return { svid: () => svid, svids: () => [svid], bundle: () => bundle, onUpdate: () => () => undefined, close: () => undefined };
+  return {
+    svid: () => svid,
+    svids: () => [svid],
+    bundle: () => bundle,
+    onUpdate: () => () => undefined,
+    close: () => undefined,
+  };
 }
 
 function start(name: string, peer: string): Promise<DemoWorkload> {
@@ -47,18 +53,31 @@ beforeAll(async () => {
 afterAll(() => Promise.all([a.close(), b.close()]));
 
 async function get(port: number, path: string, as: string, signedBy = authority): Promise<unknown> {
-  const { socket } = await connectMtls({ host: '127.0.0.1', port, source: sourceOf(as, signedBy), authorize: () => true });
+  const { socket } = await connectMtls({
+    host: '127.0.0.1',
+    port,
+    source: sourceOf(as, signedBy),
+    authorize: () => true,
+  });
   return getJson(socket, path).finally(() => socket.destroy());
 }
 
 async function handshake(port: number, order: unknown): Promise<{ status: number | undefined; body: unknown }> {
-  const { socket } = await connectMtls({ host: '127.0.0.1', port, source: sourceOf('operator'), authorize: () => true });
+  const { socket } = await connectMtls({
+    host: '127.0.0.1',
+    port,
+    source: sourceOf('operator'),
+    authorize: () => true,
+  });
   return new Promise((resolve, reject) => {
-    const asking = request({ method: 'POST', path: '/handshake', createConnection: () => socket, headers: { connection: 'close' } }, (response) => {
-      let text = '';
-      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
-      response.on('end', () => resolve({ status: response.statusCode, body: JSON.parse(text) as unknown }));
-    });
+    const asking = request(
+      { method: 'POST', path: '/handshake', createConnection: () => socket, headers: { connection: 'close' } },
+      (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => resolve({ status: response.statusCode, body: JSON.parse(text) as unknown }));
+      },
+    );
     asking.once('error', reject);
     asking.end(JSON.stringify(order));
   });
@@ -114,13 +133,19 @@ describe('the control port', () => {
   });
 
   it('reports a peer that refuses it', async () => {
-    const { status, body } = await handshake(a.controlPort, { address: `127.0.0.1:${a.servicePort}`, expectedId: id('a') });
+    const { status, body } = await handshake(a.controlPort, {
+      address: `127.0.0.1:${a.servicePort}`,
+      expectedId: id('a'),
+    });
     expect({ status, self: (body as { self: string }).self }).toEqual({ status: 502, self: id('a') });
   });
 
-  it.each([{}, { address: 'nowhere', expectedId: id('b') }, { address: '127.0.0.1:1', expectedId: 'b' }])('refuses the order %j', async (order) => {
-    expect(await handshake(a.controlPort, order)).toMatchObject({ status: 400 });
-  });
+  it.each([{}, { address: 'nowhere', expectedId: id('b') }, { address: '127.0.0.1:1', expectedId: 'b' }])(
+    'refuses the order %j',
+    async (order) => {
+      expect(await handshake(a.controlPort, order)).toMatchObject({ status: 400 });
+    },
+  );
 });
 
 describe('the environment', () => {

@@ -17,7 +17,10 @@ const children: ChildProcess[] = [];
 
 beforeAll(() => {
   directory = realpathSync(mkdtempSync(join(tmpdir(), 'unix-')));
-  writeFileSync(join(directory, 'passwd'), `other:x:4242:4242::/:/bin/sh\nalice:x:${uid}:${gid}::/:/bin/sh\nalias:x:${uid}:${gid}::/:/bin/sh\n`);
+  writeFileSync(
+    join(directory, 'passwd'),
+    `other:x:4242:4242::/:/bin/sh\nalice:x:${uid}:${gid}::/:/bin/sh\nalias:x:${uid}:${gid}::/:/bin/sh\n`,
+  );
   writeFileSync(join(directory, 'group'), `\nbroken\nstaff:x:${gid}:alice\n`);
   copyFileSync('/bin/sleep', join(directory, 'program'));
   linkSync(join(directory, 'program'), join(directory, 'second name'));
@@ -48,7 +51,12 @@ async function start(name: string): Promise<number> {
 describe('the owner', () => {
   it('is told by id and by the first name for it', async () => {
     const selectors = await attest(process.pid);
-    expect(selectors.slice(0, 4)).toEqual([`unix:uid:${uid}`, 'unix:user:alice', `unix:gid:${gid}`, 'unix:group:staff']);
+    expect(selectors.slice(0, 4)).toEqual([
+      `unix:uid:${uid}`,
+      'unix:user:alice',
+      `unix:gid:${gid}`,
+      'unix:group:staff',
+    ]);
   });
 
   it('has the supplementary groups of the process', async () => {
@@ -106,7 +114,9 @@ describe('a process', () => {
 
   it('has a start time that later processes do not share', async () => {
     expect(await processStartTime(process.pid)).toBe(await processStartTime(process.pid));
-    expect(Number(await processStartTime(await start('program')))).toBeGreaterThan(Number(await processStartTime(process.pid)));
+    expect(Number(await processStartTime(await start('program')))).toBeGreaterThan(
+      Number(await processStartTime(process.pid)),
+    );
   });
 
   it('may have parentheses and blanks in its name', async () => {
