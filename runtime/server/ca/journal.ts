@@ -49,16 +49,24 @@ export async function openJournal({ store, keys, log }: JournalOptions): Promise
     // Until an authority is active there is nothing to find the journal by.
     if (activeX509AuthorityId === '') return;
     const data = JSON.stringify(known);
-    record = await store.saveCaJournal({ id: record?.id ?? 0, activeX509AuthorityId, activeJwtAuthorityId, data });
+    const expiresAt = Math.ceil(Math.max(...[...known.x509, ...known.jwt].map(({ notAfter }) => notAfter)) / 1000);
+    record = await store.saveCaJournal({
+      id: record?.id ?? 0,
+      activeX509AuthorityId,
+      activeJwtAuthorityId,
+      data,
+      expiresAt,
+    });
   };
 
   return {
     entries: (kind) => known[kind],
     async note(kind, entries) {
       const changed = new Set(entries.map(({ authorityId }) => authorityId));
-      known[kind] = [...known[kind].filter(({ authorityId }) => !changed.has(authorityId)), ...entries].slice(
-        -maxEntries,
-      );
+      const noted = [...known[kind].filter(({ authorityId }) => !changed.has(authorityId)), ...entries];
+      // The active one stays, however many were prepared after it: the journal is found by it.
+      const active = noted.findLast(({ status }) => status === 'active');
+      known[kind] = noted.filter((entry, i) => entry === active || i >= noted.length - maxEntries);
       await save().catch((error: unknown) => log.error({ err: error }, 'cannot save the CA journal'));
     },
   };

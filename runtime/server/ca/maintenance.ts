@@ -21,7 +21,8 @@ const pruneBundleEveryMs = 6 * 3_600_000;
 /** Expired authorities stay a day longer, for clocks that are behind. */
 const bundleGraceSeconds = 24 * hourSeconds;
 const pruneJournalsEveryMs = 8 * 3_600_000;
-const journalLifeSeconds = 14 * 24 * hourSeconds;
+/** Journals stay two weeks longer than their last authority. */
+const journalGraceSeconds = 14 * 24 * hourSeconds;
 
 export function startMaintenance({ context, tick, tickMs }: MaintenanceOptions): Maintenance {
   const { store, trustDomain, clock, log } = context;
@@ -46,7 +47,7 @@ export function startMaintenance({ context, tick, tickMs }: MaintenanceOptions):
     if (clock() - prunedBundleAt >= pruneBundleEveryMs) await pruneBundle();
     if (clock() - prunedJournalsAt < pruneJournalsEveryMs) return;
     prunedJournalsAt = clock();
-    await store.pruneCaJournals(nowSeconds() - journalLifeSeconds);
+    await store.pruneCaJournals(nowSeconds() - journalGraceSeconds);
   };
 
   /** Asked during a run, it runs once more. */

@@ -3,7 +3,11 @@ import type { Database } from './database.ts';
 import type { CaJournalRecord } from './records.ts';
 import type { CaJournalStore } from './store.ts';
 
-const fields = `id, active_x509_authority_id AS "activeX509AuthorityId", active_jwt_authority_id AS "activeJwtAuthorityId", data`;
+const fields = `id, active_x509_authority_id AS "activeX509AuthorityId", active_jwt_authority_id AS "activeJwtAuthorityId", expires_at AS "expiresAt", data`;
+
+const columns = '(active_x509_authority_id, active_jwt_authority_id, data, updated_at, expires_at)';
+const update = `UPDATE ca_journals SET ${columns} = ($1, $2, $3, $4, $5) WHERE id = $6 RETURNING id`;
+const insert = `INSERT INTO ca_journals ${columns} VALUES ($1, $2, $3, $4, $5) RETURNING id`;
 
 export function createCaJournalStore(database: Database, clock: () => number): CaJournalStore {
   return {
@@ -12,18 +16,15 @@ export function createCaJournalStore(database: Database, clock: () => number): C
       return (await database.query<CaJournalRecord>(statement, [activeX509AuthorityId]))[0];
     },
     async saveCaJournal(journal) {
-      const values = [journal.activeX509AuthorityId, journal.activeJwtAuthorityId, journal.data, nowSeconds(clock)];
-      const update = `UPDATE ca_journals SET active_x509_authority_id = $1, active_jwt_authority_id = $2, data = $3, updated_at = $4
-        WHERE id = $5 RETURNING id`;
-      const insert = `INSERT INTO ca_journals (active_x509_authority_id, active_jwt_authority_id, data, updated_at)
-        VALUES ($1, $2, $3, $4) RETURNING id`;
+      const { activeX509AuthorityId, activeJwtAuthorityId, data, expiresAt } = journal;
+      const values = [activeX509AuthorityId, activeJwtAuthorityId, data, nowSeconds(clock), expiresAt];
       const updated = journal.id === 0 ? [] : await database.query<{ id: number }>(update, [...values, journal.id]);
       // Pruned meanwhile by another server whose clock is ahead: written anew.
       const [row] = updated.length > 0 ? updated : await database.query<{ id: number }>(insert, values);
       return { ...journal, id: row?.id ?? journal.id };
     },
-    async pruneCaJournals(updatedBefore) {
-      return (await database.query('DELETE FROM ca_journals WHERE updated_at < $1 RETURNING id', [updatedBefore]))
+    async pruneCaJournals(expiredBefore) {
+      return (await database.query('DELETE FROM ca_journals WHERE expires_at < $1 RETURNING id', [expiredBefore]))
         .length;
     },
   };

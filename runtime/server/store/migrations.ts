@@ -98,5 +98,11 @@ const changes = `
   CREATE TRIGGER bundles_changed AFTER INSERT OR UPDATE OR DELETE ON bundles FOR EACH ROW EXECUTE FUNCTION record_change('bundle');
 `;
 
+/** A journal is of use as long as any of its authorities lives, however rarely it is written; the default is the last second of the year 9999. */
+const journalExpiry = `
+  ALTER TABLE ca_journals ADD COLUMN expires_at bigint NOT NULL DEFAULT 253402300799;
+  CREATE INDEX ca_journals_expires_at ON ca_journals (expires_at);
+`;
+
 /** Version n is the state after the first n steps. */
-export const migrations: readonly string[] = [records, changes];
+export const migrations: readonly string[] = [records, changes, journalExpiry];

@@ -98,6 +98,8 @@ export interface CaJournalRecord {
   /** hex subject key id of the active X.509 authority. */
   readonly activeX509AuthorityId: string;
   readonly activeJwtAuthorityId: string;
+  /** Unix seconds: when the last of its authorities ends. */
+  readonly expiresAt: number;
   readonly data: string;
 }
 

@@ -92,7 +92,8 @@ export interface CaJournalStore {
   fetchCaJournal(activeX509AuthorityId: string): Promise<CaJournalRecord | undefined>;
   /** Inserts (id 0) or replaces; returns it with its id. */
   saveCaJournal(journal: CaJournalRecord): Promise<CaJournalRecord>;
-  pruneCaJournals(updatedBefore: number): Promise<number>;
+  /** Deletes the journals all of whose authorities ended before (unix seconds). */
+  pruneCaJournals(expiredBefore: number): Promise<number>;
 }
 
 export interface Store extends EntryStore, AgentStore, JoinTokenStore, BundleStore, CaJournalStore {
