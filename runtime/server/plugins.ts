@@ -102,7 +102,9 @@ export function openUpstreamAuthority(
 ): { upstream?: UpstreamAuthority } {
   if (upstreamAuthority === undefined) return {};
   const upstreamLog = log.child({ plugin_name: upstreamAuthority.name });
-  return { upstream: createSpireUpstream({ ...checkUpstream(upstreamAuthority), trustDomain, log: upstreamLog, clock }) };
+  return {
+    upstream: createSpireUpstream({ ...checkUpstream(upstreamAuthority), trustDomain, log: upstreamLog, clock }),
+  };
 }
 
 /** Every plugin's data, without opening anything; throws a ConfigError with all faults. */

@@ -43,7 +43,7 @@ const maxConnectionAgeMs = 3 * 60_000;
 const socketMode = 0o770;
 const socketDirectoryMode = 0o750;
 
-type Stop = () => Promise<unknown> | void;
+type Stop = () => unknown;
 
 /** Whatever was opened before a failure is closed again. */
 export async function startServer(config: ServerConfig, around: ServerSurroundings): Promise<RunningServer> {

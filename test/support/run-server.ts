@@ -141,7 +141,12 @@ async function* requests<T>(...values: readonly T[]): AsyncGenerator<T> {
 }
 
 /** A workload's entry below a parent, made through the API. */
-export async function createEntry({ entry }: Clients, path: string, parentPath: string, more: Partial<Entry> = {}): Promise<Entry> {
+export async function createEntry(
+  { entry }: Clients,
+  path: string,
+  parentPath: string,
+  more: Partial<Entry> = {},
+): Promise<Entry> {
   const entries = [
     {
       ...Entry.create({
@@ -154,6 +159,7 @@ export async function createEntry({ entry }: Clients, path: string, parentPath: 
   ];
   const { results } = await entry.batchCreateEntry({ entries, outputMask: undefined });
   const [result] = results;
-  if (result?.status?.code !== 0 || result.entry === undefined) throw new Error(`entry not created: ${result?.status?.message ?? ''}`);
+  if (result?.status?.code !== 0 || result.entry === undefined)
+    throw new Error(`entry not created: ${result?.status?.message ?? ''}`);
   return result.entry;
 }

@@ -30,7 +30,7 @@ export interface AuditLog {
 export interface Authorizer {
   readonly intercept: Intercept;
   /** Whom a call came from; only for calls that the interceptor let through. */
-  callerOf(context: CallContext): Caller;
+  readonly callerOf: (context: CallContext) => Caller;
 }
 
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {

@@ -63,7 +63,8 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
     if (command !== undefined) return command.run(argv.slice(words), terminal);
   }
   const asked = first === '-h' || first === '-help' || first === '--help';
-  (asked ? terminal.out : terminal.err)(help());
+  if (asked) terminal.out(help());
+  else terminal.err(help());
   return asked ? 0 : noCommand;
 }
 

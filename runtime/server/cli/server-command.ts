@@ -35,7 +35,7 @@ export interface Invocation<S extends FlagSpecs> {
   readonly channel: RpcChannel;
   readonly terminal: Terminal;
   /** Prints an answer as JSON, or by the function given, whichever `-output` asks for. */
-  print(message: object, pretty: () => void): void;
+  readonly print: (message: object, pretty: () => void) => void;
 }
 
 export interface ServerCommandSpec<S extends FlagSpecs> {
@@ -88,7 +88,7 @@ function readFlags(name: string, argv: readonly string[], specs: FlagSpecs, term
 function outputIsJson(output: unknown): boolean {
   if (output === undefined || output === 'pretty') return false;
   if (output === 'json') return true;
-  throw new CommandError(`bad formatter flag: unknown format option: "${String(output)}"`);
+  throw new CommandError(`bad formatter flag: unknown format option: ${JSON.stringify(output)}`);
 }
 
 function socketPath(values: FlagValues<FlagSpecs>, { env }: Terminal): string {
@@ -120,5 +120,5 @@ export function plural(count: number, one: string, many: string): string {
 
 /** The name of a status code as Go prints it: `AlreadyExists`. */
 export function codeName(code: number): string {
-  return /code = (\w+)/.exec(rpcErrorText(new RpcError(code, '')))?.[1] ?? String(code);
+  return /code = (\w+)/.exec(rpcErrorText(new RpcError(code as RpcError['code'], '')))?.[1] ?? String(code);
 }

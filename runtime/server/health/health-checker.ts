@@ -3,7 +3,7 @@
 export interface HealthCheck {
   readonly name: string;
   /** Throws where the part cannot do its work now. */
-  check(): Promise<void>;
+  readonly check: () => Promise<void>;
 }
 
 export interface Health {

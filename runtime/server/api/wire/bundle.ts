@@ -1,7 +1,7 @@
 // Trust bundles between the API and our values. Authorities that cannot be parsed are refused here, before anything is stored.
 import { createPublicKey } from 'node:crypto';
 import type { BundleMask, JWTKey, X509Certificate } from '../../../../proto/gen/spire/api/types/bundle.ts';
-import { Bundle } from '../../../../proto/gen/spire/api/types/bundle.ts';
+import type { Bundle } from '../../../../proto/gen/spire/api/types/bundle.ts';
 import { parseCertificateChain } from '../../../pki/certificate.ts';
 import type { JwtAuthority, TrustBundle, X509Authority } from '../../../spiffe/bundle.ts';
 import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';

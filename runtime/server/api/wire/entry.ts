@@ -1,6 +1,6 @@
 // Registration entries between the API and the store: what a caller sends is checked here, field by field, and a mask says which fields count.
 import type { EntryMask } from '../../../../proto/gen/spire/api/types/entry.ts';
-import { Entry } from '../../../../proto/gen/spire/api/types/entry.ts';
+import type { Entry } from '../../../../proto/gen/spire/api/types/entry.ts';
 import { parseSpiffeId } from '../../../spiffe/spiffe-id.ts';
 import type { TrustDomain } from '../../../spiffe/trust-domain.ts';
 import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';

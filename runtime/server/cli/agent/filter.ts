@@ -1,5 +1,5 @@
 // The flags that choose agents, shared by `agent list` and `agent count`.
-import { ListAgentsRequest_Filter } from '../../../../proto/gen/spire/api/server/agent/v1/agent.ts';
+import type { ListAgentsRequest_Filter } from '../../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import type { FlagSpecs, FlagValues } from '../../../cli/flags.ts';
 import { CommandError } from '../server-command.ts';
 import { parseMatchFlag, parseSelectorFlag } from '../wire-id.ts';

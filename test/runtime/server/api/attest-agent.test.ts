@@ -24,10 +24,20 @@ type Attest = ServerAttestor['attest'];
 const challenging: Attest = async (_payload, challenge) => {
   const answer = await challenge(utf8('41'));
   if (new TextDecoder().decode(answer) !== '42') throw deniedEvidence('POSSESSION_UNPROVEN', 'challenge not answered');
-  return { spiffeId: parseSpiffeId(agentId), selectors: [{ type: 'fake', value: 'b' }, { type: 'fake', value: 'a' }, { type: 'fake', value: 'a' }], canReattest: true };
+  return {
+    spiffeId: parseSpiffeId(agentId),
+    selectors: [
+      { type: 'fake', value: 'b' },
+      { type: 'fake', value: 'a' },
+      { type: 'fake', value: 'a' },
+    ],
+    canReattest: true,
+  };
 };
 
-const giving = (result: Partial<AttestResult>): Attest => async () => ({ spiffeId: parseSpiffeId(agentId), selectors: [], canReattest: true, ...result });
+const giving =
+  (result: Partial<AttestResult>): Attest =>
+  async () => ({ spiffeId: parseSpiffeId(agentId), selectors: [], canReattest: true, ...result });
 
 function createWorld(attest: Attest, records: readonly AgentRecord[] = []) {
   const agents = new Map(records.map((agent) => [agent.spiffeId, agent]));
@@ -68,7 +78,9 @@ function createWorld(attest: Attest, records: readonly AgentRecord[] = []) {
     const responses: AttestAgentResponse[] = [];
     let wake: (() => void) | undefined;
     async function* send(): AsyncGenerator<AttestAgentRequest> {
-      yield { step: { $case: 'params', value: { data: { type: 'fake', payload: utf8('evidence') }, params: { csr } } } };
+      yield {
+        step: { $case: 'params', value: { data: { type: 'fake', payload: utf8('evidence') }, params: { csr } } },
+      };
       while (left.length > 0) {
         await new Promise<void>((resolve) => (wake = resolve));
         yield { step: { $case: 'challengeResponse', value: utf8(left.shift()!) } };
@@ -88,9 +100,18 @@ test('challenges go to the agent and its answers to the attestor', async () => {
   const responses = await play(['42']);
   expect(responses.map(({ step }) => step?.$case)).toEqual(['challenge', 'result']);
   expect(responses[0]?.step).toEqual({ $case: 'challenge', value: utf8('41') });
-  expect(responses[1]?.step).toMatchObject({ value: { reattestable: true, svid: { id: { path: '/spire/agent/fake/a' } } } });
+  expect(responses[1]?.step).toMatchObject({
+    value: { reattestable: true, svid: { id: { path: '/spire/agent/fake/a' } } },
+  });
   expect(agents.get(agentId)).toEqual(
-    agentRecord(agentId, leaf, { attestationType: 'fake', canReattest: true, selectors: [{ type: 'fake', value: 'a' }, { type: 'fake', value: 'b' }] }),
+    agentRecord(agentId, leaf, {
+      attestationType: 'fake',
+      canReattest: true,
+      selectors: [
+        { type: 'fake', value: 'a' },
+        { type: 'fake', value: 'b' },
+      ],
+    }),
   );
 });
 
@@ -103,18 +124,28 @@ test('the attestor learns the caller’s address from the transport, and whether
 });
 
 describe('nothing is signed or recorded', () => {
-  const refused = async (world: ReturnType<typeof createWorld>, answers: readonly string[], error: { code: number; message: string }) => {
+  const refused = async (
+    world: ReturnType<typeof createWorld>,
+    answers: readonly string[],
+    error: { code: number; message: string },
+  ) => {
     const before = [...world.agents.values()];
     await expect(world.play(answers)).rejects.toMatchObject(error);
     expect([...world.agents.values()]).toEqual(before);
   };
 
   test('when the challenge is answered wrongly', async () => {
-    await refused(createWorld(challenging), ['43'], { code: statusCode.PERMISSION_DENIED, message: 'challenge not answered' });
+    await refused(createWorld(challenging), ['43'], {
+      code: statusCode.PERMISSION_DENIED,
+      message: 'challenge not answered',
+    });
   });
 
   test('when the agent leaves the challenge unanswered', async () => {
-    await refused(createWorld(challenging), [], { code: statusCode.INTERNAL, message: 'failed to receive challenge from agent: EOF' });
+    await refused(createWorld(challenging), [], {
+      code: statusCode.INTERNAL,
+      message: 'failed to receive challenge from agent: EOF',
+    });
   });
 
   test('when the evidence is refused, with the attestor’s code and words', async () => {
@@ -138,14 +169,26 @@ describe('nothing is signed or recorded', () => {
 
   test('for a known agent that may not attest again, even if the attestor let it through', async () => {
     const world = createWorld(giving({ canReattest: false }), [agentRecord(agentId, issueLeaf(agentId))]);
-    await refused(world, [], { code: statusCode.PERMISSION_DENIED, message: 'failed to attest: agent has already been attested' });
+    await refused(world, [], {
+      code: statusCode.PERMISSION_DENIED,
+      message: 'failed to attest: agent has already been attested',
+    });
   });
 
   test.each([
     ['spiffe://example.org/spire/server', 'agent ID cannot collide with the server ID'],
-    ['spiffe://example.org/workload', 'invalid agent ID: "spiffe://example.org/workload" is not in the agent namespace for attestor "fake"'],
-    ['spiffe://example.org/spire/agent/x509pop/a', 'invalid agent ID: "spiffe://example.org/spire/agent/x509pop/a" is not in the agent namespace for attestor "fake"'],
-    ['spiffe://other.org/spire/agent/fake/a', 'invalid agent ID: "spiffe://other.org/spire/agent/fake/a" is not in the agent namespace for attestor "fake"'],
+    [
+      'spiffe://example.org/workload',
+      'invalid agent ID: "spiffe://example.org/workload" is not in the agent namespace for attestor "fake"',
+    ],
+    [
+      'spiffe://example.org/spire/agent/x509pop/a',
+      'invalid agent ID: "spiffe://example.org/spire/agent/x509pop/a" is not in the agent namespace for attestor "fake"',
+    ],
+    [
+      'spiffe://other.org/spire/agent/fake/a',
+      'invalid agent ID: "spiffe://other.org/spire/agent/fake/a" is not in the agent namespace for attestor "fake"',
+    ],
   ])('for the ID %s', async (id, message) => {
     await refused(createWorld(giving({ spiffeId: parseSpiffeId(id) })), [], { code: statusCode.INTERNAL, message });
   });

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { PermissionDeniedDetails, PermissionDeniedDetails_Reason as Reason } from '../../../../proto/gen/spire/api/types/status.ts';
+import {
+  PermissionDeniedDetails,
+  PermissionDeniedDetails_Reason as Reason,
+} from '../../../../proto/gen/spire/api/types/status.ts';
 import { serialDecimal } from '../../../../runtime/pki/certificate.ts';
 import type { Connection } from '../../../../runtime/rpc/connection.ts';
 import { RpcError, statusCode } from '../../../../runtime/rpc/status.ts';
@@ -82,15 +85,18 @@ describe('each caller and each method', () => {
 });
 
 describe('a method that is not in the table', () => {
-  test.each(['/spire.api.server.entry.v1.Entry/Unknown', 'spire.api.server.bundle.v1.Bundle/GetBundle', ''])('%s is refused to everybody', async (method) => {
-    const { call } = createWorld();
-    for (const { connection } of Object.values(callers)) {
-      expect(await call(method, connection)).toMatchObject({
-        code: statusCode.PERMISSION_DENIED,
-        message: `authorization denied for method ${method}`,
-      });
-    }
-  });
+  test.each(['/spire.api.server.entry.v1.Entry/Unknown', 'spire.api.server.bundle.v1.Bundle/GetBundle', ''])(
+    '%s is refused to everybody',
+    async (method) => {
+      const { call } = createWorld();
+      for (const { connection } of Object.values(callers)) {
+        expect(await call(method, connection)).toMatchObject({
+          code: statusCode.PERMISSION_DENIED,
+          message: `authorization denied for method ${method}`,
+        });
+      }
+    },
+  );
 });
 
 const renew = '/spire.api.server.agent.v1.Agent/RenewAgent';
@@ -116,7 +122,10 @@ describe('an agent is refused, with the reason by which it acts,', () => {
   });
 
   test('when it is banned, whatever its serial number', async () => {
-    const error = await createWorld([agentRecord(agentId, agentLeaf, { banned: true })]).call(renew, remote(agentId, agentLeaf));
+    const error = await createWorld([agentRecord(agentId, agentLeaf, { banned: true })]).call(
+      renew,
+      remote(agentId, agentLeaf),
+    );
     expect(error).toMatchObject({ code: statusCode.PERMISSION_DENIED, message: `agent "${agentId}" is banned` });
     expect(reasonOf(error)).toBe(Reason.AGENT_BANNED);
   });
@@ -137,7 +146,11 @@ describe('an agent is refused, with the reason by which it acts,', () => {
 
   test('with no certificate at all, without a reason', async () => {
     const error = await createWorld().call(renew, anonymous);
-    expect(error).toMatchObject({ code: statusCode.PERMISSION_DENIED, message: 'caller does not have an X509-SVID', details: [] });
+    expect(error).toMatchObject({
+      code: statusCode.PERMISSION_DENIED,
+      message: 'caller does not have an X509-SVID',
+      details: [],
+    });
   });
 });
 
@@ -166,7 +179,10 @@ describe('identity', () => {
   });
 
   test('is the leaf’s, where leaf and verifier disagree the call is refused', async () => {
-    const mixed: Connection = { ...(remote(adminId) as Connection & { transport: 'tcp' }), peerChain: [issueLeaf(workloadId).der] };
+    const mixed: Connection = {
+      ...(remote(adminId) as Connection & { transport: 'tcp' }),
+      peerChain: [issueLeaf(workloadId).der],
+    };
     const error = await createWorld().call('/spire.api.server.entry.v1.Entry/ListEntries', mixed);
     expect(error?.code).toBe(statusCode.UNAUTHENTICATED);
   });

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { SyncAuthorizedEntriesRequest, SyncAuthorizedEntriesResponse } from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import type {
+  SyncAuthorizedEntriesRequest,
+  SyncAuthorizedEntriesResponse,
+} from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { EntryMask } from '../../../../proto/gen/spire/api/types/entry.ts';
 import { statusCode } from '../../../../runtime/rpc/status.ts';
 import { createAuthorizedEntriesService } from '../../../../runtime/server/api/authorized-entries-service.ts';
@@ -37,10 +40,17 @@ function serviceOf(entries: readonly EntryRecord[]) {
     authorizedEntries: (id: string) => (id === agentId ? entries : []),
     onChange: () => () => undefined,
   };
-  return createAuthorizedEntriesService({ cache, callerOf: ({ connection }) => identifyCaller(connection), pageSize: 2 });
+  return createAuthorizedEntriesService({
+    cache,
+    callerOf: ({ connection }) => identifyCaller(connection),
+    pageSize: 2,
+  });
 }
 
-async function sync(entries: readonly EntryRecord[], requests: readonly Partial<SyncAuthorizedEntriesRequest>[]): Promise<SyncAuthorizedEntriesResponse[]> {
+async function sync(
+  entries: readonly EntryRecord[],
+  requests: readonly Partial<SyncAuthorizedEntriesRequest>[],
+): Promise<SyncAuthorizedEntriesResponse[]> {
   async function* send() {
     for (const request of requests) yield { outputMask: undefined, ids: [], ...request };
   }
@@ -58,7 +68,9 @@ const summary = ({ entryRevisions, entries, more }: SyncAuthorizedEntriesRespons
 
 describe('SyncAuthorizedEntries', () => {
   test('sends a page or less whole, and ends', async () => {
-    expect((await sync(entriesOf(2), [{}, { ids: ['e0'] }])).map(summary)).toEqual([{ revisions: [], entries: ['e0', 'e1'], more: false }]);
+    expect((await sync(entriesOf(2), [{}, { ids: ['e0'] }])).map(summary)).toEqual([
+      { revisions: [], entries: ['e0', 'e1'], more: false },
+    ]);
     expect((await sync([], [{}])).map(summary)).toEqual([{ revisions: [], entries: [], more: false }]);
   });
 
@@ -73,7 +85,12 @@ describe('SyncAuthorizedEntries', () => {
   });
 
   test('then sends the entries that are asked for, in pages, each request by itself', async () => {
-    const responses = await sync(entriesOf(5), [{}, { ids: ['e4', 'e0', 'gone', 'e0', 'e1'] }, { ids: ['gone'] }, { ids: [] }]);
+    const responses = await sync(entriesOf(5), [
+      {},
+      { ids: ['e4', 'e0', 'gone', 'e0', 'e1'] },
+      { ids: ['gone'] },
+      { ids: [] },
+    ]);
     expect(responses.slice(3).map(summary)).toEqual([
       { revisions: [], entries: ['e4', 'e0'], more: true },
       { revisions: [], entries: ['e1'], more: false },
@@ -86,7 +103,10 @@ describe('SyncAuthorizedEntries', () => {
     const outputMask = EntryMask.create({ revisionNumber: true, hint: true });
     const [whole] = await sync(entriesOf(1), [{ outputMask }]);
     expect(whole?.entries[0]).toMatchObject({ id: 'e0', hint: 'h', spiffeId: undefined, selectors: [], createdAt: 0 });
-    const responses = await sync(entriesOf(3), [{ outputMask }, { ids: ['e0'], outputMask: EntryMask.create({ spiffeId: true }) }]);
+    const responses = await sync(entriesOf(3), [
+      { outputMask },
+      { ids: ['e0'], outputMask: EntryMask.create({ spiffeId: true }) },
+    ]);
     expect(responses.at(-1)?.entries[0]).toMatchObject({ hint: 'h', spiffeId: undefined });
   });
 
@@ -103,8 +123,13 @@ describe('SyncAuthorizedEntries', () => {
 });
 
 test('GetAuthorizedEntries sends everything that the agent may serve', async () => {
-  const { entries } = await serviceOf(entriesOf(5)).getAuthorizedEntries!({ outputMask: EntryMask.create({ hint: true }) }, context);
-  expect(entries.map(({ id, hint, revisionNumber }) => [id, hint, revisionNumber])).toEqual(['e0', 'e1', 'e2', 'e3', 'e4'].map((id) => [id, 'h', 0]));
+  const { entries } = await serviceOf(entriesOf(5)).getAuthorizedEntries!(
+    { outputMask: EntryMask.create({ hint: true }) },
+    context,
+  );
+  expect(entries.map(({ id, hint, revisionNumber }) => [id, hint, revisionNumber])).toEqual(
+    ['e0', 'e1', 'e2', 'e3', 'e4'].map((id) => [id, 'h', 0]),
+  );
 });
 
 test('an agent that our cache does not know yet is waited for', async () => {

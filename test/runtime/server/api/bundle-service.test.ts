@@ -16,13 +16,23 @@ const publicKey = generateKeyPairSync('ec-p256').publicKey.export({ format: 'der
 const jwtKey = (keyId: string) => ({ publicKey, keyId, expiresAt: 4_000_000_000, tainted: false });
 const newRoot = () => ({ asn1: createFakeAuthority(trustDomain).roots()[0]!, tainted: false });
 const append = (more: Partial<Parameters<typeof server.local.bundle.appendBundle>[0]>) =>
-  server.local.bundle.appendBundle({ x509Authorities: [], jwtAuthorities: [], witAuthorities: [], outputMask: undefined, ...more });
+  server.local.bundle.appendBundle({
+    x509Authorities: [],
+    jwtAuthorities: [],
+    witAuthorities: [],
+    outputMask: undefined,
+    ...more,
+  });
 
 describe('the bundle of the trust domain', () => {
   test('is shown to everybody, with what the mask leaves', async () => {
     const { bundle } = server.connectTls();
     const whole = await bundle.getBundle({ outputMask: undefined });
-    expect(whole).toMatchObject({ trustDomain: 'example.org', x509Authorities: [{ tainted: false }], jwtAuthorities: [{ tainted: false }] });
+    expect(whole).toMatchObject({
+      trustDomain: 'example.org',
+      x509Authorities: [{ tainted: false }],
+      jwtAuthorities: [{ tainted: false }],
+    });
     expect(await bundle.getBundle({ outputMask: BundleMask.create({ sequenceNumber: true }) })).toEqual(
       Bundle.create({ trustDomain: 'example.org', sequenceNumber: whole.sequenceNumber }),
     );
@@ -43,7 +53,10 @@ describe('the bundle of the trust domain', () => {
     [{ jwtAuthorities: [{ ...jwtKey('k'), publicKey: new Uint8Array([1]) }] }, /^failed to convert JWT authority: /],
     [{ x509Authorities: [{ asn1: new Uint8Array([1]), tainted: false }] }, /^failed to convert X\.509 authority: /],
   ])('refuses to append %o', async (more, message) => {
-    await expect(append(more)).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message: expect.stringMatching(message) as string });
+    await expect(append(more)).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message: expect.stringMatching(message) as string,
+    });
   });
 
   test('takes a JWT key that a downstream server publishes', async () => {
@@ -51,35 +64,65 @@ describe('the bundle of the trust domain', () => {
     const { bundle } = await server.connectAs('spiffe://example.org/downstream');
     const published = await bundle.publishJwtAuthority({ jwtAuthority: jwtKey('downstream') });
     expect(published.jwtAuthorities.map(({ keyId }) => keyId)).toContain('downstream');
-    await expect(bundle.publishJwtAuthority({ jwtAuthority: undefined })).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message: 'missing JWT authority' });
-    await expect(bundle.publishJwtAuthority({ jwtAuthority: jwtKey('') })).rejects.toMatchObject({ message: 'invalid JWT authority: missing key ID' });
-    await expect(bundle.publishWitAuthority({ witAuthority: undefined })).rejects.toMatchObject({ code: statusCode.UNIMPLEMENTED });
+    await expect(bundle.publishJwtAuthority({ jwtAuthority: undefined })).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message: 'missing JWT authority',
+    });
+    await expect(bundle.publishJwtAuthority({ jwtAuthority: jwtKey('') })).rejects.toMatchObject({
+      message: 'invalid JWT authority: missing key ID',
+    });
+    await expect(bundle.publishWitAuthority({ witAuthority: undefined })).rejects.toMatchObject({
+      code: statusCode.UNIMPLEMENTED,
+    });
   });
 });
 
 describe('the bundle of another trust domain', () => {
-  const other = (name: string, more: Partial<Bundle> = {}): Bundle => ({ ...Bundle.create({ trustDomain: name, sequenceNumber: 7, refreshHint: 60 }), jwtAuthorities: [jwtKey('k')], ...more });
+  const other = (name: string, more: Partial<Bundle> = {}): Bundle => ({
+    ...Bundle.create({ trustDomain: name, sequenceNumber: 7, refreshHint: 60 }),
+    jwtAuthorities: [jwtKey('k')],
+    ...more,
+  });
   const masks = { outputMask: undefined };
 
   test('is created once, set, updated by its mask, listed, shown and deleted', async () => {
     const { bundle } = server.local;
-    expect((await bundle.batchCreateFederatedBundle({ bundle: [other('a.org')], ...masks })).results).toEqual([{ status: { code: 0, message: 'OK' }, bundle: other('a.org') }]);
+    expect((await bundle.batchCreateFederatedBundle({ bundle: [other('a.org')], ...masks })).results).toEqual([
+      { status: { code: 0, message: 'OK' }, bundle: other('a.org') },
+    ]);
     expect((await bundle.batchCreateFederatedBundle({ bundle: [other('a.org')], ...masks })).results).toEqual([
       { status: { code: statusCode.ALREADY_EXISTS, message: 'bundle already exists' }, bundle: undefined },
     ]);
-    const updated = await bundle.batchUpdateFederatedBundle({ bundle: [other('a.org', { refreshHint: 30, jwtAuthorities: [] })], inputMask: BundleMask.create({ refreshHint: true }), ...masks });
+    const updated = await bundle.batchUpdateFederatedBundle({
+      bundle: [other('a.org', { refreshHint: 30, jwtAuthorities: [] })],
+      inputMask: BundleMask.create({ refreshHint: true }),
+      ...masks,
+    });
     expect(updated.results[0]?.bundle).toMatchObject({ refreshHint: 30, jwtAuthorities: [{ keyId: 'k' }] });
-    expect((await bundle.batchSetFederatedBundle({ bundle: [other('b.org')], ...masks })).results[0]?.status?.code).toBe(0);
-    expect((await bundle.listFederatedBundles({ ...masks, pageSize: 0, pageToken: '' })).bundles.map((one) => one.trustDomain).sort()).toEqual(['a.org', 'b.org']);
+    expect(
+      (await bundle.batchSetFederatedBundle({ bundle: [other('b.org')], ...masks })).results[0]?.status?.code,
+    ).toBe(0);
+    expect(
+      (await bundle.listFederatedBundles({ ...masks, pageSize: 0, pageToken: '' })).bundles
+        .map((one) => one.trustDomain)
+        .sort(),
+    ).toEqual(['a.org', 'b.org']);
     expect((await bundle.getFederatedBundle({ trustDomain: 'b.org', ...masks })).sequenceNumber).toBe(7);
     expect(await bundle.countBundles({})).toEqual({ count: 3 });
-    const deleted = await bundle.batchDeleteFederatedBundle({ trustDomains: ['a.org', 'b.org', 'c.org', 'example.org', 'C'], mode: 0 });
+    const deleted = await bundle.batchDeleteFederatedBundle({
+      trustDomains: ['a.org', 'b.org', 'c.org', 'example.org', 'C'],
+      mode: 0,
+    });
     expect(deleted.results.map(({ trustDomain: name, status }) => [name, status?.code, status?.message])).toEqual([
       ['a.org', 0, 'OK'],
       ['b.org', 0, 'OK'],
       ['c.org', statusCode.NOT_FOUND, 'bundle not found'],
       ['example.org', statusCode.INVALID_ARGUMENT, 'removing the bundle for the server trust domain is not allowed'],
-      ['C', statusCode.INVALID_ARGUMENT, 'trust domain argument is not valid: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores'],
+      [
+        'C',
+        statusCode.INVALID_ARGUMENT,
+        'trust domain argument is not valid: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores',
+      ],
     ]);
   });
 
@@ -105,9 +148,18 @@ describe('the bundle of another trust domain', () => {
 
   test('that is not there cannot be shown or updated', async () => {
     const { bundle } = server.local;
-    await expect(bundle.getFederatedBundle({ trustDomain: 'none.org', ...masks })).rejects.toMatchObject({ code: statusCode.NOT_FOUND, message: 'bundle not found' });
-    const { results } = await bundle.batchUpdateFederatedBundle({ bundle: [other('none.org')], inputMask: undefined, ...masks });
-    expect(results).toEqual([{ status: { code: statusCode.NOT_FOUND, message: 'bundle not found' }, bundle: undefined }]);
+    await expect(bundle.getFederatedBundle({ trustDomain: 'none.org', ...masks })).rejects.toMatchObject({
+      code: statusCode.NOT_FOUND,
+      message: 'bundle not found',
+    });
+    const { results } = await bundle.batchUpdateFederatedBundle({
+      bundle: [other('none.org')],
+      inputMask: undefined,
+      ...masks,
+    });
+    expect(results).toEqual([
+      { status: { code: statusCode.NOT_FOUND, message: 'bundle not found' }, bundle: undefined },
+    ]);
   });
 
   test('that entries federate with is kept, unless the mode says what becomes of them', async () => {

@@ -2,7 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { checkDnsName, checkWildcardOverlap } from '../../../../runtime/server/api/dns-name.ts';
 
 describe('a DNS name', () => {
-  test.each(['com', 'example.com', '*.example.com', 'a-hello.com', 'xn--ls8h.org', '1.example.com', `${'a'.repeat(63)}.com`])('%s is taken', (name) => {
+  test.each([
+    'com',
+    'example.com',
+    '*.example.com',
+    'a-hello.com',
+    'xn--ls8h.org',
+    '1.example.com',
+    `${'a'.repeat(63)}.com`,
+  ])('%s is taken', (name) => {
     expect(() => checkDnsName(name)).not.toThrow();
   });
 
@@ -37,11 +45,20 @@ describe('a DNS name', () => {
 });
 
 describe('a wildcard', () => {
-  test.each([[['example.com', '*.example.com']], [['*.example.com', 'foo.bar.example.com']], [['a.example.com', 'b.example.com']]])('%j do not overlap', (names) => {
+  test.each([
+    [['example.com', '*.example.com']],
+    [['*.example.com', 'foo.bar.example.com']],
+    [['a.example.com', 'b.example.com']],
+  ])('%j do not overlap', (names) => {
     expect(() => checkWildcardOverlap(names)).not.toThrow();
   });
 
-  test.each([[['*.example.com', 'foo.example.com']], [['foo.example.com', 'example.com', '*.example.com']]])('%j overlap', (names) => {
-    expect(() => checkWildcardOverlap(names)).toThrow('name "foo.example.com" overlaps with an existing wildcard name in the list: wildcard overlap');
-  });
+  test.each([[['*.example.com', 'foo.example.com']], [['foo.example.com', 'example.com', '*.example.com']]])(
+    '%j overlap',
+    (names) => {
+      expect(() => checkWildcardOverlap(names)).toThrow(
+        'name "foo.example.com" overlaps with an existing wildcard name in the list: wildcard overlap',
+      );
+    },
+  );
 });

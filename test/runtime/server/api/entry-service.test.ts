@@ -7,7 +7,19 @@ import type { RunningTestServer } from '../../../support/run-server.ts';
 let server: RunningTestServer;
 beforeAll(async () => {
   server = await runServer();
-  await server.local.bundle.batchSetFederatedBundle({ bundle: [{ trustDomain: 'other.org', x509Authorities: [], jwtAuthorities: [], refreshHint: 0, sequenceNumber: 1, witAuthorities: [] }], outputMask: undefined });
+  await server.local.bundle.batchSetFederatedBundle({
+    bundle: [
+      {
+        trustDomain: 'other.org',
+        x509Authorities: [],
+        jwtAuthorities: [],
+        refreshHint: 0,
+        sequenceNumber: 1,
+        witAuthorities: [],
+      },
+    ],
+    outputMask: undefined,
+  });
 });
 afterAll(() => server.close());
 
@@ -16,9 +28,17 @@ let count = 0;
 /** A good entry, different each time, with the given fields. */
 function entryWith(fields: Partial<Entry> = {}): Entry {
   count += 1;
-  return { ...Entry.create({ spiffeId: id(`/w${count}`), parentId: id('/node'), selectors: [{ type: 'unix', value: `uid:${count}` }] }), ...fields };
+  return {
+    ...Entry.create({
+      spiffeId: id(`/w${count}`),
+      parentId: id('/node'),
+      selectors: [{ type: 'unix', value: `uid:${count}` }],
+    }),
+    ...fields,
+  };
 }
-const create = async (...entries: Entry[]) => (await server.local.entry.batchCreateEntry({ entries, outputMask: undefined })).results;
+const create = async (...entries: Entry[]) =>
+  (await server.local.entry.batchCreateEntry({ entries, outputMask: undefined })).results;
 const createOne = async (fields: Partial<Entry> = {}) => (await create(entryWith(fields)))[0]!;
 
 describe('an entry', () => {
@@ -61,26 +81,53 @@ describe('an entry', () => {
 
   test.each([
     [{ parentId: undefined }, 'invalid parent ID: request must specify SPIFFE ID'],
-    [{ parentId: id('/x', 'other.org') }, 'invalid parent ID: "spiffe://other.org/x" is not a member of trust domain "example.org"'],
-    [{ parentId: id('') }, 'invalid parent ID: "spiffe://example.org" is not a member of trust domain "example.org"; path is empty'],
+    [
+      { parentId: id('/x', 'other.org') },
+      'invalid parent ID: "spiffe://other.org/x" is not a member of trust domain "example.org"',
+    ],
+    [
+      { parentId: id('') },
+      'invalid parent ID: "spiffe://example.org" is not a member of trust domain "example.org"; path is empty',
+    ],
     [{ parentId: id('/a//b') }, 'invalid parent ID: path cannot contain empty segments'],
     [{ spiffeId: undefined }, 'invalid spiffe ID: request must specify SPIFFE ID'],
-    [{ spiffeId: id('/x', 'other.org') }, 'invalid spiffe ID: "spiffe://other.org/x" is not a member of trust domain "example.org"'],
-    [{ spiffeId: id('') }, 'invalid spiffe ID: "spiffe://example.org" is not a workload in trust domain "example.org"; path is empty'],
-    [{ spiffeId: id('/spire') }, 'invalid spiffe ID: "spiffe://example.org/spire" is not a workload in trust domain "example.org"; path is in the reserved namespace'],
-    [{ spiffeId: id('/spire/server') }, 'invalid spiffe ID: "spiffe://example.org/spire/server" is not a workload in trust domain "example.org"; path is in the reserved namespace'],
+    [
+      { spiffeId: id('/x', 'other.org') },
+      'invalid spiffe ID: "spiffe://other.org/x" is not a member of trust domain "example.org"',
+    ],
+    [
+      { spiffeId: id('') },
+      'invalid spiffe ID: "spiffe://example.org" is not a workload in trust domain "example.org"; path is empty',
+    ],
+    [
+      { spiffeId: id('/spire') },
+      'invalid spiffe ID: "spiffe://example.org/spire" is not a workload in trust domain "example.org"; path is in the reserved namespace',
+    ],
+    [
+      { spiffeId: id('/spire/server') },
+      'invalid spiffe ID: "spiffe://example.org/spire/server" is not a workload in trust domain "example.org"; path is in the reserved namespace',
+    ],
     [{ spiffeId: id('/a/../b') }, 'invalid spiffe ID: path cannot contain dot segments'],
-    [{ spiffeId: id('/a/%2e%2e/b') }, 'invalid spiffe ID: path segment characters are limited to letters, numbers, dots, dashes, and underscores'],
+    [
+      { spiffeId: id('/a/%2e%2e/b') },
+      'invalid spiffe ID: path segment characters are limited to letters, numbers, dots, dashes, and underscores',
+    ],
     [{ spiffeId: id('/a/') }, 'invalid spiffe ID: path cannot have a trailing slash'],
     [{ spiffeId: id('a') }, 'invalid spiffe ID: path must have a leading slash'],
-    [{ spiffeId: id('/a', 'Example.org') }, 'invalid spiffe ID: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores'],
+    [
+      { spiffeId: id('/a', 'Example.org') },
+      'invalid spiffe ID: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores',
+    ],
     [{ spiffeId: id('/a', '') }, 'invalid spiffe ID: trust domain is missing'],
     [{ selectors: [] }, 'selector list is empty'],
     [{ selectors: [{ type: '', value: 'v' }] }, 'missing selector type'],
     [{ selectors: [{ type: 'a:b', value: 'v' }] }, "selector type contains ':'"],
     [{ selectors: [{ type: 'a', value: '' }] }, 'missing selector value'],
     [{ dnsNames: ['a..b'] }, 'invalid DNS name: idna error: empty label'],
-    [{ federatesWith: ['Other.org'] }, 'invalid federated trust domain: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores'],
+    [
+      { federatesWith: ['Other.org'] },
+      'invalid federated trust domain: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores',
+    ],
     [{ hint: 'x'.repeat(1025) }, 'hint is too long, max length is 1024 characters'],
   ])('%j is refused', async (fields, reason) => {
     expect(await createOne(fields)).toEqual({
@@ -95,8 +142,20 @@ describe('an entry', () => {
     [{ x509SvidTtl: -1 }, /TTL/i],
     [{ jwtSvidTtl: -1 }, /TTL/i],
     [{ federatesWith: ['unknown.org'] }, /unknown\.org/],
-    [{ storeSvid: true, selectors: [{ type: 'a', value: '1' }, { type: 'b', value: '1' }] }, /selector/i],
-    [{ storeSvid: true, additionalAttributes: { disableX509SvidPrefetch: true, jwtSvidIncludeJti: false } }, /prefetch/i],
+    [
+      {
+        storeSvid: true,
+        selectors: [
+          { type: 'a', value: '1' },
+          { type: 'b', value: '1' },
+        ],
+      },
+      /selector/i,
+    ],
+    [
+      { storeSvid: true, additionalAttributes: { disableX509SvidPrefetch: true, jwtSvidIncludeJti: false } },
+      /prefetch/i,
+    ],
   ])('%j is refused by the store', async (fields, reason) => {
     const { status, entry } = await createOne(fields);
     expect(entry).toBeUndefined();
@@ -118,9 +177,18 @@ describe('an update', () => {
   });
 
   test('without a mask replaces everything', async () => {
-    const { entry } = await createOne({ hint: 'before', additionalAttributes: { disableX509SvidPrefetch: false, jwtSvidIncludeJti: true } });
+    const { entry } = await createOne({
+      hint: 'before',
+      additionalAttributes: { disableX509SvidPrefetch: false, jwtSvidIncludeJti: true },
+    });
     const result = await update({ ...entry!, hint: '', dnsNames: ['x.org'], additionalAttributes: undefined });
-    expect(result.entry).toEqual({ ...entry, hint: '', dnsNames: ['x.org'], additionalAttributes: undefined, revisionNumber: 1 });
+    expect(result.entry).toEqual({
+      ...entry,
+      hint: '',
+      dnsNames: ['x.org'],
+      additionalAttributes: undefined,
+      revisionNumber: 1,
+    });
   });
 
   test('of an entry that is not there is refused', async () => {
@@ -130,7 +198,9 @@ describe('an update', () => {
   test('to no selectors is refused when the mask names them, and only then', async () => {
     const { entry } = await createOne();
     const bare = Entry.create({ id: entry!.id });
-    expect((await update(bare, EntryMask.create({ selectors: true }))).status?.message).toBe('failed to convert entry: selector list is empty');
+    expect((await update(bare, EntryMask.create({ selectors: true }))).status?.message).toBe(
+      'failed to convert entry: selector list is empty',
+    );
     expect((await update(bare, EntryMask.create({ admin: true }))).status?.code).toBe(0);
   });
 });
@@ -138,7 +208,14 @@ describe('an update', () => {
 describe('a list', () => {
   test('comes in pages, however large a page was asked for', async () => {
     await create(...Array.from({ length: 5 }, () => entryWith({ parentId: id('/paged') })));
-    const filter = { byParentId: id('/paged'), bySpiffeId: undefined, bySelectors: undefined, byFederatesWith: undefined, byHint: undefined, byDownstream: undefined };
+    const filter = {
+      byParentId: id('/paged'),
+      bySpiffeId: undefined,
+      bySelectors: undefined,
+      byFederatesWith: undefined,
+      byHint: undefined,
+      byDownstream: undefined,
+    };
     const sizes: number[] = [];
     let pageToken = '';
     do {
@@ -147,7 +224,12 @@ describe('a list', () => {
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
     expect(sizes.filter((size) => size > 0)).toEqual([2, 2, 1]);
-    const huge = await server.local.entry.listEntries({ filter, pageSize: 2 ** 31 - 1, pageToken: '', outputMask: undefined });
+    const huge = await server.local.entry.listEntries({
+      filter,
+      pageSize: 2 ** 31 - 1,
+      pageToken: '',
+      outputMask: undefined,
+    });
     expect(huge.entries).toHaveLength(5);
     expect(await server.local.entry.countEntries({ filter })).toEqual({ count: 5 });
   });
@@ -158,18 +240,46 @@ describe('a list', () => {
     expect(masked).toEqual(Entry.create({ id: entry!.id, hint: 'masked' }));
   });
 
-  const none = { byParentId: undefined, bySpiffeId: undefined, bySelectors: undefined, byFederatesWith: undefined, byHint: undefined, byDownstream: undefined };
+  const none = {
+    byParentId: undefined,
+    bySpiffeId: undefined,
+    bySelectors: undefined,
+    byFederatesWith: undefined,
+    byHint: undefined,
+    byDownstream: undefined,
+  };
   test.each([
-    [{ byParentId: id('') }, 'malformed parent ID filter: "spiffe://example.org" is not a member of trust domain "example.org"; path is empty'],
-    [{ bySpiffeId: id('/spire/agent/a') }, 'malformed SPIFFE ID filter: "spiffe://example.org/spire/agent/a" is not a workload in trust domain "example.org"; path is in the reserved namespace'],
+    [
+      { byParentId: id('') },
+      'malformed parent ID filter: "spiffe://example.org" is not a member of trust domain "example.org"; path is empty',
+    ],
+    [
+      { bySpiffeId: id('/spire/agent/a') },
+      'malformed SPIFFE ID filter: "spiffe://example.org/spire/agent/a" is not a workload in trust domain "example.org"; path is in the reserved namespace',
+    ],
     [{ bySelectors: { selectors: [], match: 0 as const } }, 'malformed selectors filter: empty selector set'],
-    [{ bySelectors: { selectors: [{ type: '', value: 'x' }], match: 0 as const } }, 'malformed selectors filter: missing selector type'],
-    [{ byFederatesWith: { trustDomains: [], match: 0 as const } }, 'malformed federates with filter: empty trust domain set'],
-    [{ byFederatesWith: { trustDomains: ['A'], match: 0 as const } }, 'malformed federates with filter: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores'],
+    [
+      { bySelectors: { selectors: [{ type: '', value: 'x' }], match: 0 as const } },
+      'malformed selectors filter: missing selector type',
+    ],
+    [
+      { byFederatesWith: { trustDomains: [], match: 0 as const } },
+      'malformed federates with filter: empty trust domain set',
+    ],
+    [
+      { byFederatesWith: { trustDomains: ['A'], match: 0 as const } },
+      'malformed federates with filter: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores',
+    ],
   ])('filtered by %j is refused, and so is its count', async (filter, message) => {
     const request = { filter: { ...none, ...filter }, pageSize: 0, pageToken: '', outputMask: undefined };
-    await expect(server.local.entry.listEntries(request)).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message });
-    await expect(server.local.entry.countEntries(request)).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message });
+    await expect(server.local.entry.listEntries(request)).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message,
+    });
+    await expect(server.local.entry.countEntries(request)).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message,
+    });
   });
 });
 
@@ -181,6 +291,12 @@ test('deleting names what was not there', async () => {
     { id: entry!.id, status: { code: statusCode.NOT_FOUND, message: 'entry not found' } },
     { id: '', status: { code: statusCode.INVALID_ARGUMENT, message: 'missing entry ID' } },
   ]);
-  await expect(server.local.entry.getEntry({ id: entry!.id, outputMask: undefined })).rejects.toMatchObject({ code: statusCode.NOT_FOUND, message: 'entry not found' });
-  await expect(server.local.entry.getEntry({ id: '', outputMask: undefined })).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message: 'missing ID' });
+  await expect(server.local.entry.getEntry({ id: entry!.id, outputMask: undefined })).rejects.toMatchObject({
+    code: statusCode.NOT_FOUND,
+    message: 'entry not found',
+  });
+  await expect(server.local.entry.getEntry({ id: '', outputMask: undefined })).rejects.toMatchObject({
+    code: statusCode.INVALID_ARGUMENT,
+    message: 'missing ID',
+  });
 });

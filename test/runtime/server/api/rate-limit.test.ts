@@ -53,7 +53,13 @@ describe('a limit per address', () => {
 
   test('refuses at once a batch that no wait would let through', async () => {
     const { limiter } = createLimiter();
-    await expect(limiter.admit(callOf(batch, from('10.0.0.1:1')), 501, 'rejecting request due to certificate signing rate limiting')).rejects.toMatchObject({
+    await expect(
+      limiter.admit(
+        callOf(batch, from('10.0.0.1:1')),
+        501,
+        'rejecting request due to certificate signing rate limiting',
+      ),
+    ).rejects.toMatchObject({
       code: statusCode.RESOURCE_EXHAUSTED,
       message: 'rejecting request due to certificate signing rate limiting: rate (501) exceeds burst size (500)',
     });
@@ -62,7 +68,9 @@ describe('a limit per address', () => {
   test('refuses a call that would have to wait half a minute', async () => {
     const { passes, limiter } = createLimiter();
     for (let call = 0; call < 31; call += 1) await passes(attest, from('10.0.0.1:1'));
-    await expect(limiter.admit(callOf(attest, from('10.0.0.1:1')), 1, 'x')).rejects.toMatchObject({ code: statusCode.RESOURCE_EXHAUSTED });
+    await expect(limiter.admit(callOf(attest, from('10.0.0.1:1')), 1, 'x')).rejects.toMatchObject({
+      code: statusCode.RESOURCE_EXHAUSTED,
+    });
   });
 
   test('does not bind the private socket', async () => {

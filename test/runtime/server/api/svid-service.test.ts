@@ -12,7 +12,10 @@ import type { RunningTestServer } from '../../../support/run-server.ts';
 
 const signer = signerOf(generateKeyPairSync('ec-p256').privateKey);
 const other = signerOf(generateKeyPairSync('ec-p256').privateKey);
-const forged = createCsr({ signer: { ...other, publicKey: signer.publicKey }, spiffeId: parseSpiffeId('spiffe://example.org/w') });
+const forged = createCsr({
+  signer: { ...other, publicKey: signer.publicKey },
+  spiffeId: parseSpiffeId('spiffe://example.org/w'),
+});
 const rubbish = new Uint8Array([0x30, 0x03, 0x02, 0x01]);
 const csrFor = (id: string, dnsNames: string[] = []) => createCsr({ signer, spiffeId: parseSpiffeId(id), dnsNames });
 
@@ -22,7 +25,11 @@ let entryId: string;
 beforeAll(async () => {
   server = await runServer();
   agent = await server.attestAgent();
-  const entry = await createEntry(server.local, '/w', agent.path, { dnsNames: ['w.example.org'], x509SvidTtl: 600, jwtSvidTtl: 60 });
+  const entry = await createEntry(server.local, '/w', agent.path, {
+    dnsNames: ['w.example.org'],
+    x509SvidTtl: 600,
+    jwtSvidTtl: 60,
+  });
   entryId = entry.id;
   await createEntry(server.local, '/downstream', agent.path, { downstream: true });
   await untilAuthorized(entryId);
@@ -40,7 +47,8 @@ async function untilAuthorized(id: string): Promise<void> {
 const verify = (chain: Uint8Array[]) => verifyX509Svid({ chain, roots: server.roots, now: Date.now(), trustDomain });
 
 describe('an agent', () => {
-  const sign = async (params: { entryId: string; csr: Uint8Array }) => (await agent.svid.batchNewX509Svid({ params: [params] })).results[0]!;
+  const sign = async (params: { entryId: string; csr: Uint8Array }) =>
+    (await agent.svid.batchNewX509Svid({ params: [params] })).results[0]!;
 
   test('gets an X509-SVID with the names and TTL of the entry, whatever the CSR asks for', async () => {
     for (const asked of ['spiffe://example.org/w', 'spiffe://example.org/spire/server', 'spiffe://other.org/x']) {
@@ -57,7 +65,11 @@ describe('an agent', () => {
   test.each([
     [{ entryId: '', csr: csrFor('spiffe://example.org/w') }, statusCode.INVALID_ARGUMENT, /^missing entry ID$/],
     [{ entryId: 'x', csr: new Uint8Array() }, statusCode.INVALID_ARGUMENT, /^missing CSR$/],
-    [{ entryId: 'x', csr: csrFor('spiffe://example.org/w') }, statusCode.NOT_FOUND, /^entry not found or not authorized$/],
+    [
+      { entryId: 'x', csr: csrFor('spiffe://example.org/w') },
+      statusCode.NOT_FOUND,
+      /^entry not found or not authorized$/,
+    ],
   ])('is refused %o', async (params, code, message) => {
     const { status, svid } = await sign(params);
     expect(svid).toBeUndefined();
@@ -65,19 +77,33 @@ describe('an agent', () => {
   });
 
   test('is refused a CSR that does not decode, or whose signature does not hold', async () => {
-    expect((await sign({ entryId, csr: rubbish })).status).toEqual({ code: statusCode.INVALID_ARGUMENT, message: expect.stringMatching(/^malformed CSR: /) as string });
-    expect((await sign({ entryId, csr: forged })).status).toEqual({ code: statusCode.INVALID_ARGUMENT, message: 'invalid CSR signature: request is not signed by the key that it carries' });
+    expect((await sign({ entryId, csr: rubbish })).status).toEqual({
+      code: statusCode.INVALID_ARGUMENT,
+      message: expect.stringMatching(/^malformed CSR: /) as string,
+    });
+    expect((await sign({ entryId, csr: forged })).status).toEqual({
+      code: statusCode.INVALID_ARGUMENT,
+      message: 'invalid CSR signature: request is not signed by the key that it carries',
+    });
   });
 
   test('is told of an entry of another agent what it is told of none', async () => {
     const stranger = await server.attestAgent();
-    const { results } = await stranger.svid.batchNewX509Svid({ params: [{ entryId, csr: csrFor('spiffe://example.org/w') }] });
+    const { results } = await stranger.svid.batchNewX509Svid({
+      params: [{ entryId, csr: csrFor('spiffe://example.org/w') }],
+    });
     expect(results[0]?.status).toEqual({ code: statusCode.NOT_FOUND, message: 'entry not found or not authorized' });
-    await expect(stranger.svid.newJwtsvid({ entryId, audience: ['a'] })).rejects.toMatchObject({ code: statusCode.NOT_FOUND, message: 'entry not found or not authorized' });
+    await expect(stranger.svid.newJwtsvid({ entryId, audience: ['a'] })).rejects.toMatchObject({
+      code: statusCode.NOT_FOUND,
+      message: 'entry not found or not authorized',
+    });
   });
 
   test('is refused an empty batch, and one that the limit can never let through', async () => {
-    await expect(agent.svid.batchNewX509Svid({ params: [] })).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message: 'missing parameters' });
+    await expect(agent.svid.batchNewX509Svid({ params: [] })).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message: 'missing parameters',
+    });
     const params = Array.from({ length: 501 }, () => ({ entryId, csr: new Uint8Array() }));
     await expect(agent.svid.batchNewX509Svid({ params })).rejects.toMatchObject({
       code: statusCode.RESOURCE_EXHAUSTED,
@@ -98,7 +124,10 @@ describe('an agent', () => {
   });
 
   test.each([[[]], [['']]])('is refused a JWT-SVID for the audience %j', async (audience) => {
-    await expect(agent.svid.newJwtsvid({ entryId, audience })).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message: 'at least one audience is required' });
+    await expect(agent.svid.newJwtsvid({ entryId, audience })).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message: 'at least one audience is required',
+    });
   });
 });
 
@@ -118,47 +147,86 @@ describe('an administrator', () => {
     ['rubbish', rubbish, /^malformed CSR: /],
     ['a signature that does not hold', forged, /^failed to verify CSR signature: /],
     ['no URI', createCsr({ signer }), /^CSR URI SAN is required$/],
-    ['an ID of another trust domain', csrFor('spiffe://other.org/x'), /^CSR URI SAN is invalid: "spiffe:\/\/other.org\/x" is not a member of trust domain "example.org"$/],
-    ['the server’s ID', csrFor('spiffe://example.org/spire/server'), /^CSR URI SAN is invalid: .* path is in the reserved namespace$/],
-    ['an agent’s ID', csrFor('spiffe://example.org/spire/agent/x/y'), /^CSR URI SAN is invalid: .* path is in the reserved namespace$/],
+    [
+      'an ID of another trust domain',
+      csrFor('spiffe://other.org/x'),
+      /^CSR URI SAN is invalid: "spiffe:\/\/other.org\/x" is not a member of trust domain "example.org"$/,
+    ],
+    [
+      'the server’s ID',
+      csrFor('spiffe://example.org/spire/server'),
+      /^CSR URI SAN is invalid: .* path is in the reserved namespace$/,
+    ],
+    [
+      'an agent’s ID',
+      csrFor('spiffe://example.org/spire/agent/x/y'),
+      /^CSR URI SAN is invalid: .* path is in the reserved namespace$/,
+    ],
     ['the trust domain’s ID', csrFor('spiffe://example.org'), /^CSR URI SAN is invalid: .* path is empty$/],
     ['a bad DNS name', csrFor('spiffe://example.org/x', ['a_b.example.org']), /^CSR DNS name is invalid: idna error/],
-    ['overlapping wildcards', csrFor('spiffe://example.org/x', ['*.example.org', 'a.example.org']), /^CSR DNS name contains a wildcard that covers another non-wildcard name: /],
+    [
+      'overlapping wildcards',
+      csrFor('spiffe://example.org/x', ['*.example.org', 'a.example.org']),
+      /^CSR DNS name contains a wildcard that covers another non-wildcard name: /,
+    ],
   ])('is refused an X509-SVID for %s', async (_what, csr, message) => {
-    await expect(mint(csr)).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message: expect.stringMatching(message) as string });
+    await expect(mint(csr)).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message: expect.stringMatching(message) as string,
+    });
   });
 
   test.each([
     [undefined, 'invalid SPIFFE ID: request must specify SPIFFE ID'],
-    [{ trustDomain: 'example.org', path: '/spire/server' }, 'invalid SPIFFE ID: "spiffe://example.org/spire/server" is not a workload in trust domain "example.org"; path is in the reserved namespace'],
+    [
+      { trustDomain: 'example.org', path: '/spire/server' },
+      'invalid SPIFFE ID: "spiffe://example.org/spire/server" is not a workload in trust domain "example.org"; path is in the reserved namespace',
+    ],
   ])('is refused a JWT-SVID for %j', async (id, message) => {
-    await expect(server.local.svid.mintJwtsvid({ id, audience: ['a'], ttl: 0 })).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message });
+    await expect(server.local.svid.mintJwtsvid({ id, audience: ['a'], ttl: 0 })).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message,
+    });
   });
 });
 
 describe('a downstream server', () => {
   test('gets an intermediate CA for its key, and the roots above it', async () => {
     const downstream = await server.connectAs('spiffe://example.org/downstream');
-    const { caCertChain, x509Authorities } = await downstream.svid.newDownstreamX509Ca({ csr: csrFor('spiffe://example.org/spire/server'), preferredTtl: 3600 });
+    const { caCertChain, x509Authorities } = await downstream.svid.newDownstreamX509Ca({
+      csr: csrFor('spiffe://example.org/spire/server'),
+      preferredTtl: 3600,
+    });
     const ca = parseCertificate(caCertChain[0]!);
     expect(ca).toMatchObject({ isCa: true, uris: ['spiffe://example.org'] });
     expect(Buffer.from(ca.spki)).toEqual(signer.publicKey.export({ format: 'der', type: 'spki' }));
     expect(Math.abs(ca.notAfter - Date.now() - 3_600_000)).toBeLessThan(30_000);
-    expect(x509Authorities.map((der) => Buffer.from(der).toString('hex'))).toEqual(server.roots.map((der) => Buffer.from(der).toString('hex')));
+    expect(x509Authorities.map((der) => Buffer.from(der).toString('hex'))).toEqual(
+      server.roots.map((der) => Buffer.from(der).toString('hex')),
+    );
   });
 
   test('is refused a CSR that does not hold', async () => {
     const { svid } = await server.connectAs('spiffe://example.org/downstream');
-    await expect(svid.newDownstreamX509Ca({ csr: rubbish, preferredTtl: 0 })).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT, message: expect.stringMatching(/^malformed CSR: /) as string });
-    await expect(svid.newDownstreamX509Ca({ csr: forged, preferredTtl: 0 })).rejects.toMatchObject({ message: expect.stringMatching(/^invalid CSR signature: /) as string });
+    await expect(svid.newDownstreamX509Ca({ csr: rubbish, preferredTtl: 0 })).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message: expect.stringMatching(/^malformed CSR: /) as string,
+    });
+    await expect(svid.newDownstreamX509Ca({ csr: forged, preferredTtl: 0 })).rejects.toMatchObject({
+      message: expect.stringMatching(/^invalid CSR signature: /) as string,
+    });
   });
 
   test('is one by its entry only', async () => {
     const { svid } = await server.connectAs('spiffe://example.org/w');
-    await expect(svid.newDownstreamX509Ca({ csr: csrFor('spiffe://example.org/w'), preferredTtl: 0 })).rejects.toMatchObject({ code: statusCode.PERMISSION_DENIED });
+    await expect(
+      svid.newDownstreamX509Ca({ csr: csrFor('spiffe://example.org/w'), preferredTtl: 0 }),
+    ).rejects.toMatchObject({ code: statusCode.PERMISSION_DENIED });
   });
 });
 
 test('WIT-SVIDs are not implemented', async () => {
-  await expect(server.local.svid.mintWitsvid({ id: undefined, publicKey: new Uint8Array(), ttl: 0, signingAlgorithm: '' })).rejects.toMatchObject({ code: statusCode.UNIMPLEMENTED });
+  await expect(
+    server.local.svid.mintWitsvid({ id: undefined, publicKey: new Uint8Array(), ttl: 0, signingAlgorithm: '' }),
+  ).rejects.toMatchObject({ code: statusCode.UNIMPLEMENTED });
 });

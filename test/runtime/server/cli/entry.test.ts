@@ -88,7 +88,9 @@ beforeAll(async () => {
       listEntries: async (request) => {
         listed.push(request);
         // Two pages.
-        return request.pageToken === '' ? { entries: [plain], nextPageToken: 'next' } : { entries: [full], nextPageToken: '' };
+        return request.pageToken === ''
+          ? { entries: [plain], nextPageToken: 'next' }
+          : { entries: [full], nextPageToken: '' };
       },
       countEntries: async ({ filter }) => ({ count: filter?.byHint === 'one' ? 1 : 7 }),
       getEntry: async ({ id }) => {
@@ -106,10 +108,18 @@ beforeAll(async () => {
       },
       batchUpdateEntry: async ({ entries }) => {
         updated = entries;
-        return { results: entries.map((entry) => ({ status: { code: 0, message: 'OK' }, entry: { ...entry, revisionNumber: 1 } })) };
+        return {
+          results: entries.map((entry) => ({
+            status: { code: 0, message: 'OK' },
+            entry: { ...entry, revisionNumber: 1 },
+          })),
+        };
       },
       batchDeleteEntry: async ({ ids }) => ({
-        results: ids.map((id) => ({ id, status: id === 'missing' ? { code: 5, message: 'entry not found' } : { code: 0, message: 'OK' } })),
+        results: ids.map((id) => ({
+          id,
+          status: id === 'missing' ? { code: 5, message: 'entry not found' } : { code: 0, message: 'OK' },
+        })),
       }),
     });
   }, files);
@@ -123,7 +133,11 @@ beforeEach(() => {
 
 describe('entry show', () => {
   test('prints every page, sorted by SPIFFE ID', async () => {
-    expect(await server.run('entry', 'show')).toEqual({ code: 0, out: `Found 2 entries\n${fullText}${plainText}`, err: '' });
+    expect(await server.run('entry', 'show')).toEqual({
+      code: 0,
+      out: `Found 2 entries\n${fullText}${plainText}`,
+      err: '',
+    });
     expect(listed.map(({ pageSize, pageToken }) => [pageSize, pageToken])).toEqual([
       [500, ''],
       [500, 'next'],
@@ -131,7 +145,11 @@ describe('entry show', () => {
   });
 
   test('prints one entry by its id', async () => {
-    expect(await server.run('entry', 'show', '-entryID', 'entry-1')).toEqual({ code: 0, out: `Found 1 entry\n${plainText}`, err: '' });
+    expect(await server.run('entry', 'show', '-entryID', 'entry-1')).toEqual({
+      code: 0,
+      out: `Found 1 entry\n${plainText}`,
+      err: '',
+    });
   });
 
   test('prints JSON with proto names, 64-bit numbers as strings, no absent messages', async () => {
@@ -145,7 +163,23 @@ describe('entry show', () => {
   });
 
   test('asks with the filter that the flags describe', async () => {
-    await server.run('entry', 'show', '-spiffeID', 'spiffe://example.org/w', '-parentID', 'spiffe://example.org/p', '-selector', 'unix:uid:1', '-matchSelectorsOn', 'exact', '-federatesWith', 'other.org', '-hint', 'h', '-downstream');
+    await server.run(
+      'entry',
+      'show',
+      '-spiffeID',
+      'spiffe://example.org/w',
+      '-parentID',
+      'spiffe://example.org/p',
+      '-selector',
+      'unix:uid:1',
+      '-matchSelectorsOn',
+      'exact',
+      '-federatesWith',
+      'other.org',
+      '-hint',
+      'h',
+      '-downstream',
+    );
     expect(listed[0]?.filter).toEqual({
       bySpiffeId: { trustDomain: 'example.org', path: '/w' },
       byParentId: { trustDomain: 'example.org', path: '/p' },
@@ -168,7 +202,14 @@ describe('entry show', () => {
   });
 });
 
-const asked = ['-parentID', 'spiffe://example.org/spire/agent/x509pop/a', '-spiffeID', 'spiffe://example.org/workload', '-selector', 'unix:uid:1000'];
+const asked = [
+  '-parentID',
+  'spiffe://example.org/spire/agent/x509pop/a',
+  '-spiffeID',
+  'spiffe://example.org/workload',
+  '-selector',
+  'unix:uid:1000',
+];
 
 describe('entry create', () => {
   test('sends what the flags say and prints what was made', async () => {
@@ -177,7 +218,15 @@ describe('entry create', () => {
   });
 
   test('makes the server the parent of a node', async () => {
-    await server.run('entry', 'create', '-node', '-spiffeID', 'spiffe://example.org/nodes', '-selector', 'x509pop:subject:cn:a');
+    await server.run(
+      'entry',
+      'create',
+      '-node',
+      '-spiffeID',
+      'spiffe://example.org/nodes',
+      '-selector',
+      'x509pop:subject:cn:a',
+    );
     expect(created[0]?.parentId).toEqual({ trustDomain: 'example.org', path: '/spire/server' });
   });
 
@@ -246,7 +295,11 @@ describe('entry update', () => {
 
 test('entry count', async () => {
   expect(await server.run('entry', 'count')).toEqual({ code: 0, out: '7 registration entries\n', err: '' });
-  expect(await server.run('entry', 'count', '-hint', 'one')).toEqual({ code: 0, out: '1 registration entry\n', err: '' });
+  expect(await server.run('entry', 'count', '-hint', 'one')).toEqual({
+    code: 0,
+    out: '1 registration entry\n',
+    err: '',
+  });
   expect(await server.run('entry', 'count', '-output=json')).toEqual({ code: 0, out: '{"count":7}\n', err: '' });
 });
 
@@ -275,7 +328,10 @@ describe('entry delete', () => {
 describe('the socket', () => {
   test('comes from the template of an instance', async () => {
     const template = { SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE: server.socketPath.replace('api', '%i') };
-    expect(await runCaptured(['entry', 'count', '-instance', 'api'], {}, template)).toMatchObject({ code: 0, out: '7 registration entries\n' });
+    expect(await runCaptured(['entry', 'count', '-instance', 'api'], {}, template)).toMatchObject({
+      code: 0,
+      out: '7 registration entries\n',
+    });
     expect((await runCaptured(['entry', 'count', '-instance', 'api'])).err).toBe(
       'Error: you must define SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE to use the instance flag\n',
     );

@@ -19,7 +19,10 @@ export interface StubServer {
   close(): Promise<void>;
 }
 
-export async function startStubServer(addServices: (server: RpcServer) => void, files: Readonly<Record<string, string>> = {}): Promise<StubServer> {
+export async function startStubServer(
+  addServices: (server: RpcServer) => void,
+  files: Readonly<Record<string, string>> = {},
+): Promise<StubServer> {
   const directory = await mkdtemp(join(tmpdir(), 'stub-server-'));
   const socketPath = join(directory, 'api.sock');
   const server = createRpcServer();

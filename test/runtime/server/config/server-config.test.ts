@@ -98,27 +98,67 @@ test('every key of ours and SPIRE’s arrives', () => {
 
 describe('a configuration is refused', () => {
   test.each([
-    ['', ['server section must be configured', 'plugins section must be configured', 'plugins.DataStore: exactly one must be configured, found 0', 'plugins.KeyManager: exactly one must be configured, found 0']],
+    [
+      '',
+      [
+        'server section must be configured',
+        'plugins section must be configured',
+        'plugins.DataStore: exactly one must be configured, found 0',
+        'plugins.KeyManager: exactly one must be configured, found 0',
+      ],
+    ],
     [`server { data_dir = "/data" }${plugins}`, ['trust_domain must be configured']],
     [`server { trust_domain = "example.org" }${plugins}`, ['data_dir must be configured']],
-    [`server { trust_domain = "Example.org" data_dir = "/d" }${plugins}`, ['server.trust_domain: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores']],
+    [
+      `server { trust_domain = "Example.org" data_dir = "/d" }${plugins}`,
+      [
+        'server.trust_domain: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores',
+      ],
+    ],
     [minimal.replace('server {', 'server { bind_adress = "x"'), ['server.bind_adress: unknown key']],
     [`${minimal} sever {}`, ['sever: unknown key']],
     [minimal.replace('server {', 'server { ca_ttl = "1d"'), ['server.ca_ttl: unknown unit "d" in duration "1d"']],
     [minimal.replace('server {', 'server { ca_ttl = "0s"'), ['server.ca_ttl: want a positive duration, got "0s"']],
     [minimal.replace('server {', 'server { bind_port = 70000'), ['server.bind_port: want a port number']],
-    [minimal.replace('server {', 'server { ca_key_type = "rsa-1024"'), ['server.ca_key_type: key type "rsa-1024" is unknown, want one of ec-p256, ec-p384, rsa-2048, rsa-4096']],
+    [
+      minimal.replace('server {', 'server { ca_key_type = "rsa-1024"'),
+      ['server.ca_key_type: key type "rsa-1024" is unknown, want one of ec-p256, ec-p384, rsa-2048, rsa-4096'],
+    ],
     [minimal.replace('server {', 'server { log_level = "loud"'), ['server.log_level: unknown log level "loud"']],
-    [minimal.replace('server {', 'server { admin_ids = ["example.org/admin"]'), ['server.admin_ids: scheme is missing or invalid']],
-    [minimal.replace('server {', 'server { audit_log_enabled = "yes"'), ['server.audit_log_enabled: want true or false']],
+    [
+      minimal.replace('server {', 'server { admin_ids = ["example.org/admin"]'),
+      ['server.admin_ids: scheme is missing or invalid'],
+    ],
+    [
+      minimal.replace('server {', 'server { audit_log_enabled = "yes"'),
+      ['server.audit_log_enabled: want true or false'],
+    ],
     [minimal.replace('server {', 'server { ratelimit { attest = true }'), ['server.ratelimit.attest: unknown key']],
-    [minimal.replace('"postgres"', '"sqlite3"'), ['plugins.DataStore.sql.plugin_data.database_type: only "postgres" is supported']],
-    [minimal.replace('KeyManager "memory"', 'KeyManager "aws_kms"'), ['plugins.KeyManager.aws_kms: no such key manager']],
-    [minimal.replace('KeyManager "memory"', 'KeyManager "disk"'), ['plugins.KeyManager.disk.plugin_data.keys_path: want text']],
-    [minimal.replace('NodeAttestor "join_token"', 'NodeAttestor "sshpop"'), ['plugins.NodeAttestor.sshpop: no such node attestor']],
+    [
+      minimal.replace('"postgres"', '"sqlite3"'),
+      ['plugins.DataStore.sql.plugin_data.database_type: only "postgres" is supported'],
+    ],
+    [
+      minimal.replace('KeyManager "memory"', 'KeyManager "aws_kms"'),
+      ['plugins.KeyManager.aws_kms: no such key manager'],
+    ],
+    [
+      minimal.replace('KeyManager "memory"', 'KeyManager "disk"'),
+      ['plugins.KeyManager.disk.plugin_data.keys_path: want text'],
+    ],
+    [
+      minimal.replace('NodeAttestor "join_token"', 'NodeAttestor "sshpop"'),
+      ['plugins.NodeAttestor.sshpop: no such node attestor'],
+    ],
     [minimal.replace('NodeAttestor "join_token" {', 'Notifier "k8sbundle" {'), ['plugins.Notifier: not supported']],
     [minimal.replace('NodeAttestor "join_token" {', 'NodeAttestr "x" {'), ['plugins.NodeAttestr: unknown plugin type']],
-    [minimal.replace('KeyManager "memory" {', 'KeyManager "memory" { plugin_cmd = "/bin/x"'), ['plugins.KeyManager.memory.plugin_cmd: external plugins are not supported', 'plugins.KeyManager: exactly one must be configured, found 0']],
+    [
+      minimal.replace('KeyManager "memory" {', 'KeyManager "memory" { plugin_cmd = "/bin/x"'),
+      [
+        'plugins.KeyManager.memory.plugin_cmd: external plugins are not supported',
+        'plugins.KeyManager: exactly one must be configured, found 0',
+      ],
+    ],
     [`${minimal} health_checks { bind_port = "http" }`, ['health_checks.bind_port: want a port number']],
   ])('%#', (text, faults) => {
     expect(faultsOf(text)).toEqual(faults);
@@ -145,8 +185,12 @@ describe('the operator is told', () => {
     expect(warningsOf('ca_ttl = "4h"')).toEqual([
       'default_x509_svid_ttl is too high for the configured ca_ttl value. SVIDs with shorter lifetimes may be issued. Please set default_x509_svid_ttl to 40m or less, or the ca_ttl to 6h or more, to guarantee the full default_x509_svid_ttl lifetime when CA rotations are scheduled.',
     ]);
-    expect(warningsOf('default_x509_svid_ttl = "200h" ca_ttl = "100h"')[0]).toMatch(/is too high and the ca_ttl is too low.*to 168h or less, and the ca_ttl to 1008h or more/);
-    expect(warningsOf('default_x509_svid_ttl = "200h" ca_ttl = "8760h"')[0]).toMatch(/^default_x509_svid_ttl is too high\. .*to 168h or less/);
+    expect(warningsOf('default_x509_svid_ttl = "200h" ca_ttl = "100h"')[0]).toMatch(
+      /is too high and the ca_ttl is too low.*to 168h or less, and the ca_ttl to 1008h or more/,
+    );
+    expect(warningsOf('default_x509_svid_ttl = "200h" ca_ttl = "8760h"')[0]).toMatch(
+      /^default_x509_svid_ttl is too high\. .*to 168h or less/,
+    );
   });
 
   test('of keys that have no effect here', () => {
