@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, start } from './processes.ts';
+import type { Program } from './processes.ts';
 import { root } from './programs.ts';
 import { ready, trustDomain } from './server.ts';
 import type { SpireServer } from './server.ts';
@@ -24,7 +25,11 @@ export interface SpireAgent {
   /** The environment of its workloads. */
   readonly env: Readonly<Record<string, string>>;
   log(): string;
+  /** Throws with its log where it has ended by itself. */
+  checkRunning(): void;
   stop(): Promise<void>;
+  /** The same configuration, whose join token is used up, on the same data. */
+  restart(): Promise<void>;
 }
 
 export const nodeIdOf = (name: string): string => `spiffe://${trustDomain}/node/${name}`;
@@ -62,18 +67,27 @@ export async function startAgent({ directory, name, server, command = ourAgent }
       bind_port = "${healthPort}"
     }`;
   writeFileSync(configPath, config, { mode: 0o600 });
-  const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'agent.log') });
-  await ready(`agent ${name}`, healthPort, program.checkRunning).catch(async (error: unknown) => {
-    const log = program.log();
-    await program.stop();
-    throw new Error(`agent ${name} is not ready:\n${log}`, { cause: error });
-  });
+  const run = async (): Promise<Program> => {
+    const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'agent.log') });
+    await ready(`agent ${name}`, healthPort, program.checkRunning).catch(async (error: unknown) => {
+      const log = program.log();
+      await program.stop();
+      throw new Error(`agent ${name} is not ready:\n${log}`, { cause: error });
+    });
+    return program;
+  };
+  let program = await run();
   return {
     name,
     nodeId,
     socketPath,
     env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socketPath}` },
-    log: program.log,
-    stop: program.stop,
+    log: () => program.log(),
+    checkRunning: () => program.checkRunning(),
+    stop: () => program.stop(),
+    async restart() {
+      await program.stop();
+      program = await run();
+    },
   };
 }

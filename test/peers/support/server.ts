@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly directory: string;
   readonly name: string;
   readonly caTtl?: string;
+  /** More lines of the server section. */
+  readonly settings?: string;
   /** The server above it, and the socket of the agent that gives it its identity there. */
   readonly upstream?: { readonly port: number; readonly workloadApiSocket: string };
 }
@@ -39,7 +41,7 @@ export interface SpireServer {
   stop(): Promise<void>;
 }
 
-export async function startServer({ directory, name, caTtl = '24h', upstream }: ServerOptions): Promise<SpireServer> {
+export async function startServer({ directory, name, caTtl = '24h', settings = '', upstream }: ServerOptions): Promise<SpireServer> {
   const [database, port, healthPort] = await Promise.all([createTestDatabase(), freePort(), freePort()]);
   const own = join(directory, name);
   const socketPath = join(own, 'admin.sock');
@@ -67,6 +69,7 @@ export async function startServer({ directory, name, caTtl = '24h', upstream }: 
       ca_key_type = "ec-p256"
       default_x509_svid_ttl = "1h"
       default_jwt_svid_ttl = "5m"
+      ${settings}
     }
     plugins {
       DataStore "sql" {
