@@ -1,7 +1,7 @@
 // A PostgreSQL of our own for one test run: npm's binaries, a directory that is thrown away, loopback only, gone with the process that started it.
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -29,6 +29,8 @@ interface Owner {
   readonly gid?: number;
 }
 
+/** Open to every user, and on a disk. */
+const parent = '/var/tmp';
 /** Long enough for a machine busy with other tests. */
 const startTimeoutMs = 60_000;
 /** Test data may be lost with the machine. */
@@ -38,7 +40,8 @@ const leash = '"$@" </dev/null & pid=$!; read -r _; kill -INT $pid; wait $pid';
 
 export async function startPostgres(): Promise<PostgresServer> {
   const owner = unprivilegedOwner();
-  const directory = mkdtempSync('/var/tmp/espalier-postgres-');
+  removeLeftovers();
+  const directory = mkdtempSync(`${parent}/espalier-postgres-${process.pid}-`);
   chmodSync(directory, 0o755);
   const binaries = await reachableBinaries(owner, directory);
   const port = await freePort();
@@ -61,6 +64,22 @@ export async function startPostgres(): Promise<PostgresServer> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Of runs that were killed: their databases ended with them, their files did not. */
+function removeLeftovers(): void {
+  for (const name of readdirSync(parent)) {
+    const pid = /^espalier-postgres-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(parent, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 /** PostgreSQL refuses to run as root: then it runs as `postgres`, or as `nobody` where there is no such user. */

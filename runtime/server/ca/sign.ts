@@ -12,7 +12,7 @@ import type { JwtSlot, X509Slot } from './slot.ts';
 export type Signing = Pick<
   CertificateAuthority,
   'signX509Svid' | 'signAgentX509Svid' | 'signDownstreamX509Ca' | 'signJwtSvid'
-> & { signX509SvidNow(request: X509SvidRequest): IssuedX509Svid };
+> & { readonly signX509SvidNow: (request: X509SvidRequest) => IssuedX509Svid };
 
 export interface SigningOptions {
   readonly context: AuthorityContext;
