@@ -1,17 +1,18 @@
-// The control plane's command line: `espalier up [--once] [--file <yaml>]` and `espalier down [--file <yaml>]`.
-import { join } from 'node:path';
+// The control plane's command line: `espalier up [--once] [--file <yaml>] [--state <directory>]` and `espalier down`.
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { down } from './down.ts';
 import { up } from './up.ts';
 
 const usage =
-  'usage: espalier up [--once] [--file <trust-domain.yaml>]\n       espalier down [--file <trust-domain.yaml>]\n';
+  'usage: espalier up [--once] [--file <trust-domain.yaml>] [--state <directory>]\n       espalier down [--file <trust-domain.yaml>] [--state <directory>]\n';
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     once: { type: 'boolean', default: false },
+    state: { type: 'string', default: join(root, '.espalier') },
     file: { type: 'string', default: join(root, 'trust-domain.yaml') },
   },
 });
@@ -25,7 +26,7 @@ process.on('SIGTERM', stop);
 async function run(): Promise<number> {
   const [command, ...others] = positionals;
   if (others.length > 0) return refuse(`unexpected argument ${others.join(' ')}`);
-  const options = { root, specFile: values.file, output: process.stdout };
+  const options = { root, stateDirectory: resolve(values.state), specFile: values.file, output: process.stdout };
   if (command === 'up') {
     await up({ ...options, once: values.once, signal: stopping.signal });
     return 0;

@@ -1,5 +1,4 @@
 // `down`: takes the trust domain away and stops everything. A bootstrap that still runs is cancelled first, and undoes what it began.
-import { join } from 'node:path';
 import { rmSync } from 'node:fs';
 import { loadSpec } from './up/load-spec.ts';
 import { takeLock } from './up/lock.ts';
@@ -10,15 +9,16 @@ import { inWorld } from './up/world.ts';
 
 export interface DownOptions {
   readonly root: string;
+  readonly stateDirectory: string;
   readonly specFile: string;
   readonly output: Output;
 }
 
 /** Returns false when a person must clean something up; it has been named then. */
-export async function down({ root, specFile, output }: DownOptions): Promise<boolean> {
+export async function down({ root, stateDirectory, specFile, output }: DownOptions): Promise<boolean> {
   const say = (line: string): void => void output.write(`${line}\n`);
   const spec = loadSpec(specFile);
-  const state = openStateDirectory(join(root, '.espalier'));
+  const state = openStateDirectory(stateDirectory);
   const release = takeLock(state);
   try {
     return await inWorld({ root, state, infrastructure: spec.infrastructure, say }, async (world) => {

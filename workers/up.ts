@@ -1,6 +1,5 @@
 // `up`, what `npm start` runs: everything on this machine, then the bootstrap of the trust domain that `trust-domain.yaml` describes, then the
 // proof. Stays up until it is told to stop, which stops processes and never cancels a workflow; started again it goes on where it was.
-import { join } from 'node:path';
 import type { Output } from './up/progress-view.ts';
 import { createProgressView } from './up/progress-view.ts';
 import { loadSpec } from './up/load-spec.ts';
@@ -13,6 +12,7 @@ import type { World } from './up/world.ts';
 
 export interface UpOptions {
   readonly root: string;
+  readonly stateDirectory: string;
   readonly specFile: string;
   /** Ends after the validation. */
   readonly once: boolean;
@@ -21,10 +21,10 @@ export interface UpOptions {
   readonly signal: AbortSignal;
 }
 
-export async function up({ root, specFile, once, output, signal }: UpOptions): Promise<void> {
+export async function up({ root, stateDirectory, specFile, once, output, signal }: UpOptions): Promise<void> {
   const say = (line: string): void => void output.write(`${line}\n`);
   const spec = loadSpec(specFile);
-  const state = openStateDirectory(join(root, '.espalier'));
+  const state = openStateDirectory(stateDirectory);
   const release = takeLock(state);
   try {
     await inWorld({ root, state, infrastructure: spec.infrastructure, say }, async (world) => {

@@ -89,7 +89,7 @@ async function layInfrastructure(plan: TrustDomainPlan, undo: Undo): Promise<str
   const where = whereOf(spec);
   const pools = [upstream, ...segments.map(({ pool }) => pool)];
 
-  const networks = plan.places.map(async ({ cloud, region }) => {
+  const networks = plan.places.map(async ({ cloud, region }): Promise<undefined> => {
     undo(networkRemoval(spec, cloud, region));
     await onCloud(cloud, 'infrastructure').ensureNetwork({ ...where, region });
   });
@@ -102,13 +102,13 @@ async function layInfrastructure(plan: TrustDomainPlan, undo: Undo): Promise<str
     const { subject } = await cloud.ensureInstanceIdentity({ ...where, role: pool.identity, rights });
     return pool.assumesAwsRole ? allowAwsReading(plan, subject, undo) : undefined;
   });
-  const nodes = segments.map(async ({ cloud, nodeIdentity }) => {
+  const nodes = segments.map(async ({ cloud, nodeIdentity }): Promise<undefined> => {
     undo(identityRemoval(spec, cloud, nodeIdentity));
     const rights = { secrets: [], describeInstances: false };
     await onCloud(cloud, 'infrastructure').ensureInstanceIdentity({ ...where, role: nodeIdentity, rights });
   });
-  const [, arns] = await Promise.all([settleAll(networks), settleAll(servers), settleAll(nodes)]);
-  return arns.find((arn) => arn !== undefined);
+  const settled = await settleAll([...networks, ...servers, ...nodes]);
+  return settled.find((arn) => arn !== undefined);
 }
 
 /** Federated rights, never copied keys: the upstream proves its own cloud's identity to AWS. */

@@ -18,6 +18,6 @@ export async function trustChange({ change, plan }: TrustChangeInput): Promise<T
   const progress = createProgress(plan.spec.trustDomain, [...wholePhases.before, ...names, ...wholePhases.after]);
   setHandler(progressQuery, progress.current);
   const report = await growTrustDomain(plan, workflowInfo().firstExecutionRunId, progress);
-  progress.done();
+  await progress.done();
   return report;
 }

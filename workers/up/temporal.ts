@@ -30,7 +30,8 @@ const startTimeoutMs = 60_000;
 const downloadTimeoutMs = 10_000;
 const pypiVersion = '1.9.1';
 
-export async function startTemporal(state: StateDirectory): Promise<Temporal> {
+/** `cache` is where downloaded programs are kept, for every state directory. */
+export async function startTemporal(state: StateDirectory, cache: string): Promise<Temporal> {
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const { address: given } = connectionOptions;
   if (given !== undefined && given !== '') {
@@ -42,7 +43,8 @@ export async function startTemporal(state: StateDirectory): Promise<Temporal> {
       process: undefined,
     };
   }
-  const program = await findTemporal(state.path('temporal'));
+  const program = await findTemporal(cache);
+  mkdirSync(state.path('temporal'), { recursive: true });
   const [port, uiPort] = [await state.port('temporal', 7233), await state.port('temporal-ui', 8233)];
   const attributes = [spiffeTrustDomain, provisionPhase].flatMap(({ name }) => [
     '--search-attribute',

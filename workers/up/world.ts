@@ -61,7 +61,7 @@ async function startWorld(
 
   const [postgres, temporal, artifact] = await Promise.all([
     startPostgres(state, process.env['DATABASE_URL']).then((started) => (keep(started.process), started)),
-    startTemporal(state).then((started) => (keep(started.process), started)),
+    startTemporal(state, join(root, '.espalier/temporal')).then((started) => (keep(started.process), started)),
     packRuntime(root),
   ]);
   say(`PostgreSQL: ${postgres.choice}`);

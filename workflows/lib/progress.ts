@@ -37,7 +37,8 @@ export interface ProgressKeeper {
   phase<T>(name: string, act: () => Promise<T>): Promise<T>;
   skip(name: string): void;
   undoing(): void;
-  done(): void;
+  /** Resolves when the parent has been told: it may end right after. */
+  done(): Promise<void>;
 }
 
 /** Keeps the progress of this workflow and tells its parent, which is what an operator looks at. */
@@ -46,18 +47,18 @@ export function createProgress(trustDomain: string, names: readonly string[]): P
   let state: Progress['state'] = 'running';
   const current = (): Progress => ({ trustDomain, state, phases: [...rows.values()] });
 
-  const publish = (): void => {
+  const publish = async (): Promise<void> => {
     showProgress(current());
     const { parent } = workflowInfo();
     if (parent === undefined) return;
     // A parent that has ended needs no news: its end is what people see.
-    getExternalWorkflowHandle(parent.workflowId)
+    await getExternalWorkflowHandle(parent.workflowId)
       .signal(reportProgressSignal, current())
       .catch(() => undefined);
   };
   const set = (row: PhaseProgress): void => {
     rows.set(row.name, row);
-    publish();
+    void publish();
   };
 
   return {
@@ -80,11 +81,11 @@ export function createProgress(trustDomain: string, names: readonly string[]): P
     },
     undoing() {
       state = 'undoing';
-      publish();
+      void publish();
     },
-    done() {
+    async done() {
       state = 'done';
-      publish();
+      await publish();
     },
   };
 }

@@ -1,0 +1,59 @@
+// A Temporal dev server for one test file, with the search attributes that our workflows set, and workers of every task queue on a fake world.
+import { fileURLToPath } from 'node:url';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { findTemporal } from '../../workers/up/temporal.ts';
+import { provisionPhase, spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
+import type { FakeWorld } from '../fakes/fake-world.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface TestTemporal {
+  readonly environment: TestWorkflowEnvironment;
+  /** Runs workers on a world while `act` runs. */
+  withWorkers<T>(world: FakeWorld, act: () => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export async function startTestTemporal(): Promise<TestTemporal> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const { path } = await findTemporal(`${root}/.espalier/temporal`);
+  const environment = await TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path },
+      searchAttributes: [spiffeTrustDomain, provisionPhase],
+    },
+  });
+  const workflowBundle = await bundleWorkflows();
+  return {
+    environment,
+    async withWorkers(world, act) {
+      const shared = { connection: environment.nativeConnection, namespace: environment.namespace ?? 'default' };
+      const [control, ...clouds] = await Promise.all([
+        // No cache: every workflow task replays from the start, as after a worker's death.
+        Worker.create({
+          ...shared,
+          taskQueue: 'control',
+          workflowBundle,
+          activities: world.control(),
+          maxCachedWorkflows: 0,
+        }),
+        Worker.create({ ...shared, taskQueue: 'gcp', activities: world.cloud('gcp') }),
+        Worker.create({ ...shared, taskQueue: 'aws', activities: world.cloud('aws') }),
+      ]);
+      const others = clouds.map((worker) => worker.run());
+      try {
+        return await control.runUntil(act);
+      } finally {
+        for (const worker of clouds) worker.shutdown();
+        await Promise.all(others);
+      }
+    },
+    close: () => environment.teardown(),
+  };
+}
+
+export function bundleWorkflows(): Promise<WorkflowBundle> {
+  return bundleWorkflowCode({ workflowsPath: `${root}/workflows/index.ts`, logger: new DefaultLogger('ERROR') });
+}
