@@ -48,7 +48,6 @@ export async function startLab(settings: LabSettings): Promise<Lab> {
   ensureSigner(state.gcp, clock());
   await ensureRegionSigners(state.aws, clock());
   const imageDirectory = join(stateDirectory, 'image');
-  const runDirectory = createRunDirectory(stateDirectory);
   const starting: { context?: LabContext } = {};
   const answer: Handler = (request) =>
     starting.context === undefined ? text(503, 'starting\n') : answerControl(starting.context, request);
@@ -59,6 +58,7 @@ export async function startLab(settings: LabSettings): Promise<Lab> {
     log,
   );
   state.network = network;
+  const runDirectory = createRunDirectory(stateDirectory);
   const machines = createMachines({ stateDirectory, runDirectory, imageDirectory, log });
   const fleet = createFleet(machines, log);
   const endpoint = `http://${controlAddress(network)}:${listener.port}`;

@@ -15,9 +15,7 @@ export async function ensureRegionSigners(state: AwsState, now: number): Promise
 }
 
 export function regionCertificates(state: AwsState): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(state.signers).map(([region, { certificatePem }]) => [region, certificatePem]),
-  );
+  return Object.fromEntries(regions.map((region) => [region, state.signers[region]?.certificatePem ?? '']));
 }
 
 async function createRegionSigner(region: string, now: number): Promise<RegionSigner> {

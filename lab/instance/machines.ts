@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
   appendFileSync,
@@ -194,8 +195,9 @@ export function createMachines(settings: MachineSettings): Machines {
 function installImage(directory: string): void {
   mkdirSync(join(directory, 'usr/bin'), { recursive: true, mode: 0o755 });
   const target = join(directory, 'usr/bin/systemctl');
-  rmSync(target, { force: true });
-  copyFileSync(join(import.meta.dirname, 'systemctl'), target);
+  // Instances of a lab that was killed may be running it.
+  copyFileSync(join(import.meta.dirname, 'systemctl'), `${target}.new`);
+  renameSync(`${target}.new`, target);
 }
 
 function readJson(file: string): unknown {

@@ -83,13 +83,30 @@ function parseSettings(source: string, file: string): { key: string; value: stri
     });
 }
 
-/** Words as systemd splits them: quotes group, a backslash keeps the next character. */
+/** Words as systemd splits them: quotes group, anywhere in a word; a backslash keeps the next character. */
 export function splitWords(line: string): string[] {
   const words: string[] = [];
-  for (const match of line.matchAll(/(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|((?:[^\s"'\\]|\\.)+))(?=\s|$)/g)) {
-    words.push((match[1] ?? match[2] ?? match[3] ?? '').replace(/\\(.)/g, '$1'));
+  let word: string | undefined;
+  let quote: string | undefined;
+  for (let at = 0; at < line.length; at += 1) {
+    const character = line.charAt(at);
+    if (character === '\\') {
+      at += 1;
+      word = (word ?? '') + line.charAt(at);
+    } else if (character === quote) {
+      quote = undefined;
+    } else if (quote === undefined && (character === '"' || character === "'")) {
+      quote = character;
+      word ??= '';
+    } else if (quote === undefined && /\s/.test(character)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else {
+      word = (word ?? '') + character;
+    }
   }
-  return words;
+  if (quote !== undefined) throw new UnitFileError(`unbalanced quotes: ${line}`);
+  return word === undefined ? words : [...words, word];
 }
 
 function expand(word: string, environment: Readonly<Record<string, string>>): string {
