@@ -3,6 +3,7 @@ import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { EntryService } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import { LocalAuthorityService } from '../../../proto/gen/spire/api/server/localauthority/v1/localauthority.ts';
 import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import type { Logger } from '../../log.ts';
 import type { RpcServer } from '../../rpc/server.ts';
@@ -21,6 +22,7 @@ import { createEntryService } from './entry-service.ts';
 import { createFederatedBundleService } from './federated-bundle-service.ts';
 import { createHealthService } from './health-service.ts';
 import type { RateLimiter } from './rate-limit.ts';
+import { createLocalAuthorityService } from './local-authority-service.ts';
 import { createRenewAgent } from './renew-agent.ts';
 import { createSvidService } from './svid-service.ts';
 
@@ -51,6 +53,7 @@ export function addServices(server: RpcServer, options: ServicesOptions): void {
     attestAgent: createAttestAgent({ ...options, agents: store }),
   });
   server.addService(SVIDService, createSvidService(options));
+  server.addService(LocalAuthorityService, createLocalAuthorityService(options));
   server.addService(BundleService, {
     ...createBundleService({ ...options, bundles: store }),
     ...createFederatedBundleService({ ...options, bundles: store }),

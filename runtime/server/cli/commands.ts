@@ -9,6 +9,7 @@ import { entryShow } from './entry/show.ts';
 import { entryUpdate } from './entry/update.ts';
 import { healthcheck } from './healthcheck.ts';
 import { jwtMint } from './jwt-mint.ts';
+import { localAuthorityCommands } from './local-authority.ts';
 import type { Command, Terminal } from './terminal.ts';
 import { tokenGenerate } from './token.ts';
 import { x509Mint } from './x509-mint.ts';
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   entryUpdate,
   healthcheck,
   jwtMint,
+  ...localAuthorityCommands,
   runCommand,
   tokenGenerate,
   validateCommand,
