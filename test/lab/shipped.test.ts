@@ -1,0 +1,134 @@
+// What ships, against the lab: the control plane's cloud clients make nodes, both halves of the attestors attest them, and everything is
+// taken away again. The attestors know of the lab only what a configuration and the SDKs' environment variables can say.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { CloudClient } from '../../activities/cloud.ts';
+import { createAwsClient } from '../../activities/clients/aws.ts';
+import { createGcpClient } from '../../activities/clients/gcp.ts';
+import type { Instance } from '../../activities/plan.ts';
+import { createAgentAttestor } from '../../runtime/attest/agent-attestors.ts';
+import { createServerAttestor } from '../../runtime/attest/server-attestors.ts';
+import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
+import { startTestLab, until } from './support.ts';
+import type { TestLab } from './support.ts';
+
+const name = 'example.org';
+const trustDomain = parseTrustDomain(name);
+const log = { debug: () => undefined, warn: () => undefined };
+const directory = mkdtempSync(join(tmpdir(), 'shipped-'));
+const certificate = join(directory, 'us-east-1.pem');
+
+let cloud: TestLab;
+let aws: CloudClient;
+let gcp: CloudClient;
+let awsNode: Instance;
+let gcpNode: Instance;
+let roleArn = '';
+
+async function createNode(
+  client: CloudClient,
+  region: string,
+): Promise<{ node: Instance; subject: string | undefined }> {
+  await client.ensureNetwork({ trustDomain: name, region });
+  const rights = { secrets: [], describeInstances: true };
+  const { subject } = await client.ensureInstanceIdentity({ trustDomain: name, role: 'node-a', rights });
+  const input = { trustDomain: name, name: 'node-0', region, role: 'node-a', bootScript: '', owner: 'run-1' } as const;
+  await client.ensureInstance(input);
+  await client.ensureInstance(input);
+  const node = await until('the node', () => client.findInstance({ trustDomain: name, name: 'node-0', region }));
+  return { node, subject };
+}
+
+beforeAll(async () => {
+  cloud = await startTestLab();
+  const { endpoint, aws: account, gcp: project } = cloud.lab.description;
+  writeFileSync(certificate, account.regionCertificates['us-east-1'] ?? '');
+  const image = { imageId: account.imageId, instanceType: 't3.small' };
+  aws = createAwsClient({
+    region: 'us-east-1',
+    ...image,
+    endpoint,
+    account: account.account,
+    credentials: account.credentials,
+  });
+  gcp = createGcpClient({
+    endpoint,
+    project: project.project,
+    accessToken: project.accessToken,
+    image: 'global/images/any',
+    machineType: 'e2-small',
+  });
+  ({ node: awsNode } = await createNode(aws, 'us-east-1'));
+  const made = await createNode(gcp, 'us-central1');
+  gcpNode = made.node;
+  roleArn = await aws.ensureFederatedRole({ trustDomain: name, subject: made.subject ?? '', audience: 'espalier' });
+  vi.stubEnv('AWS_ENDPOINT_URL', endpoint);
+});
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await cloud.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const nodeEnvironment = () => ({
+  AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://${awsNode.address}:1338`,
+  GCE_METADATA_HOST: `${gcpNode.address}:1339`,
+});
+
+/** As a server on the GCP node would: with that node's identity and no key of AWS's. */
+async function attest(type: 'aws_iid' | 'gcp_iit', serverConfig: object, payload?: Uint8Array) {
+  const env = nodeEnvironment();
+  const evidence = payload ?? (await createAgentAttestor(type, {}, { trustDomain, log, env }).payload());
+  const server = createServerAttestor(type, serverConfig as never, { trustDomain, log, env, clock: Date.now });
+  const challenge = () => Promise.reject(new Error('no challenge is expected'));
+  const context = { hasAttested: () => Promise.resolve(false), signal: AbortSignal.timeout(20_000) };
+  return server.attest(evidence, challenge, context);
+}
+
+const awsConfig = (audience = 'espalier') => ({
+  region_certificates: [{ 'us-east-1': certificate }],
+  web_identity: [{ role_arn: roleArn, audience }],
+});
+const gcpConfig = (project = 'espalier-lab') => ({
+  projectid_allow_list: [project],
+  certificates_url: cloud.lab.description.gcp.certificatesUrl,
+});
+
+describe('nodes in the lab', () => {
+  test('an AWS node is attested by a server on GCE, which assumes a role by its own identity token', async () => {
+    const { spiffeId, selectors } = await attest('aws_iid', awsConfig());
+    expect(spiffeId.toString()).toBe(awsNode.agentId);
+    expect(selectors.map(({ value }) => value)).toContain('tag:espalier-trust-domain:example.org');
+  });
+
+  test('a GCP node is attested by its identity token', async () => {
+    const { spiffeId } = await attest('gcp_iit', gcpConfig());
+    expect(spiffeId.toString()).toBe(gcpNode.agentId);
+  });
+
+  test('a token for another audience gets no role, and its server attests nobody', async () => {
+    await expect(attest('aws_iid', awsConfig('somebody-else'))).rejects.toThrow();
+  });
+
+  test('a project that is not listed is refused', async () => {
+    await expect(attest('gcp_iit', gcpConfig('another-project'))).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+  });
+
+  test('are taken away, twice without complaint, and nothing is left', async () => {
+    for (const [client, region] of [
+      [aws, 'us-east-1'],
+      [gcp, 'us-central1'],
+    ] as const) {
+      // prettier-ignore
+      for (let time = 0; time < 2; time += 1) {
+        await client.removeInstance({ trustDomain: name, name: 'node-0', region });
+        await client.removeInstanceIdentity({ trustDomain: name, role: 'node-a' });
+        await client.removeNetwork({ trustDomain: name, region });
+        await client.removeFederatedRole({ trustDomain: name });
+      }
+      expect(await client.listResources({ trustDomain: name, regions: [region] })).toEqual([]);
+    }
+  });
+});
