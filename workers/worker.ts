@@ -4,8 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { activitiesOf, taskQueues } from './activities.ts';
+import { ensureWorkflowBundle } from './pack/workflow-bundle.ts';
 import { parseSettings } from './settings.ts';
 
+const root = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({ options: { queue: { type: 'string' } } });
 const queue = taskQueues.find((name) => name === values.queue);
 if (queue === undefined) {
@@ -22,7 +24,7 @@ try {
     taskQueue: queue,
     activities: activitiesOf(queue, parseSettings(process.env)),
     // Workflows run on `control` only; the clouds' workers hold credentials and run nothing but their activities.
-    ...(queue === 'control' ? { workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)) } : {}),
+    ...(queue === 'control' ? { workflowBundle: await ensureWorkflowBundle(root) } : {}),
     shutdownGraceTime: '2 seconds',
     shutdownForceTime: '5 seconds',
   });

@@ -32,6 +32,8 @@ RUN=\${ESPALIER_RUN:-/run}
 IMAGE=\${ESPALIER_IMAGE:-}
 DIGEST=${quote(artifact.sha256)}
 HERE=$ROOT/opt/espalier/$DIGEST
+# Compiled code is kept between starts, on this machine only.
+export NODE_COMPILE_CACHE=$ROOT/var/cache/espalier
 say() { echo "espalier: $*"; }
 
 download() {
@@ -78,6 +80,7 @@ export function startUnit(unit: {
     'After=network-online.target',
     '[Service]',
     'Type=simple',
+    'Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"',
     ...Object.entries(unit.environment ?? {}).map(([name, value]) => `Environment="${name}=${value}"`),
     ...(unit.environmentFile === undefined ? [] : [`EnvironmentFile=${unit.environmentFile}`]),
     `ExecStart=${unit.execStart}`,

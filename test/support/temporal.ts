@@ -1,8 +1,8 @@
 // A Temporal dev server for one test file, with the search attributes that our workflows set, and workers of every task queue on a fake world.
 import { fileURLToPath } from 'node:url';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import type { WorkflowBundle } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { ensureWorkflowBundle } from '../../workers/pack/workflow-bundle.ts';
 import { findTemporal } from '../../workers/up/temporal.ts';
 import { provisionPhase, spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
 import type { FakeWorld } from '../fakes/fake-world.ts';
@@ -54,6 +54,7 @@ export async function startTestTemporal(): Promise<TestTemporal> {
   };
 }
 
-export function bundleWorkflows(): Promise<WorkflowBundle> {
-  return bundleWorkflowCode({ workflowsPath: `${root}/workflows/index.ts`, logger: new DefaultLogger('ERROR') });
+/** The same bundle as the workers run. */
+export function bundleWorkflows(): Promise<{ codePath: string }> {
+  return ensureWorkflowBundle(root);
 }

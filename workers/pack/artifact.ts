@@ -1,19 +1,10 @@
 // The archive of the runtime: server, agent, launchers, the packages that they import, and Node itself. Made again only when its inputs changed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packagesOf } from './packages.ts';
+import { digestSources } from './sources.ts';
 
 export interface ArtifactFile {
   readonly file: string;
@@ -25,7 +16,11 @@ const launchers = ['spire-server', 'spire-agent', 'espalier-node'];
 /** `root` is the checkout, `directory` where archives are kept. */
 export function ensureArtifact(root: string, directory: string): ArtifactFile {
   mkdirSync(directory, { recursive: true });
-  const inputs = digestInputs(root);
+  const inputs = digestSources(
+    root,
+    ['runtime', 'proto/gen'],
+    launchers.map((name) => `bin/${name}`),
+  );
   const file = join(directory, `espalier-${inputs}.tar.gz`);
   const digestFile = `${file}.sha256`;
   if (!existsSync(digestFile)) {
@@ -34,26 +29,6 @@ export function ensureArtifact(root: string, directory: string): ArtifactFile {
     removeOthers(directory, inputs);
   }
   return { file, sha256: readFileSync(digestFile, 'utf8') };
-}
-
-/** Our own files by their content; packages by the lock file, which names each by its own digest. */
-function digestInputs(root: string): string {
-  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')));
-  for (const file of [
-    ...sources(root, 'runtime'),
-    ...sources(root, 'proto/gen'),
-    ...launchers.map((name) => `bin/${name}`),
-  ]) {
-    hash.update(file).update(readFileSync(join(root, file)));
-  }
-  return hash.digest('hex').slice(0, 16);
-}
-
-function sources(root: string, folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .map((name) => join(folder, name))
-    .filter((name) => statSync(join(root, name)).isFile())
-    .sort();
 }
 
 function pack(root: string, directory: string, file: string): void {

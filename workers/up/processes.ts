@@ -81,7 +81,12 @@ function launch(
     return spawn(program, args, {
       ...user,
       cwd: directory ?? state.root,
-      env: { ...baseEnvironment(), ...environment, [mark]: state.root },
+      env: {
+        ...baseEnvironment(),
+        ...environment,
+        [mark]: state.root,
+        NODE_COMPILE_CACHE: state.path('compile-cache'),
+      },
       stdio: ['ignore', log, log],
       detached: true,
     });
