@@ -3,7 +3,7 @@ import type { FlagSpecs, FlagValues } from '../../cli/flags.ts';
 import { FlagError, formatUsage, parseFlags } from '../../cli/flags.ts';
 import type { RpcChannel } from '../../rpc/client.ts';
 import { connect } from '../../rpc/client.ts';
-import { RpcError, rpcErrorText } from '../../rpc/status.ts';
+import { RpcError, rpcErrorText, statusName } from '../../rpc/status.ts';
 import { formatProtoJson } from './proto-json.ts';
 import type { Command, Terminal } from './terminal.ts';
 
@@ -120,5 +120,6 @@ export function plural(count: number, one: string, many: string): string {
 
 /** The name of a status code as Go prints it: `AlreadyExists`. */
 export function codeName(code: number): string {
-  return /code = (\w+)/.exec(rpcErrorText(new RpcError(code as RpcError['code'], '')))?.[1] ?? String(code);
+  const words = statusName(code).split('_');
+  return words.map((word) => word.charAt(0) + word.slice(1).toLowerCase()).join('');
 }
