@@ -36,7 +36,8 @@ const pairs = [
 ] as const;
 
 describe.each(pairs)('the commands of %s agent on %s', (command, agent) => {
-  const call = (...words: readonly string[]) => run(programs.get(command)!, [...words, '-socketPath', agents.get(agent)!.socketPath]);
+  const call = (...words: readonly string[]) =>
+    run(programs.get(command)!, [...words, '-socketPath', agents.get(agent)!.socketPath]);
   const ask = async (...words: readonly string[]) => {
     const { code, stdout, stderr } = await call(...words);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -49,7 +50,12 @@ describe.each(pairs)('the commands of %s agent on %s', (command, agent) => {
 
   it('api fetch x509: shows the SVID and the CA', async () => {
     const said = await ask('api', 'fetch', 'x509');
-    expect(said.replace(/after .*/, 'after').replace(/:\t+/g, ': ').replace(/\d{4}-\S+ \S+ \+0000 UTC/g, 'TIME')).toBe(
+    expect(
+      said
+        .replace(/after .*/, 'after')
+        .replace(/:\t+/g, ': ')
+        .replace(/\d{4}-\S+ \S+ \+0000 UTC/g, 'TIME'),
+    ).toBe(
       `Received 1 svid after\n\nSPIFFE ID: ${id}\nSVID Valid After: TIME\nSVID Valid Until: TIME\nCA #1 Valid After: TIME\nCA #1 Valid Until: TIME\n\n`,
     );
   });
@@ -66,9 +72,13 @@ describe.each(pairs)('the commands of %s agent on %s', (command, agent) => {
   });
 
   it('api fetch x509 -output json: the same names', async () => {
-    const shown = JSON.parse(await ask('api', 'fetch', 'x509', '-output', 'json')) as { svids: { spiffe_id: string }[] };
+    const shown = JSON.parse(await ask('api', 'fetch', 'x509', '-output', 'json')) as {
+      svids: { spiffe_id: string }[];
+    };
     expect(Object.keys(shown).sort()).toEqual(['crl', 'federated_bundles', 'svids']);
-    expect(shown.svids.map((svid) => Object.keys(svid).sort())).toEqual([['bundle', 'hint', 'spiffe_id', 'x509_svid', 'x509_svid_key']]);
+    expect(shown.svids.map((svid) => Object.keys(svid).sort())).toEqual([
+      ['bundle', 'hint', 'spiffe_id', 'x509_svid', 'x509_svid_key'],
+    ]);
     expect(shown.svids[0]!.spiffe_id).toBe(id);
   });
 
@@ -77,7 +87,9 @@ describe.each(pairs)('the commands of %s agent on %s', (command, agent) => {
     const [, holder, token] = /^token\(([^)]*)\):\n\t(\S+)\nbundle\(spiffe:\/\/example\.org\):\n\t\{/.exec(said) ?? [];
     expect(holder).toBe(id);
     const validated = await ask('api', 'validate', 'jwt', '-audience', 'reports', '-svid', token!);
-    expect(validated).toMatch(new RegExp(`^SVID is valid.\\nSPIFFE ID : ${id}\\nClaims    : \\{.*"aud":\\["reports"\\].*\\}\\n$`));
+    expect(validated).toMatch(
+      new RegExp(`^SVID is valid.\\nSPIFFE ID : ${id}\\nClaims    : \\{.*"aud":\\["reports"\\].*\\}\\n$`),
+    );
     const refused = await call('api', 'validate', 'jwt', '-audience', 'other', '-svid', token!);
     expect(refused.code).toBe(1);
   });

@@ -7,7 +7,15 @@ import { encodeBase64, encodeJson } from '../../runtime/attest/payload.ts';
 import type { ServerAttestor } from '../../runtime/attest/attestor.ts';
 import { document as anyDocument, makePkcs7 } from '../runtime/attest/aws_iid/signed-document.ts';
 import { makeCertificate, rsaKeys } from '../runtime/attest/certificates.ts';
-import { bytes, clock, contextWith, expectRefusal, log, noChallenge, trustDomain } from '../runtime/attest/server-context.ts';
+import {
+  bytes,
+  clock,
+  contextWith,
+  expectRefusal,
+  log,
+  noChallenge,
+  trustDomain,
+} from '../runtime/attest/server-context.ts';
 import { region, runInstance, startLabCloud, startMoto } from './support/clouds.ts';
 import type { Cloud, Instance } from './support/clouds.ts';
 
@@ -53,7 +61,9 @@ describe.each(clouds)('aws_iid by what %s says', (_name, startCloud) => {
 
   it('knows a running instance, with its tag, security group and role', async () => {
     const { spiffeId, selectors, canReattest } = await attest();
-    expect(spiffeId.toString()).toBe(`spiffe://example.org/spire/agent/aws_iid/${cloud.account}/${region}/${instance.id}`);
+    expect(spiffeId.toString()).toBe(
+      `spiffe://example.org/spire/agent/aws_iid/${cloud.account}/${region}/${instance.id}`,
+    );
     expect(canReattest).toBe(false);
     expect(selectors.map(({ value }) => value)).toEqual([
       `account_id:${cloud.account}`,

@@ -29,9 +29,14 @@ beforeAll(async () => {
 afterAll(() => stage.strike());
 
 interface ListedAgents {
-  readonly agents: readonly { readonly attestation_type: string; readonly banned: boolean; readonly x509svid_serial_number: string }[];
+  readonly agents: readonly {
+    readonly attestation_type: string;
+    readonly banned: boolean;
+    readonly x509svid_serial_number: string;
+  }[];
 }
-const listAgents = async () => (JSON.parse(await server.operate('agent', 'list', '-output', 'json')) as ListedAgents).agents;
+const listAgents = async () =>
+  (JSON.parse(await server.operate('agent', 'list', '-output', 'json')) as ListedAgents).agents;
 
 describe('SPIRE’s agent on our server', () => {
   it('has attested with its join token', async () => {
@@ -45,11 +50,18 @@ describe('SPIRE’s agent on our server', () => {
   });
 
   it('serves a Go workload', async () => {
-    expect(await fetchInGo(go, agent, 'reports')).toMatchObject({ id: first, verifiedId: first, jwtId: first, validatedId: first });
+    expect(await fetchInGo(go, agent, 'reports')).toMatchObject({
+      id: first,
+      verifiedId: first,
+      jwtId: first,
+      validatedId: first,
+    });
   });
 
   it('learns of an entry that is deleted, and of another that is made', async () => {
-    const { entries } = JSON.parse(await server.operate('entry', 'show', '-spiffeID', first, '-output', 'json')) as { entries: { id: string }[] };
+    const { entries } = JSON.parse(await server.operate('entry', 'show', '-spiffeID', first, '-output', 'json')) as {
+      entries: { id: string }[];
+    };
     await server.operate('entry', 'delete', '-entryID', entries[0]!.id);
     await server.createEntry({ parentId: agent.nodeId, spiffeId: second, selectors: [ownUid] });
     await eventually('the second ID', async () => expect((await fetchInGo(go, agent, 'reports')).id).toBe(second));

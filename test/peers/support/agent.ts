@@ -37,7 +37,11 @@ export const nodeIdOf = (name: string): string => `spiffe://${trustDomain}/node/
 /** Attests with a fresh join token; resolves when it serves. */
 export async function startAgent({ directory, name, server, command = ourAgent }: AgentOptions): Promise<SpireAgent> {
   const nodeId = nodeIdOf(name);
-  const [joinToken, bundle, healthPort] = [await server.createJoinToken(nodeId), await server.bundlePem(), await freePort()];
+  const [joinToken, bundle, healthPort] = [
+    await server.createJoinToken(nodeId),
+    await server.bundlePem(),
+    await freePort(),
+  ];
   const own = join(directory, name);
   const socketPath = join(own, 'api.sock');
   mkdirSync(own, { recursive: true });

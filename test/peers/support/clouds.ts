@@ -34,28 +34,31 @@ export interface Cloud {
 
 export async function startMoto(directory: string): Promise<Cloud> {
   const [bin, port] = [await preparePython(), await freePort()];
-  const moto = start(join(bin, 'moto_server'), ['-H', '127.0.0.1', '-p', String(port)], { logPath: join(directory, 'moto.log') });
+  const moto = start(join(bin, 'moto_server'), ['-H', '127.0.0.1', '-p', String(port)], {
+    logPath: join(directory, 'moto.log'),
+  });
   const endpoint = `http://127.0.0.1:${port}`;
   // Moto takes any; its account is always this one.
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
   const ec2 = new EC2Client({ region, endpoint, credentials });
-  const images = () => ec2.send(new DescribeImagesCommand({ Filters: [{ Name: 'root-device-type', Values: ['ebs'] }] }));
+  const images = () =>
+    ec2.send(new DescribeImagesCommand({ Filters: [{ Name: 'root-device-type', Values: ['ebs'] }] }));
   const { Images } = await eventually('moto', images, 60_000);
   return { endpoint, credentials, account: '123456789012', imageId: Images![0]!.ImageId!, stop: moto.stop };
 }
 
 export async function startLabCloud(): Promise<Cloud> {
-  const { lab, close } = await startTestLab();
-  const { endpoint, aws } = lab.description;
+  const started = await startTestLab();
+  const { endpoint, aws } = started.lab.description;
   const { account, credentials, imageId } = aws;
-  return { endpoint, credentials, account, imageId, stop: close };
+  return { endpoint, credentials, account, imageId, stop: () => started.close() };
 }
 
 export interface Instance {
   readonly id: string;
   readonly groupId: string;
   readonly roleArn: string;
-  terminate(): Promise<void>;
+  readonly terminate: () => Promise<void>;
 }
 
 /** With a tag, a security group and an instance profile of one role, all of that name. */

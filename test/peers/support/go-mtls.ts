@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
-import type { SpireAgent } from './agent.ts';
 import { output } from './processes.ts';
+import type { WorkloadEnvironment } from './workloads.ts';
 
 export interface Called {
   readonly self: string;
@@ -20,7 +20,7 @@ export interface GoServer {
 }
 
 /** Admits one SPIFFE ID. Its standard input is its leash. */
-export async function serve(workload: string, { env }: Pick<SpireAgent, 'env'>, allowedId: string): Promise<GoServer> {
+export async function serve(workload: string, { env }: WorkloadEnvironment, allowedId: string): Promise<GoServer> {
   const child = spawn(workload, ['serve', allowedId], { env: { ...process.env, ...env }, stdio: 'pipe' });
   const ended = once(child, 'close');
   let said = '';
@@ -39,6 +39,11 @@ export async function serve(workload: string, { env }: Pick<SpireAgent, 'env'>, 
   };
 }
 
-export async function call(workload: string, { env }: Pick<SpireAgent, 'env'>, address: string, expectedId: string): Promise<Called> {
+export async function call(
+  workload: string,
+  { env }: WorkloadEnvironment,
+  address: string,
+  expectedId: string,
+): Promise<Called> {
   return JSON.parse(await output(workload, ['call', address, expectedId], { env })) as Called;
 }

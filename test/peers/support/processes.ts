@@ -39,22 +39,26 @@ export async function output(command: string, args: readonly string[], options: 
 
 export interface Program {
   /** What it has said so far. */
-  log(): string;
+  readonly log: () => string;
   /** Throws with its log where it has ended by itself. */
-  checkRunning(): void;
-  stop(): Promise<void>;
+  readonly checkRunning: () => void;
+  readonly stop: () => Promise<void>;
 }
 
 export interface ProgramOptions extends RunOptions {
   readonly logPath: string;
+  readonly stopTimeoutMs?: number;
 }
 
-const stopTimeoutMs = 10_000;
 // Standard input is the leash: it closes when the test process ends, however it ends, and the program is told to end too.
 const leash =
   'exec 3<&0; "$@" </dev/null 3<&- & pid=$!; { read -r _ <&3; kill -TERM $pid; } & guard=$!; wait $pid; code=$?; kill $guard; exit $code';
 
-export function start(command: string, args: readonly string[], { env, cwd, logPath }: ProgramOptions): Program {
+export function start(
+  command: string,
+  args: readonly string[],
+  { env, cwd, logPath, stopTimeoutMs = 10_000 }: ProgramOptions,
+): Program {
   const log = openSync(logPath, 'a', 0o600);
   const child = spawn('/bin/sh', ['-c', leash, 'leash', command, ...args], {
     cwd,
@@ -84,10 +88,16 @@ export function start(command: string, args: readonly string[], { env, cwd, logP
   };
 }
 
-/** Tries until it answers; what the last try threw is the reason when time is up. */
-export async function eventually<T>(what: string, attempt: () => Promise<T> | T, timeoutMs = 30_000): Promise<T> {
+/** Tries until it answers; what the last try threw is the reason when time is up. What `check` throws ends the wait at once. */
+export async function eventually<T>(
+  what: string,
+  attempt: () => Promise<T> | T,
+  timeoutMs = 30_000,
+  check: () => void = () => undefined,
+): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
+    check();
     try {
       return await attempt();
     } catch (cause) {

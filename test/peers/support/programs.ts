@@ -18,7 +18,8 @@ export async function preparePython(): Promise<string> {
   const wanted = readFileSync(requirements, 'utf8');
   if (existsSync(installed) && readFileSync(installed, 'utf8') === wanted) return bin;
   await announced(`installing ${requirements}`, async () => {
-    if (!existsSync(join(bin, 'pip'))) await output('python3', ['-m', 'venv', environment], { timeoutMs: buildTimeoutMs });
+    if (!existsSync(join(bin, 'pip')))
+      await output('python3', ['-m', 'venv', environment], { timeoutMs: buildTimeoutMs });
     const pip = ['install', '--quiet', '--disable-pip-version-check', '--requirement', requirements];
     await output(join(bin, 'pip'), pip, { timeoutMs: buildTimeoutMs });
   });
@@ -43,12 +44,25 @@ async function buildGo(module: string, source: string, name: string): Promise<st
   const directory = join(peers, module);
   const program = join(built, 'bin', name);
   const ours = module === 'go';
-  if (!ours && existsSync(program) && statSync(program).mtimeMs > statSync(join(directory, 'go.sum')).mtimeMs) return program;
+  if (!ours && existsSync(program) && statSync(program).mtimeMs > statSync(join(directory, 'go.sum')).mtimeMs)
+    return program;
   await checkGo();
   mkdirSync(dirname(program), { recursive: true });
   // Under another name until it is whole; at low priority and two packages at a time, because it takes minutes.
   const unfinished = `${program}.new`;
-  const build = ['-n', '10', 'go', 'build', '-trimpath', '-buildvcs=false', '-p=2', '-ldflags=-s -w', '-o', unfinished, source];
+  const build = [
+    '-n',
+    '10',
+    'go',
+    'build',
+    '-trimpath',
+    '-buildvcs=false',
+    '-p=2',
+    '-ldflags=-s -w',
+    '-o',
+    unfinished,
+    source,
+  ];
   const act = () => output('nice', build, { cwd: directory, timeoutMs: buildTimeoutMs, env: { GOTOOLCHAIN: 'auto' } });
   await (ours ? act() : announced(`building ${source}`, act));
   renameSync(unfinished, program);
@@ -57,7 +71,8 @@ async function buildGo(module: string, source: string, name: string): Promise<st
 
 async function checkGo(): Promise<void> {
   const found = await run('go', ['version']).catch(() => undefined);
-  if (found?.code !== 0) throw new Error('the peer tests build programs in Go: install Go 1.26 or later (https://go.dev/dl)');
+  if (found?.code !== 0)
+    throw new Error('the peer tests build programs in Go: install Go 1.26 or later (https://go.dev/dl)');
 }
 
 async function announced(what: string, act: () => Promise<unknown>): Promise<void> {

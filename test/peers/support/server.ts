@@ -41,7 +41,13 @@ export interface SpireServer {
   stop(): Promise<void>;
 }
 
-export async function startServer({ directory, name, caTtl = '24h', settings = '', upstream }: ServerOptions): Promise<SpireServer> {
+export async function startServer({
+  directory,
+  name,
+  caTtl = '24h',
+  settings = '',
+  upstream,
+}: ServerOptions): Promise<SpireServer> {
   const [database, port, healthPort] = await Promise.all([createTestDatabase(), freePort(), freePort()]);
   const own = join(directory, name);
   const socketPath = join(own, 'admin.sock');
@@ -103,7 +109,16 @@ export async function startServer({ directory, name, caTtl = '24h', settings = '
     },
     async createEntry({ parentId, spiffeId, selectors, downstream = false }) {
       const flags = selectors.flatMap((selector) => ['-selector', selector]);
-      await operate('entry', 'create', '-parentID', parentId, '-spiffeID', spiffeId, ...flags, ...(downstream ? ['-downstream'] : []));
+      await operate(
+        'entry',
+        'create',
+        '-parentID',
+        parentId,
+        '-spiffeID',
+        spiffeId,
+        ...flags,
+        ...(downstream ? ['-downstream'] : []),
+      );
     },
     bundlePem: () => operate('bundle', 'show', '-format', 'pem'),
     log: program.log,
@@ -123,20 +138,9 @@ export async function startServer({ directory, name, caTtl = '24h', settings = '
 /** SPIRE's health listener says 200 on /ready. */
 export async function ready(what: string, port: number, checkRunning: () => void): Promise<void> {
   const deadline = AbortSignal.timeout(startTimeoutMs);
-  let ended: unknown;
-  await eventually(
-    what,
-    async () => {
-      try {
-        checkRunning();
-      } catch (error) {
-        ended = error;
-        return;
-      }
-      const response = await fetch(`http://127.0.0.1:${port}/ready`, { signal: deadline });
-      if (response.status !== 200) throw new Error(`ready answers ${response.status}: ${await response.text()}`);
-    },
-    startTimeoutMs,
-  );
-  if (ended !== undefined) throw ended;
+  const answers = async (): Promise<void> => {
+    const response = await fetch(`http://127.0.0.1:${port}/ready`, { signal: deadline });
+    if (response.status !== 200) throw new Error(`ready answers ${response.status}: ${await response.text()}`);
+  };
+  await eventually(what, answers, startTimeoutMs, checkRunning);
 }

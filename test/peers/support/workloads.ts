@@ -1,8 +1,12 @@
 // What the workloads in Python and Go tell about what an agent gave them, as their programs print it.
 import { join } from 'node:path';
-import type { SpireAgent } from './agent.ts';
 import { output } from './processes.ts';
 import { pythonScript } from './programs.ts';
+
+/** Says where the Workload API is. */
+export interface WorkloadEnvironment {
+  readonly env: Readonly<Record<string, string>>;
+}
 
 /** Both programs end with a failure where anything that they verify does not hold. */
 export interface Fetched {
@@ -21,11 +25,11 @@ export interface Fetched {
   readonly otherAudience: string | null;
 }
 
-export async function fetchInPython(bin: string, { env }: SpireAgent, audience: string): Promise<Fetched> {
+export async function fetchInPython(bin: string, { env }: WorkloadEnvironment, audience: string): Promise<Fetched> {
   return JSON.parse(await output(join(bin, 'python3'), [pythonScript('fetch.py'), audience], { env })) as Fetched;
 }
 
-export async function fetchInGo(workload: string, { env }: SpireAgent, audience: string): Promise<Fetched> {
+export async function fetchInGo(workload: string, { env }: WorkloadEnvironment, audience: string): Promise<Fetched> {
   return JSON.parse(await output(workload, ['fetch', audience], { env })) as Fetched;
 }
 
