@@ -1,14 +1,14 @@
 // Everything that a run needs on this machine, started in order and stopped in reverse: PostgreSQL, Temporal, the runtime's archive, the lab,
 // the control plane's agent, and a worker for each task queue.
 import { spawn } from 'node:child_process';
-import { copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
 import { taskQueues } from '../activities.ts';
 import type { ArtifactFile } from '../pack/artifact.ts';
 import { serveArtifact } from './artifact-server.ts';
+import { startLab } from './lab.ts';
+import type { RunningLab } from './lab.ts';
 import { startPostgres } from './postgres.ts';
 import { endStaleProcesses, startProcess } from './processes.ts';
 import type { RunningProcess } from './processes.ts';
@@ -19,7 +19,7 @@ import { superviseWorkerAgent } from './worker-agent.ts';
 
 export interface World {
   readonly temporal: Temporal;
-  readonly lab: { readonly endpoint: string; readonly token: string } | undefined;
+  readonly lab: RunningLab | undefined;
   /** A message for each process that ended although it should run. */
   ended(): string[];
 }
@@ -32,9 +32,6 @@ export interface WorldOptions {
 }
 
 type Stop = () => Promise<void> | void;
-
-const labTimeoutMs = 60_000;
-const labSchema = z.object({ endpoint: z.string(), gcp: z.object({ accessToken: z.string() }) });
 
 /** Runs `act` in a world of its own; whatever happens, every process that was started is stopped. */
 export async function inWorld<T>(options: WorldOptions, act: (world: World) => Promise<T>): Promise<T> {
@@ -102,24 +99,6 @@ async function startWorld(
     ended: () =>
       running.flatMap((started) => (started.ended() === undefined ? [] : [`${started.name} ${started.ended() ?? ''}`])),
   };
-}
-
-async function startLab(root: string, state: StateDirectory, keep: (started: RunningProcess) => void) {
-  const file = state.path('lab', 'lab.json');
-  rmSync(file, { force: true }); // what a killed lab left says nothing about this one
-  const started = startProcess(state, {
-    name: 'lab',
-    command: [process.execPath, join(root, 'lab/main.ts'), '--state', state.path('lab')],
-  });
-  keep(started);
-  for (const deadline = Date.now() + labTimeoutMs; !existsSync(file); await sleep(50)) {
-    const ended = started.ended();
-    if (ended !== undefined) throw new Error(`the lab ${ended}; see ${state.path('logs/lab.log')}`);
-    if (Date.now() > deadline)
-      throw new Error(`the lab was not ready in ${labTimeoutMs / 1000} s; see ${state.path('logs/lab.log')}`);
-  }
-  const { endpoint, gcp } = labSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-  return { endpoint, token: gcp.accessToken };
 }
 
 /** In a process of its own: compressing Node keeps a core busy for seconds, and the servers start meanwhile. */

@@ -1,0 +1,44 @@
+// One case: a fresh state directory, a bootstrap, the fault, what must stand afterwards, and a tear-down after which nothing is left.
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Case } from './cases.ts';
+import { runEspalier } from './espalier.ts';
+import { endUp, faultStories, reachMoment, refuseFaults, takeDown } from './faults.ts';
+import type { Story } from './faults.ts';
+import { checkGone, checkStanding, directoriesOf } from './left-over.ts';
+import { findProcesses, killProcesses } from './processes.ts';
+import { createChance } from './random.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const spec = join(import.meta.dirname, 'trust-domain.yaml');
+
+/** Returns why it failed. The directories of a case that failed are kept, its processes are not. */
+export async function runCase(
+  { name, fault, phase }: Case,
+  seed: number,
+  tell: (line: string) => void,
+): Promise<string | undefined> {
+  // Short, because sockets lie in it, and open, because PostgreSQL runs as another user.
+  const state = mkdtempSync('/tmp/espalier-endurance-');
+  chmodSync(state, 0o755);
+  tell(state);
+  const story: Story = { root, state, spec, chance: createChance(seed, name), tell };
+  try {
+    const up = runEspalier(root, 'up', state, spec);
+    await reachMoment(story, phase, up);
+    const standing = await faultStories[fault](story, up);
+    if (standing !== undefined) {
+      tell('the trust domain stands');
+      refuseFaults('while up is up', await checkStanding(story, standing.pid));
+      await endUp(story, standing);
+      await takeDown(story);
+    }
+    refuseFaults('when all is gone', await checkGone(story));
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause);
+  } finally {
+    await killProcesses(() => findProcesses(directoriesOf(story)));
+  }
+  for (const directory of directoriesOf(story)) rmSync(directory, { recursive: true, force: true });
+  return undefined;
+}

@@ -1,0 +1,65 @@
+// `npm run endurance`: a bootstrap, disturbed in each of its phases in each of five ways; see cases.ts and faults.ts.
+//   node test/endurance/run.ts [--seed <number>] [--only <part of a case's name>] [--sample <number>] [--resume]
+// One case at a time, each in a state directory of its own. `--resume` leaves out what passed before with the same seed.
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { allCases, sampleCases } from './cases.ts';
+import type { Case } from './cases.ts';
+import { addResult, loadResults, newResults, writeResults } from './results.ts';
+import { runCase } from './run-case.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    only: { type: 'string' },
+    sample: { type: 'string' },
+    resume: { type: 'boolean', default: false },
+  },
+});
+
+const given = values.seed === undefined ? undefined : parseNumber('--seed', values.seed);
+const earlier = values.resume ? loadResults(given) : undefined;
+let results = earlier ?? newResults(given ?? randomInt(1_000_000));
+const { seed } = results;
+console.log(`seed ${seed}`);
+
+const chosen = chooseCases().filter(({ name }) => !wasPassed(name));
+if (chosen.length === 0 && earlier === undefined) refuse(`no case has ${JSON.stringify(values.only)} in its name`);
+let passed = 0;
+let failed = 0;
+for (const [index, { name, fault, phase }] of chosen.entries()) {
+  console.log(`${name} (${index + 1} of ${chosen.length})`);
+  const started = Date.now();
+  const reason = await runCase({ name, fault, phase }, seed, (line) => console.log(`  ${clock(started)}  ${line}`));
+  const seconds = Math.round((Date.now() - started) / 1000);
+  if (reason === undefined) passed += 1;
+  else failed += 1;
+  const outcome = reason === undefined ? 'passed' : 'failed';
+  results = addResult(results, { case: name, outcome, seconds, ...(reason === undefined ? {} : { reason }) });
+  const file = writeResults(results);
+  console.log(`  ${clock(started)}  ${outcome}${reason === undefined ? '' : `: ${reason}`}; ${file}`);
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+function chooseCases(): readonly Case[] {
+  if (values.sample !== undefined) return sampleCases(seed, parseNumber('--sample', values.sample));
+  return allCases.filter(({ name }) => values.only === undefined || name.includes(values.only));
+}
+
+function wasPassed(name: string): boolean {
+  return earlier?.cases.some((result) => result.case === name && result.outcome === 'passed') === true;
+}
+
+function clock(since: number): string {
+  return `${((Date.now() - since) / 1000).toFixed(1).padStart(6)} s`;
+}
+
+function parseNumber(flag: string, text: string): number {
+  return /^\d{1,9}$/.test(text) ? Number(text) : refuse(`${flag} must be a whole number: ${text}`);
+}
+
+function refuse(reason: string): never {
+  process.stderr.write(`endurance: ${reason}\n`);
+  process.exit(2);
+}
