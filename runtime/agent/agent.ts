@@ -108,7 +108,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
         signal.throwIfAborted();
         log.debug({ err: error }, 'Failed to post agent status'); // older servers do not take it
       });
-    await retryAtStart('Synchronize failed', () => synchronizer.synchronize(signal), {
+    await retryAtStart('Synchronize failed', () => synchronizer.fetch(signal), {
       ...again,
       recover: (error) => synchronizer.recover(error, signal),
     });
@@ -124,6 +124,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
       log.info({ address: config.socketPath, network: 'unix' }, 'Starting Workload and SDS APIs');
     }
     health.ready = true;
+    cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
     await runSyncLoop(
       {
         synchronizer,

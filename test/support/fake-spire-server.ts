@@ -16,7 +16,7 @@ import { parseCsr } from '../../runtime/pki/csr.ts';
 import { certificatesToPem } from '../../runtime/pki/pem.ts';
 import type { CallContext } from '../../runtime/rpc/call-context.ts';
 import { createRpcServer } from '../../runtime/rpc/server.ts';
-import { invalidArgument, permissionDenied, unauthenticated } from '../../runtime/rpc/status.ts';
+import { invalidArgument, permissionDenied, unauthenticated, unavailable } from '../../runtime/rpc/status.ts';
 import type { RpcError } from '../../runtime/rpc/status.ts';
 import { clientVerifier } from '../../runtime/rpc/verify-peer.ts';
 import { agentId, createSpiffeId, serverId } from '../../runtime/spiffe/spiffe-id.ts';
@@ -38,8 +38,11 @@ const trustDomain = parseTrustDomain('example.org');
 const openMethods = new Set(['attestAgent', 'getBundle']);
 
 /** Listens on 127.0.0.1. */
-export async function startFakeSpireServer({ port = 0, hasSync = true } = {}) {
-  const authority = createFakeAuthority(trustDomain);
+export async function startFakeSpireServer({
+  port = 0,
+  hasSync = true,
+  authority = createFakeAuthority(trustDomain),
+} = {}) {
   const state = {
     tokens: new Set<string>(),
     entries: [] as Entry[],
@@ -52,6 +55,8 @@ export async function startFakeSpireServer({ port = 0, hasSync = true } = {}) {
     /** What every call of an agent is refused with. */
     refusal: undefined as keyof typeof Reason | undefined,
     refusesToSign: new Set<string>(),
+    /** How many calls of GetBundle fail before the next one succeeds. */
+    bundleFailures: 0,
     pageSize: 2,
   };
 
@@ -98,7 +103,13 @@ export async function startFakeSpireServer({ port = 0, hasSync = true } = {}) {
     postStatus: async () => ({}),
   });
 
-  server.addService(BundleService, { getBundle: async () => authority.bundle() });
+  server.addService(BundleService, {
+    getBundle: async () => {
+      state.bundleFailures -= 1;
+      if (state.bundleFailures >= 0) throw unavailable('no bundle now');
+      return authority.bundle();
+    },
+  });
 
   server.addService(EntryService, {
     getAuthorizedEntries: async () => ({ entries: state.entries }),
@@ -109,7 +120,7 @@ export async function startFakeSpireServer({ port = 0, hasSync = true } = {}) {
     batchNewX509Svid: async ({ params }) => ({
       results: params.map(({ entryId, csr }) => {
         const entry = state.entries.find(({ id }) => id === entryId);
-        if (entry?.spiffeId === undefined || state.refusesToSign.has(entryId)) {
+        if (entry?.spiffeId?.path.startsWith('/') !== true || state.refusesToSign.has(entryId)) {
           return { status: { code: 5, message: 'entry not found or not authorized' }, svid: undefined };
         }
         const spiffeId = createSpiffeId(trustDomain, entry.spiffeId.path);

@@ -15,7 +15,7 @@ import { parseBundle } from '../sync/bundle.ts';
 import { agentSvidOf } from './agent-svid.ts';
 import type { AgentSvid } from './agent-svid.ts';
 import { attestNode } from './attest-node.ts';
-import type { ServerLink } from './server-link.ts';
+import type { ServerClients, ServerLink } from './server-link.ts';
 import type { Trust } from './trust.ts';
 
 export interface IdentityOptions {
@@ -60,6 +60,16 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
     return svid;
   };
 
+  /** Evidence may serve only once, so an SVID is not thrown away because the bundle that follows did not come: the next sync fetches it. */
+  const updateTrust = async (client: ServerClients['bundle'], signal: AbortSignal): Promise<void> => {
+    try {
+      trust.update(parseBundle(await client.getBundle({ outputMask: undefined }, { signal })));
+    } catch (error) {
+      if (trust.bundle().x509Authorities.length === 0) throw error;
+      log.warn({ err: error }, 'Failed to get updated bundle; going on with the one that the server was verified by');
+    }
+  };
+
   const attest = async (signal: AbortSignal): Promise<AgentSvid> => {
     const privateKey = await keys.generateBeside(current?.privateKey);
     const link = openAnonymousLink();
@@ -67,7 +77,7 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
       const { agent: client, bundle } = link.clients();
       const csr = createCsr({ signer: signerOf(privateKey) });
       const node = await attestNode({ client, attestor, csr, signal });
-      trust.update(parseBundle(await bundle.getBundle({ outputMask: undefined }, { signal })));
+      await updateTrust(bundle, signal);
       // The bundle first: an SVID without one could not be used after a restart.
       await data.storeX509Authorities(trust.bundle().x509Authorities.map(({ asn1 }) => asn1));
       return await keep(node, privateKey);

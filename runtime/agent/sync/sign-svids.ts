@@ -6,13 +6,14 @@ import { generateKeyPair } from '../../pki/key-type.ts';
 import type { KeyType } from '../../pki/key-type.ts';
 import { signerOf } from '../../pki/signer.ts';
 import type { Client } from '../../rpc/service.ts';
+import { RpcError, statusCode } from '../../rpc/status.ts';
 import { workloadSvidOf } from '../cache/workload-svid.ts';
 import type { WorkloadSvid } from '../cache/workload-svid.ts';
 import type { RotationPolicy } from '../rotation.ts';
 import type { AgentEntry } from './entry.ts';
 
-/** The server's limit per second and address. */
-const largestBatch = 500;
+/** The server takes 500 at once; a workload that comes in between should not have to wait for so many others. */
+const largestBatch = 100;
 const callMs = 30_000;
 
 export interface SignedSvids {
@@ -29,8 +30,8 @@ export interface SvidSignerOptions {
 }
 
 export interface SvidSigner {
-  /** One batch at a time: the caller stores it and goes on to the next. */
-  sign(entries: readonly AgentEntry[], signal: AbortSignal): AsyncGenerator<SignedSvids, void, undefined>;
+  /** One batch from the beginning of the list; the caller comes back with what is then wanted most. */
+  signSome(entries: readonly AgentEntry[], signal: AbortSignal): Promise<SignedSvids>;
 }
 
 export function createSvidSigner({ client, keyType, policy, log }: SvidSignerOptions): SvidSigner {
@@ -63,21 +64,34 @@ export function createSvidSigner({ client, keyType, policy, log }: SvidSignerOpt
   };
 
   return {
-    async *sign(entries, signal) {
-      for (let i = 0; i < entries.length;) {
-        const batch = entries.slice(i, i + batchSize);
-        try {
-          yield await signBatch(batch, signal);
-        } catch (error) {
-          batchSize = Math.max(1, Math.floor(batchSize / 2));
-          throw error;
-        }
-        i += batch.length;
+    async signSome(entries, signal) {
+      const batch = entries.slice(0, batchSize);
+      try {
+        const signed = await signBatch(batch, signal);
         batchSize = Math.min(largestBatch, batchSize * 2);
+        return signed;
+      } catch (error) {
+        batchSize = Math.max(1, Math.floor(batchSize / 2));
+        const [first] = batch;
+        if (batch.length !== 1 || first === undefined || !isAboutTheEntry(error)) throw error;
+        log.warn({ spiffe_id: first.spiffeId.toString(), entry_id: first.id, err: error }, 'Failed to sign X509 SVID');
+        return { svids: new Map(), failed: [first.id] };
       }
     },
   };
 }
+
+/** A single entry that the server cannot cope with must not stop all others; a server that is away, or has done with the agent, does. */
+function isAboutTheEntry(error: unknown): boolean {
+  return error instanceof RpcError && aboutTheEntry.has(error.code);
+}
+
+const aboutTheEntry: ReadonlySet<number> = new Set([
+  statusCode.INTERNAL,
+  statusCode.INVALID_ARGUMENT,
+  statusCode.NOT_FOUND,
+  statusCode.UNKNOWN,
+]);
 
 function keyAt<T>(keys: readonly T[], i: number): T {
   const key = keys[i];

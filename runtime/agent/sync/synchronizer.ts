@@ -38,6 +38,12 @@ export class Synchronizer {
 
   /** One full turn. */
   async synchronize(signal: AbortSignal): Promise<void> {
+    await this.fetch(signal);
+    await this.signStale(signal);
+  }
+
+  /** Everything but the workloads' SVIDs. */
+  async fetch(signal: AbortSignal): Promise<void> {
     const { link, trust, cache, fetcher, log } = this.#options;
     await this.#renewIdentity(signal);
     const { bundle: client } = link.clients();
@@ -49,16 +55,20 @@ export class Synchronizer {
     this.#federated = federated;
     await this.#useBundle(bundle);
     cache.replace(entries, bundle, federated);
-    await this.signStale(signal);
   }
 
   /** Fetches the SVIDs that are missing or due, and nothing else. */
   async signStale(signal: AbortSignal): Promise<void> {
     const { cache, signer, log } = this.#options;
-    const stale = cache.stale();
-    if (stale.length === 0) return;
-    log.debug({ count: stale.length }, 'Renewing stale entries');
-    for await (const { svids, failed } of signer.sign(stale, signal)) cache.store(svids, failed);
+    const done = new Set<string>(); // once a turn: an SVID may be due again as soon as it is signed
+    for (;;) {
+      const stale = cache.stale().filter(({ id }) => !done.has(id));
+      if (stale.length === 0) return;
+      log.debug({ count: stale.length }, 'Renewing stale entries');
+      const signed = await signer.signSome(stale, signal);
+      cache.store(signed.svids, signed.failed);
+      for (const id of [...signed.svids.keys(), ...signed.failed]) done.add(id);
+    }
   }
 
   /** Whether the failure was dealt with, so that the next turn may begin at once. Throws an AgentStopped where there will be none. */

@@ -20,7 +20,10 @@ export interface CallersOptions {
 }
 
 export function createCallers({ attestors, log }: CallersOptions): Callers {
-  /** When the process behind a connection started, as found at the connection's first call. */
+  /**
+   * When the process behind a connection started, as found at the connection's first call.
+   * TODO(#3): take it when the connection is accepted; until then a pid that changed hands before the first call shows only by its user.
+   */
   const startTimes = new WeakMap<Connection, Promise<string>>();
 
   const attest = async (connection: Connection): Promise<Selector[]> => {

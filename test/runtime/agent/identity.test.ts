@@ -59,6 +59,14 @@ describe('first contact', () => {
     expect(logged(agent, 'Insecure bootstrap enabled')).toBe(true);
   });
 
+  it('keeps an SVID whose bundle did not come: the token is used up', async () => {
+    server.state.bundleFailures = 1;
+    const agent = await start({ joinToken: server.createToken() });
+    await agent.serving();
+    expect(server.state.calls.get('attestAgent')).toBe(1);
+    expect(logged(agent, 'Failed to get updated bundle')).toBe(true);
+  });
+
   it('without a join token ends the agent', async () => {
     const agent = await start();
     await expect(agent.ended).rejects.toMatchObject({ code: 'ATTESTATION_REFUSED' });
@@ -186,6 +194,14 @@ describe('a server that is away', () => {
     for await (const { svids } of agent.api.fetchX509Svid({}, { metadata: { 'workload.spiffe.io': 'true' } })) {
       expect(svids).toHaveLength(1);
       break;
+    }
+    server = await startFakeSpireServer({ port: server.port, authority: server.authority });
+    server.setEntries({ path: '/w', selectors: [`unix:uid:${process.getuid?.() ?? 0}`] });
+    await expect.poll(() => server.state.calls.get('getBundle') ?? 0, { timeout: 5_000 }).toBeGreaterThan(0);
+    server.authority.addRoot();
+    const metadata = { 'workload.spiffe.io': 'true' };
+    for await (const { bundles } of agent.api.fetchX509Bundles({}, { metadata })) {
+      if (Buffer.concat(server.authority.roots()).equals(bundles['spiffe://example.org']!)) break;
     }
   });
 });
