@@ -1,0 +1,132 @@
+// Runs one case on a real Temporal server and keeps the histories that it names. Histories are append-only: a file that is there is never
+// written again, because it stands for runs that are under way somewhere.
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Context } from '@temporalio/activity';
+import type { WorkflowHandle } from '@temporalio/client';
+import { it } from 'vitest';
+import { createFakeWorld } from '../fakes/fake-world.ts';
+import type { FakeWorld } from '../fakes/fake-world.ts';
+import { spec } from '../support/specs.ts';
+import type { TestTemporal } from '../support/temporal.ts';
+import type { History } from '../replay/history-json.ts';
+import { fetchHistoryTree } from '../replay/history-tree.ts';
+import type { FetchedHistory } from '../replay/history-tree.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+
+export interface Stage {
+  readonly world: FakeWorld;
+  /** Starts a workflow on the case's own trust domain. */
+  start(workflow: string): Promise<WorkflowHandle>;
+  /** Ends when a call has been made, as often as said. */
+  called(call: string, times?: number): Promise<void>;
+  /** Holds a call until it is let go. */
+  hold(call: string): { readonly letGo: () => void };
+  /** Holds a call, cancels the workflow, and lets the held activity learn of it as a live one does: by its heartbeat. */
+  cancelDuring(handle: WorkflowHandle, call: string): Promise<void>;
+}
+
+interface Case {
+  readonly name: string;
+  /** `workflow` or `workflow/subject`: which of the histories become files. */
+  readonly keep: readonly string[];
+  /** Over and above the repository's own specification. */
+  readonly spec?: object;
+}
+
+/** `act` returns the handle at the top of what is kept; it need not wait for its end. */
+export function record(
+  temporal: () => TestTemporal,
+  wanted: Case,
+  act: (stage: Stage) => Promise<WorkflowHandle>,
+): void {
+  const files = new Map(wanted.keep.map((kept) => [kept, fileOf(kept, wanted.name)]));
+  it.skipIf([...files.values()].every(existsSync))(`${wanted.name}: ${wanted.keep.join(', ')}`, async () => {
+    const { environment, withWorkers } = temporal();
+    const { workflow } = environment.client;
+    const input = { ...spec, trustDomain: `${wanted.name.toLowerCase()}.example.org`, ...wanted.spec };
+    const world = createFakeWorld();
+    const tree = await withWorkers(world, async () => {
+      const handle = await act(stage(temporal(), world, input));
+      await handle.result().catch(() => undefined); // cases that fail are what we are here for
+      return fetchHistoryTree(workflow, handle);
+    });
+    for (const [kept, file] of files) saveHistory(file, findKept(tree, kept));
+  });
+}
+
+function stage({ environment }: TestTemporal, world: FakeWorld, input: { trustDomain: string }): Stage {
+  const { workflow } = environment.client;
+  const called = async (call: string, times = 1): Promise<void> => {
+    while (world.calls.filter((made) => made === call).length < times) await sleep(20);
+  };
+  return {
+    world,
+    called,
+    start: (type) =>
+      workflow.start(type, {
+        args: [input],
+        taskQueue: 'control',
+        workflowId: `${type}/${input.trustDomain}`,
+        memo: { specDigest: '00' },
+      }),
+    hold(call) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      world.blocked = { call, until: promise };
+      return { letGo: resolve };
+    },
+    async cancelDuring(handle, call) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const before = world.calls.filter((made) => made === call).length;
+      world.blocked = {
+        call,
+        get until() {
+          return beCancelled(promise);
+        },
+      };
+      await called(call, before + 1);
+      await handle.cancel();
+      while (!(await fetchHistoryTree(workflow, handle)).some(({ history }) => asksToCancel(history))) await sleep(50);
+      resolve();
+    },
+  };
+}
+
+/** Runs in the activity: its next heartbeat is answered with the cancellation. */
+async function beCancelled(asked: Promise<void>): Promise<void> {
+  const context = Context.current();
+  await asked;
+  context.heartbeat('waiting for what was held');
+  await context.cancelled;
+}
+
+function asksToCancel({ events }: History): boolean {
+  return events.some(({ eventType }) => eventType === 'EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED');
+}
+
+function fileOf(kept: string, name: string): string {
+  const [workflow = '', subject] = kept.split('/');
+  const file = subject === undefined || name.endsWith(`-${subject}`) ? name : `${name}-${subject}`;
+  return `${root}/test/histories/${workflow}/${file}.json`;
+}
+
+function findKept(tree: readonly FetchedHistory[], kept: string): History {
+  const [workflow, subject] = kept.split('/');
+  const found = tree.find(
+    ({ workflowType, workflowId }) => workflowType === workflow && workflowId.split('/')[2] === subject,
+  );
+  if (found === undefined) throw new Error(`no ${kept} among ${tree.map(({ workflowId }) => workflowId).join(', ')}`);
+  return found.history;
+}
+
+/** Where it was recorded says nothing: the machine's name and the checkout's path stay here. */
+function saveHistory(file: string, history: History): void {
+  if (existsSync(file)) return;
+  const text = JSON.stringify(history, undefined, 1).replaceAll(root, '/espalier').replaceAll(hostname(), 'recorder');
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${text}\n`);
+}

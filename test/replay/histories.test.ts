@@ -1,0 +1,86 @@
+// Today's workflows on yesterday's histories: code that would decide otherwise than it did fails here, before it meets a run that is under way.
+// A red replay is answered by `patched` or a workflow of another name, never by recording anew.
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { bundleWorkflows } from '../support/temporal.ts';
+import * as workflows from '../../workflows/index.ts';
+import { decodeHistory, workflowTypeOf } from './history-json.ts';
+import type { History, HistoryEvent } from './history-json.ts';
+import { recordedHistories, recordedWorkflows } from './recorded.ts';
+
+const recorded = recordedHistories();
+let workflowBundle: WorkflowBundle;
+beforeAll(async () => {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  workflowBundle = await bundleWorkflows();
+});
+
+/** The names of those that today's code does not repeat, with why. */
+async function replay(histories: readonly { name: string; history: History }[]): Promise<[string, unknown][]> {
+  const wire = histories.map(({ name, history }) => ({ workflowId: name, history: decodeHistory(history) }));
+  const failed: [string, unknown][] = [];
+  for await (const { workflowId, error } of Worker.runReplayHistories({ workflowBundle }, wire)) {
+    if (error !== undefined) failed.push([workflowId, error]);
+  }
+  return failed;
+}
+
+/** The first event that has these attributes, changed. */
+function altered(history: History, attributes: string, change: object): History {
+  const index = history.events.findIndex((event) => attributes in event);
+  expect(index).toBeGreaterThan(-1);
+  const event = history.events[index]!;
+  const changed: HistoryEvent = { ...event, [attributes]: { ...(event[attributes] as object), ...change } };
+  return { events: history.events.with(index, changed) };
+}
+
+function historyOf(wanted: string): History {
+  return recorded.find(({ name }) => name === wanted)!.history;
+}
+
+describe('recorded histories', () => {
+  it('are there for every workflow, and for nothing else', () => {
+    expect(recordedWorkflows()).toEqual(Object.keys(workflows).sort());
+  });
+
+  it('are each in the folder of their workflow', () => {
+    expect(recorded.filter(({ workflow, history }) => workflowTypeOf(history) !== workflow)).toEqual([]);
+  });
+
+  it.each(recordedWorkflows())('of %s show it succeed and fail', (workflow) => {
+    const ends = new Set(
+      recorded.filter((each) => each.workflow === workflow).map(({ history }) => history.events.at(-1)?.eventType),
+    );
+    expect([...ends]).toContain('EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED');
+    expect([...ends]).toContain('EVENT_TYPE_WORKFLOW_EXECUTION_FAILED');
+  });
+
+  it('are repeated by the workflows as they are now', async () => {
+    expect(await replay(recorded)).toEqual([]);
+  });
+});
+
+describe('replay', () => {
+  it('refuses a history in which another activity was called', async () => {
+    const history = altered(historyOf('trustChange/success'), 'activityTaskScheduledEventAttributes', {
+      activityType: { name: 'removeNetwork' },
+    });
+    const [[name, error] = []] = await replay([{ name: 'altered', history }]);
+    expect(name).toBe('altered');
+    expect(error).toBeInstanceOf(DeterminismViolationError);
+  });
+
+  it('refuses a history in which another child was started', async () => {
+    const history = altered(
+      historyOf('bootstrapTrustDomain/success'),
+      'startChildWorkflowExecutionInitiatedEventAttributes',
+      {
+        workflowType: { name: 'verifyTrustDomain' },
+      },
+    );
+    const [[, error] = []] = await replay([{ name: 'altered', history }]);
+    expect(error).toBeInstanceOf(DeterminismViolationError);
+  });
+});
