@@ -78,6 +78,8 @@ export function startUnit(unit: {
     '[Unit]',
     `Description=${unit.description}`,
     'After=network-online.target',
+    // A server that waits for its database or its upstream starts again for as long as that takes.
+    'StartLimitIntervalSec=0',
     '[Service]',
     'Type=simple',
     'Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"',

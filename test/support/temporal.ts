@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 export interface TestTemporal {
   readonly environment: TestWorkflowEnvironment;
   /** Runs workers on a world while `act` runs. */
-  withWorkers<T>(world: FakeWorld, act: () => Promise<T>): Promise<T>;
+  withWorkers<T>(world: FakeWorld, act: () => Promise<T>, options?: { replayAlways: boolean }): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -28,16 +28,17 @@ export async function startTestTemporal(): Promise<TestTemporal> {
   const workflowBundle = await bundleWorkflows();
   return {
     environment,
-    async withWorkers(world, act) {
+    async withWorkers(world, act, { replayAlways } = { replayAlways: false }) {
       const shared = { connection: environment.nativeConnection, namespace: environment.namespace ?? 'default' };
+      // Without a cache every workflow task replays from the start, as after a worker's death.
+      const caching = replayAlways ? { maxCachedWorkflows: 0 } : {};
       const [control, ...clouds] = await Promise.all([
-        // No cache: every workflow task replays from the start, as after a worker's death.
         Worker.create({
           ...shared,
           taskQueue: 'control',
           workflowBundle,
           activities: world.control(),
-          maxCachedWorkflows: 0,
+          ...caching,
         }),
         Worker.create({ ...shared, taskQueue: 'gcp', activities: world.cloud('gcp') }),
         Worker.create({ ...shared, taskQueue: 'aws', activities: world.cloud('aws') }),
