@@ -39,6 +39,11 @@ export function prepareSpireAgent(): Promise<string> {
   return buildGo('go-tools', 'github.com/spiffe/spire/cmd/spire-agent', 'spire-agent');
 }
 
+/** SPIRE's own server, but for its upstream authority "ejbca": see go-tools/ejbca-stand-in. */
+export function prepareSpireServer(): Promise<string> {
+  return buildGo('go-tools', 'github.com/spiffe/spire/cmd/spire-server', 'spire-server');
+}
+
 /** Go's own cache decides what is to be built again, but for the version in go.mod: a big program is linked once. */
 async function buildGo(module: string, source: string, name: string): Promise<string> {
   const directory = join(peers, module);

@@ -1,4 +1,4 @@
-// bin/spire-server as a process: its own database and directory, and what an operator does with it over its command line.
+// A SPIRE server as a process, ours or SPIRE's own: both read the same configuration file, and an operator's words mean the same to both.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTestDatabase } from '../../support/postgres.ts';
@@ -6,13 +6,15 @@ import { eventually, freePort, output, start } from './processes.ts';
 import { root } from './programs.ts';
 
 export const trustDomain = 'example.org';
-const command = join(root, 'bin/spire-server');
+export const ourServer = join(root, 'bin/spire-server');
 const startTimeoutMs = 60_000;
 
 export interface ServerOptions {
   /** Where all of the test's sockets and files lie; short, for a socket's path has 107 bytes at most. */
   readonly directory: string;
   readonly name: string;
+  /** The program: ours where left out. */
+  readonly command?: string;
   readonly caTtl?: string;
   /** More lines of the server section. */
   readonly settings?: string;
@@ -44,6 +46,7 @@ export interface SpireServer {
 export async function startServer({
   directory,
   name,
+  command = ourServer,
   caTtl = '24h',
   settings = '',
   upstream,
@@ -81,7 +84,7 @@ export async function startServer({
       DataStore "sql" {
         plugin_data {
           database_type = "postgres"
-          connection_string = "${database.url}"
+          connection_string = "${database.url}?sslmode=disable"
         }
       }
       KeyManager "disk" { plugin_data { keys_path = "${own}/keys.json" } }

@@ -1,0 +1,36 @@
+// The commands of SPIRE's server on our server, and ours on SPIRE's: a session that both would show alike.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepareSpireServer } from './support/programs.ts';
+import { ourServer } from './support/server.ts';
+import { createStage } from './support/stage.ts';
+import { record, session } from './support/transcript.ts';
+import type { Exchange } from './support/transcript.ts';
+
+const stage = createStage();
+let theirs: string;
+let expected: readonly Exchange[];
+
+beforeAll(async () => {
+  theirs = await prepareSpireServer();
+  expected = await record(theirs, await stage.server({ name: 'model', command: theirs }));
+});
+afterAll(() => stage.strike());
+
+const pairs = [
+  ['SPIRE’s commands on our server', () => theirs, () => ourServer],
+  ['our commands on SPIRE’s server', () => ourServer, () => theirs],
+  ['our commands on our server', () => ourServer, () => ourServer],
+] as const;
+
+describe.each(pairs)('%s', (title, command, serverCommand) => {
+  let seen: readonly Exchange[];
+
+  beforeAll(async () => {
+    const server = await stage.server({ name: title.replaceAll(/\W+/g, '-'), command: serverCommand() });
+    seen = await record(command(), server);
+  });
+
+  it.each(session.map((words, index) => [words.join(' '), index] as const))('%s', (_typed, index) => {
+    expect(seen[index]).toEqual(expected[index]);
+  });
+});
