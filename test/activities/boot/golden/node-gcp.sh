@@ -1,0 +1,122 @@
+#!/bin/sh
+# workload node gcp-node-0 of example.org. Written by Espalier; safe to run at every boot.
+set -eu
+umask 022
+ROOT=${ESPALIER_ROOT:-}
+RUN=${ESPALIER_RUN:-/run}
+IMAGE=${ESPALIER_IMAGE:-}
+DIGEST='abababababababababababababababababababababababababababababababab'
+HERE=$ROOT/opt/espalier/$DIGEST
+# Compiled code is kept between starts, on this machine only.
+export NODE_COMPILE_CACHE=$ROOT/var/cache/espalier
+say() { echo "espalier: $*"; }
+
+download() {
+  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 30 --retry-delay 1 --retry-connrefused -o "$2" "$1"; else wget -q -t 30 -O "$2" "$1"; fi
+}
+
+# The runtime comes as one archive that is taken only if its digest is the one named here.
+if [ ! -e "$HERE/.complete" ]; then
+  mkdir -p "$ROOT/opt/espalier"
+  download 'http://127.0.0.1:1/espalier.tar.gz' "$HERE.tar.gz"
+  echo "$DIGEST  $HERE.tar.gz" | sha256sum -c - >/dev/null || { say "the runtime archive's digest is not $DIGEST"; exit 1; }
+  rm -rf "$HERE.unpacked"
+  mkdir -p "$HERE.unpacked"
+  tar -xzf "$HERE.tar.gz" -C "$HERE.unpacked"
+  rm -f "$HERE.tar.gz"
+  touch "$HERE.unpacked/.complete"
+  mv "$HERE.unpacked" "$HERE"
+fi
+ln -sfn "$HERE" "$ROOT/opt/espalier/current"
+NODE=$HERE/node/bin/node
+ADDRESS=$("$HERE/bin/espalier-node" address --cloud gcp)
+say "running at $ADDRESS with runtime $DIGEST"
+
+# A program of its own path for each identity on this machine: the path is what attests it. Never replaced while it may run.
+program() {
+  [ -e "$1" ] && return 0
+  mkdir -p "$(dirname "$1")"
+  ln "$NODE" "$1" 2>/dev/null || [ -e "$1" ] || cp "$NODE" "$1"
+}
+
+
+mkdir -p "$(dirname "$ROOT/etc/spire/agent/bundle.pem")"
+cat > "$ROOT/etc/spire/agent/bundle.pem.new" <<'END_OF_FILE'
+-----BEGIN CERTIFICATE-----
+rootofexampleorg
+-----END CERTIFICATE-----
+END_OF_FILE
+chmod 0644 "$ROOT/etc/spire/agent/bundle.pem.new"
+mv -f "$ROOT/etc/spire/agent/bundle.pem.new" "$ROOT/etc/spire/agent/bundle.pem"
+mkdir -p "$(dirname "$ROOT/etc/spire/agent/agent.conf")"
+cat > "$ROOT/etc/spire/agent/agent.conf.new" <<END_OF_FILE
+agent {
+  data_dir = "$ROOT/var/lib/spire/agent"
+  log_level = "info"
+  trust_domain = "example.org"
+  server_address = "127.77.2.2"
+  server_port = 8081
+  socket_path = "$RUN/spire-agent/public/api.sock"
+  trust_bundle_path = "$ROOT/etc/spire/agent/bundle.pem"
+}
+plugins {
+  NodeAttestor "gcp_iit" { plugin_data {} }
+  KeyManager "disk" { plugin_data { directory = "$ROOT/var/lib/spire/agent" } }
+  WorkloadAttestor "unix" { plugin_data { discover_workload_path = true } }
+}
+END_OF_FILE
+chmod 0644 "$ROOT/etc/spire/agent/agent.conf.new"
+mv -f "$ROOT/etc/spire/agent/agent.conf.new" "$ROOT/etc/spire/agent/agent.conf"
+mkdir -p "$ROOT/var/lib/spire/agent" "$RUN/spire-agent/public"
+chmod 0700 "$ROOT/var/lib/spire/agent"
+program "$IMAGE/opt/espalier/bin/spire-agent"
+mkdir -p "$(dirname "$ROOT/etc/systemd/system/spire-agent.service")"
+cat > "$ROOT/etc/systemd/system/spire-agent.service.new" <<END_OF_FILE
+[Unit]
+Description=SPIRE agent
+After=network-online.target
+StartLimitIntervalSec=0
+[Service]
+Type=simple
+Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"
+ExecStart=$IMAGE/opt/espalier/bin/spire-agent $HERE/runtime/agent/cli/main.ts run -config $ROOT/etc/spire/agent/agent.conf
+Restart=always
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+END_OF_FILE
+chmod 0644 "$ROOT/etc/systemd/system/spire-agent.service.new"
+mv -f "$ROOT/etc/systemd/system/spire-agent.service.new" "$ROOT/etc/systemd/system/spire-agent.service"
+systemctl daemon-reload
+systemctl enable spire-agent
+systemctl restart spire-agent
+say "spire-agent started"
+
+program "$IMAGE/opt/demo/workload-a"
+mkdir -p "$(dirname "$ROOT/etc/systemd/system/workload-a.service")"
+cat > "$ROOT/etc/systemd/system/workload-a.service.new" <<END_OF_FILE
+[Unit]
+Description=demonstration workload workload-a
+After=network-online.target
+StartLimitIntervalSec=0
+[Service]
+Type=simple
+Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"
+Environment="SPIFFE_ENDPOINT_SOCKET=unix://$RUN/spire-agent/public/api.sock"
+Environment="WORKLOAD_LISTEN=$ADDRESS:9443"
+Environment="WORKLOAD_CONTROL=$ADDRESS:9444"
+Environment="WORKLOAD_PEERS=spiffe://example.org/prod/aws/demo/workload-b,spiffe://example.org/prod/aws/demo/workload-c"
+Environment="WORKLOAD_OPERATORS=spiffe://example.org/prod/onprem/platform/temporal-worker"
+ExecStart=$IMAGE/opt/demo/workload-a $HERE/runtime/demo/workload.ts
+Restart=always
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+END_OF_FILE
+chmod 0644 "$ROOT/etc/systemd/system/workload-a.service.new"
+mv -f "$ROOT/etc/systemd/system/workload-a.service.new" "$ROOT/etc/systemd/system/workload-a.service"
+systemctl daemon-reload
+systemctl enable workload-a
+systemctl restart workload-a
+say "workload workload-a started"
+
