@@ -31,7 +31,7 @@ async function run(): Promise<number> {
     await up({ ...options, once: values.once, signal: stopping.signal });
     return 0;
   }
-  if (command === 'down') return (await down(options)) ? 0 : 1;
+  if (command === 'down') return (await down({ ...options, signal: stopping.signal })) ? 0 : 1;
   return refuse(command === undefined ? 'no command' : `unknown command ${command}`);
 }
 

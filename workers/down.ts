@@ -4,7 +4,7 @@ import { loadSpec } from './up/load-spec.ts';
 import { takeLock } from './up/lock.ts';
 import type { Output } from './up/progress-view.ts';
 import { openStateDirectory } from './up/state-directory.ts';
-import { openRuns } from './up/workflows.ts';
+import { openRuns, unlessStopped } from './up/workflows.ts';
 import { inWorld } from './up/world.ts';
 
 export interface DownOptions {
@@ -12,10 +12,12 @@ export interface DownOptions {
   readonly stateDirectory: string;
   readonly specFile: string;
   readonly output: Output;
+  /** Aborted by Ctrl-C or SIGTERM: the tear-down goes on at the next start. */
+  readonly signal: AbortSignal;
 }
 
 /** Returns false when a person must clean something up; it has been named then. */
-export async function down({ root, stateDirectory, specFile, output }: DownOptions): Promise<boolean> {
+export async function down({ root, stateDirectory, specFile, output, signal }: DownOptions): Promise<boolean> {
   const say = (line: string): void => void output.write(`${line}\n`);
   const spec = loadSpec(specFile);
   const state = openStateDirectory(stateDirectory);
@@ -24,8 +26,8 @@ export async function down({ root, stateDirectory, specFile, output }: DownOptio
     return await inWorld({ root, state, infrastructure: spec.infrastructure, say }, async (world) => {
       const runs = await openRuns(world.temporal);
       try {
-        await runs.cancelBootstrap(spec.trustDomain);
-        const { left } = await runs.tearDown(spec);
+        await unlessStopped(runs.cancelBootstrap(spec.trustDomain), signal);
+        const { left } = await unlessStopped(runs.tearDown(spec), signal);
         rmSync(state.path('summary.json'), { force: true });
         if (left.length === 0) say(`Trust domain ${spec.trustDomain} is gone: nothing is left.`);
         else say(['A person must clean up:', ...left.map(({ name, reason }) => `  ${name}: ${reason}`)].join('\n'));

@@ -6,7 +6,7 @@ import { loadSpec } from './up/load-spec.ts';
 import { takeLock } from './up/lock.ts';
 import { openStateDirectory } from './up/state-directory.ts';
 import { describeReport, findMachineRuns, writeSummary } from './up/summary.ts';
-import { bootstrapId, follow, openRuns } from './up/workflows.ts';
+import { bootstrapId, follow, openRuns, unlessStopped } from './up/workflows.ts';
 import { inWorld } from './up/world.ts';
 import type { World } from './up/world.ts';
 
@@ -31,6 +31,11 @@ export async function up({ root, stateDirectory, specFile, once, output, signal 
       signal.throwIfAborted();
       const runs = await openRuns(world.temporal);
       try {
+        const tearDown = await runs.runningTearDown(spec.trustDomain);
+        if (tearDown !== undefined) {
+          say(`${tearDown.workflowId} is still running; the bootstrap begins when it has ended`);
+          await unlessStopped(tearDown.result(), signal);
+        }
         const { state: found, handle } = await runs.bootstrap(spec);
         const workflowId = bootstrapId(spec.trustDomain);
         say(found === 'standing' ? `${workflowId} completed before; verifying what stands` : `${workflowId} ${found}`);

@@ -18,8 +18,9 @@ export interface Run {
 const patienceMs = 15 * 60_000;
 
 export function runEspalier(root: string, command: 'up' | 'down', state: string, spec: string, once = false): Run {
-  const { DATABASE_URL: _, ...environment } = process.env;
-  const kept = Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('TEMPORAL_')));
+  const kept = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => name !== 'DATABASE_URL' && !name.startsWith('TEMPORAL_')),
+  );
   const args = [join(root, 'bin/espalier'), command, '--state', state, '--file', spec, ...(once ? ['--once'] : [])];
   const child = spawn('sh', args, { env: kept, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const { pid } = child;
@@ -52,7 +53,7 @@ export function runEspalier(root: string, command: 'up' | 'down', state: string,
           const found = look();
           if (found !== undefined) settle(() => resolve(found));
         } catch (cause) {
-          settle(() => reject(cause as Error));
+          settle(() => reject(cause));
         }
       };
       const timer = setTimeout(

@@ -1,7 +1,19 @@
 // The archive of the runtime: server, agent, launchers, the packages that they import, and Node itself. Made again only when its inputs changed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { packagesOf } from './packages.ts';
 import { digestSources } from './sources.ts';
@@ -11,6 +23,8 @@ export interface ArtifactFile {
   readonly sha256: string;
 }
 
+const digestSuffix = '.sha256';
+const keptArchives = 3;
 const launchers = ['spire-server', 'spire-agent', 'espalier-node'];
 
 /** `root` is the checkout, `directory` where archives are kept. */
@@ -22,18 +36,18 @@ export function ensureArtifact(root: string, directory: string): ArtifactFile {
     launchers.map((name) => `bin/${name}`),
   );
   const file = join(directory, `espalier-${inputs}.tar.gz`);
-  const digestFile = `${file}.sha256`;
+  const digestFile = `${file}${digestSuffix}`;
   if (!existsSync(digestFile)) {
     pack(root, directory, file);
     writeFileSync(digestFile, createHash('sha256').update(readFileSync(file)).digest('hex'));
-    removeOthers(directory, inputs);
+    removeOld(directory);
   }
   return { file, sha256: readFileSync(digestFile, 'utf8') };
 }
 
 function pack(root: string, directory: string, file: string): void {
-  const staging = join(directory, 'staging');
-  rmSync(staging, { recursive: true, force: true });
+  const staging = mkdtempSync(join(directory, 'staging-')); // another `up` may be packing too
+  chmodSync(staging, 0o755);
   mkdirSync(join(staging, 'bin'), { recursive: true });
   for (const name of launchers) cpSync(join(root, 'bin', name), join(staging, 'bin', name));
   cpSync(join(root, 'runtime'), join(staging, 'runtime'), { recursive: true });
@@ -71,7 +85,25 @@ function isNeeded(path: string): boolean {
   return platform === undefined || platform === `${process.platform}_${process.arch}`;
 }
 
-function removeOthers(directory: string, inputs: string): void {
+/** The newest few stay: a bootstrap that runs goes on with the archive that its plan names, whatever the checkout has become. */
+function removeOld(directory: string): void {
+  const age = (name: string) => Date.now() - statSync(join(directory, name)).mtimeMs;
   for (const name of readdirSync(directory))
-    if (!name.startsWith(`espalier-${inputs}.`)) rmSync(join(directory, name), { recursive: true });
+    if (name.startsWith('staging') && age(name) > 3_600_000) rmSync(join(directory, name), { recursive: true });
+  const byAge = readdirSync(directory)
+    .filter((name) => name.endsWith(digestSuffix))
+    .map((name) => ({ name, age: age(name) }))
+    .sort((a, b) => a.age - b.age);
+  for (const { name } of byAge.slice(keptArchives)) {
+    rmSync(join(directory, name));
+    rmSync(join(directory, name.slice(0, -digestSuffix.length)), { force: true });
+  }
+}
+
+/** The archive with this digest, when it is among those kept. */
+export function findArtifact(directory: string, sha256: string): string | undefined {
+  const found = readdirSync(directory)
+    .filter((name) => name.endsWith(digestSuffix))
+    .find((name) => readFileSync(join(directory, name), 'utf8') === sha256);
+  return found === undefined ? undefined : join(directory, found.slice(0, -digestSuffix.length));
 }

@@ -1,6 +1,9 @@
-// Serves the runtime's archive on loopback, as an object store would for real machines. Whoever fetches it checks its digest.
+// Serves the runtime's archives on loopback, as an object store would for real machines: the newest, and those that runs which began with an
+// older checkout still name. Whoever fetches one checks its digest.
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { dirname } from 'node:path';
+import { findArtifact } from '../pack/artifact.ts';
 import type { ArtifactFile } from '../pack/artifact.ts';
 
 export interface ArtifactServer {
@@ -8,10 +11,12 @@ export interface ArtifactServer {
   close(): void;
 }
 
-export async function serveArtifact({ file, sha256 }: ArtifactFile, port: number): Promise<ArtifactServer> {
-  const path = `/espalier-${sha256}.tar.gz`;
+export async function serveArtifact({ file: newest, sha256 }: ArtifactFile, port: number): Promise<ArtifactServer> {
+  const directory = dirname(newest);
   const server = createServer((request, response) => {
-    if (request.url !== path || request.method !== 'GET') {
+    const wanted = /^\/espalier-([0-9a-f]{64})\.tar\.gz$/.exec(request.url ?? '')?.[1];
+    const file = wanted === undefined || request.method !== 'GET' ? undefined : findArtifact(directory, wanted);
+    if (file === undefined) {
       response.writeHead(404).end();
       return;
     }
@@ -25,7 +30,7 @@ export async function serveArtifact({ file, sha256 }: ArtifactFile, port: number
     server.listen(port, '127.0.0.1', resolve);
   });
   return {
-    url: `http://127.0.0.1:${port}${path}`,
+    url: `http://127.0.0.1:${port}/espalier-${sha256}.tar.gz`,
     close() {
       server.close();
       server.closeAllConnections();

@@ -19,7 +19,10 @@ export interface Runs {
   verify(spec: TrustDomainSpec): Promise<WorkflowHandle>;
   /** Cancels a bootstrap that runs, and waits until it has undone what it began. */
   cancelBootstrap(trustDomain: string): Promise<void>;
+  /** Attaches to one that runs already. */
   tearDown(spec: TrustDomainSpec): Promise<RemovalReport>;
+  /** One that a `down` which was stopped has begun; `undefined` when none runs. */
+  runningTearDown(trustDomain: string): Promise<WorkflowHandle | undefined>;
   close(): Promise<void>;
 }
 
@@ -85,6 +88,10 @@ export async function openRuns({ address, namespace }: Pick<Temporal, 'address' 
       const handle = await start('tearDownTrustDomain', spec, spec);
       return (await handle.result()) as RemovalReport;
     },
+    async runningTearDown(trustDomain) {
+      const id = workflowId('tearDownTrustDomain', trustDomain);
+      return (await describe(id))?.status.name === 'RUNNING' ? workflow.getHandle(id) : undefined;
+    },
     close: () => connection.close(),
   };
 }
@@ -112,16 +119,13 @@ export async function follow(
   signal: AbortSignal,
 ): Promise<TrustDomainReport> {
   const result = handle.result() as Promise<TrustDomainReport>;
-  let over = false;
+  let over = false as boolean;
   const settled = result.then(
     () => undefined,
     () => undefined,
   );
   void settled.then(() => (over = true));
-  const stopped = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
-  stopped.catch(() => undefined); // raced below; nobody listens once the run is over
+  const stopped = rejectedBy(signal);
   while (!over) {
     signal.throwIfAborted();
     const progress = await Promise.race([handle.query<Progress>('progress').catch(() => undefined), stopped, settled]);
@@ -131,4 +135,19 @@ export async function follow(
   const last = await handle.query<Progress>('progress').catch(() => undefined);
   if (last !== undefined) show(last);
   return result;
+}
+
+/** The act goes on in Temporal when the signal comes; whoever waited for it does not. */
+export function unlessStopped<T>(act: Promise<T>, signal: AbortSignal): Promise<T> {
+  return Promise.race([act, rejectedBy(signal)]);
+}
+
+function rejectedBy(signal: AbortSignal): Promise<never> {
+  const stopped = new Promise<never>((_, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+  });
+  stopped.catch(() => undefined); // raced by the caller; nobody listens once the act is over
+  return stopped;
 }

@@ -81,18 +81,19 @@ async function startWorld(
     ESPALIER_WORKLOAD_SOCKET: join(state.run, 'worker/api.sock'),
     ...(lab === undefined ? realCloudEnvironment() : { ESPALIER_LAB_FILE: state.path('lab', 'lab.json') }),
   };
-  for (const queue of taskQueues) {
+  const workers = taskQueues.map((queue) => {
     const admin = queue === 'control' ? {} : { ESPALIER_DATABASE_ADMIN_URL: postgres.adminUrl };
-    keep(
-      startProcess(state, {
-        name: `worker-${queue}`,
-        command: [ensureProgram(state, `espalier-worker-${queue}`), join(root, 'workers/worker.ts'), '--queue', queue],
-        environment: { ...environment, ...admin },
-        directory: root,
-        restart: true,
-      }),
-    );
-  }
+    return startProcess(state, {
+      name: `worker-${queue}`,
+      command: [ensureProgram(state, `espalier-worker-${queue}`), join(root, 'workers/worker.ts'), '--queue', queue],
+      environment: { ...environment, ...admin },
+      directory: root,
+      restart: true,
+    });
+  });
+  running.push(...workers);
+  // Together: each takes seconds to let go of what it does.
+  onStop(async () => void (await Promise.all(workers.map((worker) => worker.stop()))));
   return {
     temporal,
     lab,
