@@ -7,6 +7,11 @@ export interface UnixConnection {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+  /**
+   * When the process started, in ticks since boot, as found when the connection was accepted: whoever describes the process by its pid compares
+   * with it. Absent where the process had ended by then or is not visible here.
+   */
+  readonly startTime?: string;
 }
 
 /** A peer over TLS. */

@@ -4,7 +4,7 @@ import { WorkloadAttestError } from '../../attest/workload/attestor.ts';
 import { processOwner, processStartTime } from '../../attest/workload/process.ts';
 import type { Logger } from '../../log.ts';
 import type { CallContext } from '../../rpc/call-context.ts';
-import type { Connection } from '../../rpc/connection.ts';
+import type { Connection, UnixConnection } from '../../rpc/connection.ts';
 import { unavailable } from '../../rpc/status.ts';
 import { sortSelectors } from '../../spiffe/selector.ts';
 import type { Selector } from '../../spiffe/selector.ts';
@@ -20,23 +20,15 @@ export interface CallersOptions {
 }
 
 export function createCallers({ attestors, log }: CallersOptions): Callers {
-  /**
-   * When the process behind a connection started, as found at the connection's first call.
-   * TODO(#3): take it when the connection is accepted; until then a pid that changed hands before the first call shows only by its user.
-   */
-  const startTimes = new WeakMap<Connection, Promise<string>>();
-
   const attest = async (connection: Connection): Promise<Selector[]> => {
     if (connection.transport !== 'unix')
       throw new WorkloadAttestError('PROCESS', 'caller is not a process of this machine');
     const { pid } = connection;
     if (pid === 0) throw new WorkloadAttestError('PROCESS', 'caller is of a pid namespace that is not visible here');
-    const startTime = startTimes.get(connection) ?? processStartTime(pid);
-    startTimes.set(connection, startTime);
-    await checkSameProcess(connection, await startTime);
+    await checkSameProcess(connection);
     const selectors = await describe(attestors, pid, log);
     // The pid may have gone to another process meanwhile: then the selectors are not the caller's.
-    await checkSameProcess(connection, await startTime);
+    await checkSameProcess(connection);
     return selectors;
   };
 
@@ -53,13 +45,19 @@ export function createCallers({ attestors, log }: CallersOptions): Callers {
   };
 }
 
-async function checkSameProcess({ pid, uid }: Connection & { transport: 'unix' }, startTime: string): Promise<void> {
+/** A pid alone proves nothing: its process must have started when the one that connected did, and still have that one's user and group. */
+async function checkSameProcess({ pid, uid, gid, startTime }: UnixConnection): Promise<void> {
+  if (startTime === undefined)
+    throw new WorkloadAttestError('PROCESS', `process ${pid} had ended before its connection was accepted`);
   if ((await processStartTime(pid)) !== startTime) {
     throw new WorkloadAttestError('PROCESS_CHANGED', `process ${pid} is not the one that connected: it started later`);
   }
   const owner = await processOwner(pid);
-  if (owner.uid !== uid) {
-    throw new WorkloadAttestError('PROCESS_CHANGED', `process ${pid} has user ${owner.uid}, but user ${uid} connected`);
+  if (owner.uid !== uid || owner.gid !== gid) {
+    throw new WorkloadAttestError(
+      'PROCESS_CHANGED',
+      `process ${pid} has user ${owner.uid} and group ${owner.gid}, but ${uid} and ${gid} connected`,
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 // Facts about a process from /proc: when it started, whose it is, which program it runs. Linux only.
 import { readFile, readlink } from 'node:fs/promises';
+import { startTimeIn } from '../../rpc/process-start.ts';
 import { WorkloadAttestError } from './attestor.ts';
 
 export interface ProcessOwner {
@@ -11,11 +12,8 @@ export interface ProcessOwner {
 
 /** Ticks since boot at which the process started: with the pid it names one process, however often the pid is used again. */
 export async function processStartTime(pid: number): Promise<string> {
-  const stat = await readProc(pid, 'stat');
-  // The name of the program is in parentheses and may hold parentheses and blanks itself: what counts comes after the last one.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const startTime = fields[19]; // field 22 of proc(5), where the first after the name is field 3
-  if (startTime === undefined || !/^\d+$/.test(startTime)) throw processError(pid, 'has no start time');
+  const startTime = startTimeIn(await readProc(pid, 'stat'));
+  if (startTime === undefined) throw processError(pid, 'has no start time');
   return startTime;
 }
 

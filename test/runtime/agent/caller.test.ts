@@ -5,6 +5,7 @@ import { createCallers } from '../../../runtime/agent/workload-api/caller.ts';
 import { createLog } from '../../../runtime/log.ts';
 import type { CallContext } from '../../../runtime/rpc/call-context.ts';
 import type { Connection } from '../../../runtime/rpc/connection.ts';
+import { readStartTime } from '../../../runtime/rpc/process-start.ts';
 import { statusCode } from '../../../runtime/rpc/status.ts';
 
 const log = createLog({ level: 'error', format: 'text', write: () => undefined });
@@ -13,6 +14,7 @@ const me = {
   pid: process.pid,
   uid: process.geteuid?.() ?? 0,
   gid: process.getegid?.() ?? 0,
+  startTime: readStartTime(process.pid)!,
 } as const;
 const good: WorkloadAttestor = { type: 'good', attest: () => Promise.resolve([{ type: 'good', value: 'yes' }]) };
 const bad: WorkloadAttestor = { type: 'bad', attest: () => Promise.reject(new Error('cannot say')) };
@@ -50,6 +52,20 @@ describe('a caller', () => {
 
   it('is refused when the process belongs to another user than the one that connected', async () => {
     await expect(attest({ ...me, uid: me.uid + 1 })).rejects.toMatchObject(refused);
+  });
+
+  it('is refused when the process has another group than the one that connected', async () => {
+    await expect(attest({ ...me, gid: me.gid + 1 })).rejects.toMatchObject(refused);
+  });
+
+  it('is refused when the process had ended before its connection was accepted', async () => {
+    const { startTime, ...gone } = me;
+    expect(startTime).toMatch(/^\d+$/);
+    await expect(attest(gone)).rejects.toMatchObject(refused);
+  });
+
+  it('is refused at its first call when its pid went to another process of the same user before it', async () => {
+    await expect(attest({ ...me, startTime: `${Number(me.startTime) - 1}` })).rejects.toMatchObject(refused);
   });
 
   it('is refused when its pid goes to another process during attestation', async () => {

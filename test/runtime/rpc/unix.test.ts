@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { lstat, writeFile } from 'node:fs/promises';
 import { connect as connectSocket, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import type { UnixConnection } from '../../../runtime/rpc/connection.ts';
+import { readStartTime } from '../../../runtime/rpc/process-start.ts';
 import { RpcError, statusCode } from '../../../runtime/rpc/status.ts';
 import { listenOnUnixSocket } from '../../../runtime/rpc/unix-listener.ts';
 import { connect, createClient } from '../../../runtime/rpc/client.ts';
@@ -23,6 +25,7 @@ test('a handler learns from the kernel which process calls', async () => {
     pid: process.pid,
     uid: process.getuid?.(),
     gid: process.getgid?.(),
+    startTime: readStartTime(process.pid),
   });
 });
 
@@ -189,4 +192,13 @@ test('a thousand callers that leave at once leave nothing behind', { timeout: 30
   await expect
     .poll(() => process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length)
     .toBeLessThan(8);
+  expect(readdirSync('/proc/self/fd').filter(isPidfd)).toEqual([]);
 });
+
+function isPidfd(fd: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`).includes('pidfd');
+  } catch {
+    return false; // closed since it was listed
+  }
+}
