@@ -1,15 +1,32 @@
 // The lab's part of loopback: 127.<network>.0.1 answers for the clouds, 127.<network>.1.n are AWS's instances, 127.<network>.2.n GCP's.
 // Linux has all of 127.0.0.0/8 on `lo`, so this works without root.
+import { createHash } from 'node:crypto';
 import type { LabContext } from './context.ts';
 import type { MachineRecord } from './instance/machines.ts';
 
-export const firstNetwork = 77;
+export const firstNetwork = 16;
 export const lastNetwork = 126;
+/** A lab begins to look within these; the rest of the networks is for when they are taken, and for tests. */
+const homes = 64;
 export const defaultControlPort = 1337;
 /** Where metadata services listen, on their instance's own address. */
 export const metadataPorts = { aws: 1338, gcp: 1339 } as const;
 
 const thirdByte = { aws: 1, gcp: 2 } as const;
+
+/**
+ * Where a lab on that directory begins to look for a network. A lab with instances comes back to the network that they have: were it the same for
+ * all labs, whichever started first after a restart of the machine would keep the others from starting.
+ */
+export function homeNetwork(stateDirectory: string): number {
+  return firstNetwork + (createHash('sha256').update(stateDirectory).digest().readUInt32BE() % homes);
+}
+
+/** All networks, beginning with that one. */
+export function networksFrom(first: number): number[] {
+  const count = lastNetwork - firstNetwork + 1;
+  return Array.from({ length: count }, (_, i) => firstNetwork + ((first - firstNetwork + count + i) % count));
+}
 
 export function controlAddress(network: number): string {
   return `127.${network}.0.1`;
@@ -29,10 +46,15 @@ export function allocateMachine(
   const number = state.nextMachine;
   for (let offset = 0; offset < 254; offset += 1) {
     // Moving on from the last address: one that has just been given up may still be in somebody's connections.
-    const address = `127.${state.network ?? firstNetwork}.${thirdByte[cloud]}.${1 + ((number - 1 + offset) % 254)}`;
+    const address = `127.${networkOf(state)}.${thirdByte[cloud]}.${1 + ((number - 1 + offset) % 254)}`;
     if (inUse.has(address)) continue;
     state.nextMachine += 1;
     return { number, address, bootScript };
   }
   return undefined;
+}
+
+function networkOf({ network }: LabContext['state']): number {
+  if (network === undefined) throw new Error('the lab has no network yet');
+  return network;
 }

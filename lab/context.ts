@@ -8,7 +8,7 @@ export interface LabContext {
   readonly save: () => void;
   readonly fleet: Fleet;
   readonly seals: Seals;
-  /** Address of the control listener, `http://127.77.0.1:1337`. */
+  /** Address of the control listener, like `http://127.77.0.1:1337`. */
   readonly endpoint: string;
   /** Epoch milliseconds. */
   readonly clock: () => number;

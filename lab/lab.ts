@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { controlAddress, defaultControlPort, firstNetwork, lastNetwork } from './addresses.ts';
+import { controlAddress, defaultControlPort, homeNetwork, networksFrom } from './addresses.ts';
 import { ensureRegionSigners, regionCertificates } from './aws/instance-identity.ts';
 import { resumeInstances as resumeEc2 } from './aws/ec2-lifecycle.ts';
 import { account, imageId } from './aws/state.ts';
@@ -25,7 +25,7 @@ export interface LabSettings {
   readonly stateDirectory: string;
   /** 0: the lab's usual port. */
   readonly port: number;
-  /** Second byte of the first network to try, when the state has none yet. */
+  /** Second byte of the first network to try, when no instance has an address yet; else the state directory decides. */
   readonly network?: number;
   readonly clock: () => number;
   readonly log: (line: string) => void;
@@ -53,7 +53,7 @@ export async function startLab(settings: LabSettings): Promise<Lab> {
     starting.context === undefined ? text(503, 'starting\n') : answerControl(starting.context, request);
   const settled = state.aws.instances.length + state.gcp.instances.length > 0 ? state.network : undefined;
   const { listener, network } = await listenOnFreeNetwork(
-    { settled, first: settings.network ?? firstNetwork, port: settings.port },
+    { settled, first: settings.network ?? homeNetwork(stateDirectory), port: settings.port },
     answer,
     log,
   );
@@ -136,16 +136,25 @@ async function listenOnFreeNetwork(
   log: (line: string) => void,
 ) {
   const port = wanted.port === 0 ? defaultControlPort : wanted.port;
-  const last = wanted.settled ?? lastNetwork;
-  for (let network = wanted.settled ?? wanted.first; ; network += 1) {
+  for (const network of wanted.settled === undefined ? networksFrom(wanted.first) : [wanted.settled]) {
     try {
       const listener: Listener = await listen(controlAddress(network), port, answer, log);
       return { listener, network };
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE' || network >= last) throw cause;
+      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
+      if (wanted.settled !== undefined) throw takenFromInstances(network, port, cause);
       log(`${controlAddress(network)}:${port} is in use, probably by another lab`);
     }
   }
+  throw new Error(`port ${port} is in use on every network that a lab may have`);
+}
+
+function takenFromInstances(network: number, port: number, cause: unknown): Error {
+  return new Error(
+    `${controlAddress(network)}:${port} is in use, probably by another lab, and this lab's instances have addresses of 127.${network}.0.0/16: ` +
+      'stop the other lab, or tear this one down and start it on a new state directory',
+    { cause },
+  );
 }
 
 /** A short directory that is ours alone, for sockets. */

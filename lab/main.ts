@@ -7,14 +7,18 @@ const { values } = parseArgs({
   options: {
     state: { type: 'string' },
     port: { type: 'string', default: '0' },
-    network: { type: 'string', default: String(firstNetwork) },
+    network: { type: 'string' },
   },
 });
 const port = Number(values.port);
-const network = Number(values.network);
+const network = values.network === undefined ? undefined : Number(values.network);
 const isWithin = (value: number, least: number, most: number) =>
   Number.isInteger(value) && value >= least && value <= most;
-if (values.state === undefined || !isWithin(port, 0, 65_535) || !isWithin(network, 1, lastNetwork)) {
+if (
+  values.state === undefined ||
+  !isWithin(port, 0, 65_535) ||
+  !isWithin(network ?? firstNetwork, firstNetwork, lastNetwork)
+) {
   process.stderr.write('usage: lab/main.ts --state <directory> [--port <port>] [--network <second byte of 127.x>]\n');
   process.exit(2);
 }
@@ -28,7 +32,13 @@ const fail = (what: string) => (cause: unknown) => {
 };
 
 // A signal that comes early waits for the lab to be there, so that no instance is left behind.
-const starting = startLab({ stateDirectory: values.state, port, network, clock: Date.now, log });
+const starting = startLab({
+  stateDirectory: values.state,
+  port,
+  ...(network === undefined ? {} : { network }),
+  clock: Date.now,
+  log,
+});
 let closing: Promise<void> | undefined;
 const close = () => {
   closing ??= starting.then((lab) => lab.close()).then(() => process.exit(0), fail('closing'));
