@@ -75,6 +75,23 @@ lab: boot script ended with code 0
 `);
   });
 
+  test('takes options before and after the command', async () => {
+    const console = await boot(`${unit('sleeper', '[Service]\nExecStart=/bin/sleep 999')}
+systemctl enable --now sleeper
+systemctl --no-pager is-active sleeper
+systemctl --now disable sleeper
+systemctl is-active sleeper -q || echo "stopped: $?"
+systemctl start --force sleeper || echo "no such option: $?"
+`);
+    expect(console).toBe(`active
+inactive
+stopped: 3
+systemctl (Espalier lab's stand-in): unknown option --force
+no such option: 1
+lab: boot script ended with code 0
+`);
+  });
+
   test('gives a unit up that ends too often, as systemd does, unless the unit has no limit', async () => {
     const flapping = '[Service]\nExecStart=/bin/false\nRestart=always\nRestartSec=10ms';
     const console =
