@@ -32,11 +32,16 @@ export function checkPublicKey(spki: Uint8Array): void {
 export function parsePublicKey(spki: Uint8Array): KeyObject {
   checkPublicKey(spki);
   return namingPublicKey(() => {
-    const copy = Buffer.from(spki);
-    const publicKey = createPublicKey({ key: copy, format: 'der', type: 'spki' });
-    encoded.set(publicKey, new Uint8Array(copy.buffer, copy.byteOffset, copy.length));
+    const publicKey = createPublicKey(pemOf(spki));
+    encoded.set(publicKey, new Uint8Array(spki));
     return publicKey;
   });
+}
+
+/** Node takes text three times as fast as DER, for which it first asks in vain whether the argument is a key. */
+function pemOf(spki: Uint8Array): string {
+  const { buffer, byteOffset, length } = spki;
+  return `-----BEGIN PUBLIC KEY-----\n${Buffer.from(buffer, byteOffset, length).toString('base64')}\n-----END PUBLIC KEY-----\n`;
 }
 
 /** Faults in the encoding, and OpenSSL's own, are faults of the key. */
