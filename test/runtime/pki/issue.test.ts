@@ -94,6 +94,7 @@ describe('a self-signed CA', () => {
 });
 
 describe('a downstream CA', () => {
+  const liar = { ...rootSigner, sign: (data: Uint8Array) => rootSigner.sign(Uint8Array.of(...data, 0)) };
   const downstream = (changes: object = {}): Certificate =>
     issueDownstreamCa({ issuer, publicKey, spiffeId: trustDomainId, ...validity, ...changes });
 
@@ -121,6 +122,12 @@ describe('a downstream CA', () => {
     ],
     ['an empty subject', { subject: {} }, 'PROFILE', 'X.509 CA would have an empty subject'],
     ['a longer life than its issuer', { notAfter: now + 25 * hour }, 'PROFILE', 'X.509 CA would outlive its issuer'],
+    [
+      'a signer that signs other bytes',
+      { issuer: { certificate: root, signer: liar } },
+      'ISSUER',
+      'bad signature for a X.509 CA',
+    ],
   ] as const)('is refused for %s', (_, changes, code, message) => {
     expectRefusal(() => downstream(changes), code, message);
   });
@@ -183,7 +190,6 @@ describe('an X509-SVID', () => {
   });
 
   const plainRoot = rootNamed('plain');
-  const liar = { ...rootSigner, sign: (data: Uint8Array) => rootSigner.sign(Uint8Array.of(...data, 0)) };
   test.each<[string, Partial<X509SvidInput>, string, string]>([
     ['the trust domain itself', { spiffeId: trustDomainId }, 'PROFILE', 'X509-SVID for the trust domain itself'],
     [
@@ -226,12 +232,6 @@ describe('an X509-SVID', () => {
       { issuer: { certificate: root, signer: signerNamed('other') } },
       'ISSUER',
       'another key',
-    ],
-    [
-      'a signer that signs other bytes',
-      { issuer: { certificate: root, signer: liar } },
-      'ISSUER',
-      'bad signature for a X509-SVID',
     ],
   ])('is refused for %s', (_, changes, code, message) => {
     expectRefusal(() => svid(changes), code as 'PROFILE', message);
