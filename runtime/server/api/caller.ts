@@ -24,8 +24,17 @@ export interface RemoteCaller {
 
 export type Caller = LocalCaller | RemoteCaller;
 
+/** A connection has one caller, and many calls: its certificate is read once. */
+const known = new WeakMap<Connection, Caller>();
+
 /** The chain was verified when the connection was made; this reads who it names. */
 export function identifyCaller(connection: Connection): Caller {
+  const caller = known.get(connection) ?? identify(connection);
+  known.set(connection, caller);
+  return caller;
+}
+
+function identify(connection: Connection): Caller {
   if (connection.transport === 'unix') {
     const { pid, uid, gid } = connection;
     return { kind: 'local', pid, uid, gid };
