@@ -1,0 +1,55 @@
+// The server under load, in a process of its own: `npm run bench` forks it, tells it its database, and asks it for the CPU time that it has used.
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseHcl } from '../../runtime/hcl/parse.ts';
+import { createLog } from '../../runtime/log.ts';
+import { parseServerConfig } from '../../runtime/server/config/server-config.ts';
+import { startServer } from '../../runtime/server/server.ts';
+
+export interface ServerReady {
+  readonly kind: 'ready';
+  readonly port: number;
+  readonly socketPath: string;
+  readonly directory: string;
+}
+
+export interface CpuTime {
+  readonly kind: 'cpu';
+  /** Microseconds, user and system. */
+  readonly used: number;
+}
+
+export type ServerMessage = ServerReady | CpuTime;
+
+const [databaseUrl = ''] = process.argv.slice(2);
+const send = (message: ServerMessage): void => void process.send?.(message);
+
+const directory = await mkdtemp(join(tmpdir(), 'bench-'));
+const socketPath = join(directory, 'private/api.sock');
+const config = parseServerConfig(
+  parseHcl(`
+    server {
+      bind_address = "127.0.0.1"
+      bind_port = 0
+      socket_path = "${socketPath}"
+      trust_domain = "example.org"
+      data_dir = "${directory}/data"
+      log_level = "WARN"
+      ratelimit { attestation = false signing = false }
+    }
+    plugins {
+      DataStore "sql" { plugin_data { database_type = "postgres" connection_string = "${databaseUrl}" } }
+      KeyManager "memory" { plugin_data {} }
+    }`),
+);
+const stopping = new AbortController();
+const log = createLog({ level: 'warn', format: 'text', write: (line) => process.stderr.write(line) });
+const server = await startServer(config, { log, clock: Date.now, signal: stopping.signal });
+
+process.on('message', () => {
+  const { user, system } = process.cpuUsage();
+  send({ kind: 'cpu', used: user + system });
+});
+process.once('disconnect', () => void server.close().finally(() => process.exit(0)));
+send({ kind: 'ready', port: server.address.port, socketPath, directory });
