@@ -55,11 +55,12 @@ describe('bootstrapTrustDomain', () => {
   it('grows everything once, and reports servers, agents, workloads, handshakes both ways and refusals', async () => {
     const world = createFakeWorld();
     const input = ownSpec();
-    const handle = await temporal.withWorkers(world, async () => {
+    const run = async (): Promise<WorkflowHandle> => {
       const started = await start('bootstrapTrustDomain', input);
       await started.result();
       return started;
-    });
+    };
+    const handle = await temporal.withWorkers(world, run, { replayAlways: true });
     const report = (await handle.result()) as TrustDomainReport;
     expect(report.servers.map(({ name, role }) => `${role} ${name}`)).toEqual([
       'upstream upstream-0',

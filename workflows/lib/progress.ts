@@ -47,14 +47,12 @@ export function createProgress(trustDomain: string, names: readonly string[]): P
   let state: Progress['state'] = 'running';
   const current = (): Progress => ({ trustDomain, state, phases: [...rows.values()] });
 
-  const publish = async (): Promise<void> => {
+  // One signal at a time: the server may deliver two that are under way in either order.
+  let told = Promise.resolve();
+  const publish = (): Promise<void> => {
     showProgress(current());
-    const { parent } = workflowInfo();
-    if (parent === undefined) return;
-    // A parent that has ended needs no news: its end is what people see.
-    await getExternalWorkflowHandle(parent.workflowId)
-      .signal(reportProgressSignal, current())
-      .catch(() => undefined);
+    told = told.then(() => tellParent(current()));
+    return told;
   };
   const set = (row: PhaseProgress): void => {
     rows.set(row.name, row);
@@ -88,6 +86,15 @@ export function createProgress(trustDomain: string, names: readonly string[]): P
       await publish();
     },
   };
+}
+
+async function tellParent(progress: Progress): Promise<void> {
+  const { parent } = workflowInfo();
+  if (parent === undefined) return;
+  // A parent that has ended needs no news: its end is what people see.
+  await getExternalWorkflowHandle(parent.workflowId)
+    .signal(reportProgressSignal, progress)
+    .catch(() => undefined);
 }
 
 /** Shows a progress as this workflow's own: in the UI and as search attributes. */
