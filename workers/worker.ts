@@ -5,6 +5,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { activitiesOf, taskQueues } from './activities.ts';
 import { ensureWorkflowBundle } from './pack/workflow-bundle.ts';
+import { keepAlive } from './keep-alive.ts';
 import { parseSettings } from './settings.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -23,6 +24,7 @@ try {
     namespace: namespace ?? 'default',
     taskQueue: queue,
     activities: activitiesOf(queue, parseSettings(process.env)),
+    interceptors: { activity: [keepAlive] },
     // Workflows run on `control` only; the clouds' workers hold credentials and run nothing but their activities.
     ...(queue === 'control' ? { workflowBundle: await ensureWorkflowBundle(root) } : {}),
     shutdownGraceTime: '2 seconds',

@@ -7,7 +7,7 @@ import type { Artifact } from '../plan.ts';
 import { healthPort } from '../plan.ts';
 import { waitUntil } from '../poll.ts';
 import { parseTrustDomainSpec, SpecError } from '../spec/check-spec.ts';
-import { checkAgent, ensureEntry } from './entries.ts';
+import { checkAgent, ensureEntry, readmitAgent } from './entries.ts';
 import { verifyFirstBundle } from './first-bundle.ts';
 import { verifyIntermediate } from './intermediate.ts';
 import { planTrustDomain } from './plan-trust-domain.ts';
@@ -64,8 +64,11 @@ export function createControlActivities({
         withServer(await source.of(input.trustDomain), input, (server) => checkAgent(server, input.agentId, clock())),
       ),
 
-    ensureEntry: async (input) =>
-      withServer(await source.of(input.trustDomain), input, (server) => ensureEntry(server, input.entry)),
+    // After a crash of everything the server, and the worker's own agent, may take longer to come back than a retry waits.
+    ensureEntry: (input) =>
+      waitUntil(`the entry of ${input.entry.spiffeId}`, async () =>
+        withServer(await source.of(input.trustDomain), input, (server) => ensureEntry(server, input.entry)),
+      ),
 
     verifyIntermediate: (input) =>
       waitUntil(`the intermediate CA of server ${input.address}`, async () =>
