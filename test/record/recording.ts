@@ -21,13 +21,13 @@ const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 export interface Stage {
   readonly world: FakeWorld;
   /** Starts a workflow on the case's own trust domain. */
-  start(workflow: string): Promise<WorkflowHandle>;
+  readonly start: (workflow: string) => Promise<WorkflowHandle>;
   /** Ends when a call has been made, as often as said. */
-  called(call: string, times?: number): Promise<void>;
+  readonly called: (call: string, times?: number) => Promise<void>;
   /** Holds a call until it is let go. */
-  hold(call: string): { readonly letGo: () => void };
+  readonly hold: (call: string) => { readonly letGo: () => void };
   /** Holds a call, cancels the workflow, and lets the held activity learn of it as a live one does: by its heartbeat. */
-  cancelDuring(handle: WorkflowHandle, call: string): Promise<void>;
+  readonly cancelDuring: (handle: WorkflowHandle, call: string) => Promise<void>;
 }
 
 interface Case {
@@ -46,14 +46,13 @@ export function record(
 ): void {
   const files = new Map(wanted.keep.map((kept) => [kept, fileOf(kept, wanted.name)]));
   it.skipIf([...files.values()].every(existsSync))(`${wanted.name}: ${wanted.keep.join(', ')}`, async () => {
-    const { environment, withWorkers } = temporal();
-    const { workflow } = environment.client;
+    const server = temporal();
     const input = { ...spec, trustDomain: `${wanted.name.toLowerCase()}.example.org`, ...wanted.spec };
     const world = createFakeWorld();
-    const tree = await withWorkers(world, async () => {
-      const handle = await act(stage(temporal(), world, input));
+    const tree = await server.withWorkers(world, async () => {
+      const handle = await act(stage(server, world, input));
       await handle.result().catch(() => undefined); // cases that fail are what we are here for
-      return fetchHistoryTree(workflow, handle);
+      return fetchHistoryTree(server.environment.client.workflow, handle);
     });
     for (const [kept, file] of files) saveHistory(file, findKept(tree, kept));
   });
@@ -75,25 +74,31 @@ function stage({ environment }: TestTemporal, world: FakeWorld, input: { trustDo
         memo: { specDigest: '00' },
       }),
     hold(call) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      world.blocked = { call, until: promise };
-      return { letGo: resolve };
+      const gate = createGate();
+      world.blocked = { call, until: gate.opened };
+      return { letGo: gate.open };
     },
     async cancelDuring(handle, call) {
-      const { promise, resolve } = Promise.withResolvers<void>();
+      const gate = createGate();
       const before = world.calls.filter((made) => made === call).length;
       world.blocked = {
         call,
         get until() {
-          return beCancelled(promise);
+          return beCancelled(gate.opened);
         },
       };
       await called(call, before + 1);
       await handle.cancel();
       while (!(await fetchHistoryTree(workflow, handle)).some(({ history }) => asksToCancel(history))) await sleep(50);
-      resolve();
+      gate.open();
     },
   };
+}
+
+function createGate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
 }
 
 /** Runs in the activity: its next heartbeat is answered with the cancellation. */

@@ -2,7 +2,6 @@
 // A red replay is answered by `patched` or a workflow of another name, never by recording anew.
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import type { WorkflowBundle } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bundleWorkflows } from '../support/temporal.ts';
 import * as workflows from '../../workflows/index.ts';
@@ -11,7 +10,7 @@ import type { History, HistoryEvent } from './history-json.ts';
 import { recordedHistories, recordedWorkflows } from './recorded.ts';
 
 const recorded = recordedHistories();
-let workflowBundle: WorkflowBundle;
+let workflowBundle: Awaited<ReturnType<typeof bundleWorkflows>>;
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   workflowBundle = await bundleWorkflows();

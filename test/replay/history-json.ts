@@ -16,8 +16,8 @@ export interface History {
 export type WireHistory = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>;
 
 interface ProtoJson {
-  toJson(type: object, message: object): unknown;
-  fromJson(type: object, json: unknown, options: { ignoreUnknownFields: boolean }): unknown;
+  readonly toJson: (type: object, message: object) => unknown;
+  readonly fromJson: (type: object, json: unknown, options: { ignoreUnknownFields: boolean }) => unknown;
 }
 
 const ofCommon = createRequire(createRequire(import.meta.url).resolve('@temporalio/common'));

@@ -9,7 +9,7 @@ import { findSecrets } from './secret-shapes.ts';
 const base64 = (text: string | Uint8Array): string => Buffer.from(text).toString('base64');
 const json = (value: unknown) => ({
   metadata: { encoding: base64('json/plain') },
-  data: base64(JSON.stringify(value) ?? ''),
+  data: base64(JSON.stringify(value)),
 });
 const binary = (bytes: Uint8Array) => ({ metadata: { encoding: base64('binary/plain') }, data: base64(bytes) });
 

@@ -25,8 +25,8 @@ function createView({ isTTY }: { isTTY?: boolean }) {
   const written: string[] = [];
   let now = start + 1000;
   const output = { ...(isTTY === undefined ? {} : { isTTY }), write: (text: string) => written.push(text) };
-  const { show } = createProgressView(output, () => now);
-  return { show, written, at: (ms: number) => void (now = start + ms) };
+  const view = createProgressView(output, () => now);
+  return { show: (shown: Progress) => view.show(shown), written, at: (ms: number) => void (now = start + ms) };
 }
 
 describe('away from a terminal', () => {

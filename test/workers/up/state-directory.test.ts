@@ -31,8 +31,7 @@ async function listening(): Promise<{ readonly port: number; close(): void }> {
 
 describe('openStateDirectory', () => {
   it('makes the directory and leaves what is in it', () => {
-    const { path } = open();
-    writeFileSync(path('kept'), 'x');
+    writeFileSync(open().path('kept'), 'x');
     expect(existsSync(open().path('kept'))).toBe(true);
   });
 
@@ -81,8 +80,8 @@ describe('port', () => {
   });
 
   it('is another for each name', async () => {
-    const { port } = open();
-    expect(await port('temporal')).not.toBe(await port('artifact'));
+    const state = open();
+    expect(await state.port('temporal')).not.toBe(await state.port('artifact'));
   });
 
   it('is the preferred one where that is free', async () => {
