@@ -94,6 +94,8 @@ export interface ControlActivities {
   removeWorkerIdentity(input: { trustDomain: string }): Promise<void>;
   waitForServer(input: ServerAddress): Promise<void>;
   waitForAgent(input: ServerAddress & { agentId: string }): Promise<void>;
+  /** Evicts the agent if its SVID has expired, so that it may attest again; says whether it did. */
+  readmitAgent(input: ServerAddress & { agentId: string }): Promise<boolean>;
   ensureEntry(input: ServerAddress & { entry: Entry }): Promise<string>;
   /** The server's own chain: proves that its CA is an intermediate under the trust domain's root. Returns the intermediate. */
   verifyIntermediate(input: ServerAddress & { caTtl: string }): Promise<CertificateReport>;

@@ -1,5 +1,7 @@
 // `up`, what `npm start` runs: everything on this machine, then the bootstrap of the trust domain that `trust-domain.yaml` describes, then the
 // proof. Stays up until it is told to stop, which stops processes and never cancels a workflow; started again it goes on where it was.
+import type { WorkflowHandle } from '@temporalio/client';
+import type { TrustDomainSpec } from '../activities/spec/trust-domain-spec.ts';
 import type { Output } from './up/progress-view.ts';
 import { createProgressView } from './up/progress-view.ts';
 import { loadSpec } from './up/load-spec.ts';
@@ -7,6 +9,7 @@ import { takeLock } from './up/lock.ts';
 import { openStateDirectory } from './up/state-directory.ts';
 import { describeReport, findMachineRuns, writeSummary } from './up/summary.ts';
 import { bootstrapId, follow, openRuns, unlessStopped } from './up/workflows.ts';
+import type { Runs } from './up/workflows.ts';
 import { inWorld } from './up/world.ts';
 import type { World } from './up/world.ts';
 
@@ -39,7 +42,7 @@ export async function up({ root, stateDirectory, specFile, once, output, signal 
         const { state: found, handle } = await runs.bootstrap(spec);
         const workflowId = bootstrapId(spec.trustDomain);
         say(found === 'standing' ? `${workflowId} completed before; verifying what stands` : `${workflowId} ${found}`);
-        const followed = found === 'standing' ? await runs.verify(spec) : handle;
+        const followed = found === 'standing' ? await verifyAgain(runs, spec, say, signal) : handle;
         const view = createProgressView(output, Date.now);
         const report = await follow(followed, view.show, signal);
         writeSummary(state.path('summary.json'), {
@@ -57,6 +60,18 @@ export async function up({ root, stateDirectory, specFile, once, output, signal 
   } finally {
     release();
   }
+}
+
+/** What stands may have been away for longer than its SVIDs live. */
+async function verifyAgain(
+  runs: Runs,
+  spec: TrustDomainSpec,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<WorkflowHandle> {
+  const readmitted = await unlessStopped(runs.readmit(spec), signal);
+  for (const agentId of readmitted) say(`agent ${agentId} had expired and may attest again`);
+  return runs.verify(spec);
 }
 
 /** Until it is told to stop, or until a process that nobody starts again has ended. */

@@ -4,16 +4,22 @@ import { setHandler, workflowInfo } from '@temporalio/workflow';
 import type { TrustDomainPlan } from '../activities/plan.ts';
 import { growTrustDomain, segmentPhases, wholePhases } from './grow-trust-domain.ts';
 import { createProgress, progressQuery } from './lib/progress.ts';
+import { readmitExpired } from './readmit-agents.ts';
+import type { ReadmitReport } from './readmit-agents.ts';
 import { removeTrustDomain } from './remove-trust-domain.ts';
 import type { RemovalReport } from './remove-trust-domain.ts';
 import type { TrustDomainReport } from './verify-trust-domain.ts';
 
 export type TrustChangeInput =
   | { readonly change: 'grow'; readonly plan: TrustDomainPlan }
-  | { readonly change: 'tearDown'; readonly plan: TrustDomainPlan };
+  | { readonly change: 'tearDown' | 'readmit'; readonly plan: TrustDomainPlan };
 
-export async function trustChange({ change, plan }: TrustChangeInput): Promise<TrustDomainReport | RemovalReport> {
+export async function trustChange({
+  change,
+  plan,
+}: TrustChangeInput): Promise<TrustDomainReport | RemovalReport | ReadmitReport> {
   if (change === 'tearDown') return removeTrustDomain(plan);
+  if (change === 'readmit') return readmitExpired(plan);
   const names = plan.segments.flatMap(({ name }) => segmentPhases.map((phase) => `${phase} ${name}`));
   const progress = createProgress(plan.spec.trustDomain, [...wholePhases.before, ...names, ...wholePhases.after]);
   setHandler(progressQuery, progress.current);

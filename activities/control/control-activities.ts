@@ -64,6 +64,11 @@ export function createControlActivities({
         withServer(await source.of(input.trustDomain), input, (server) => checkAgent(server, input.agentId, clock())),
       ),
 
+    readmitAgent: (input) =>
+      waitUntil(`agent ${input.agentId} to be looked at`, async () =>
+        withServer(await source.of(input.trustDomain), input, (server) => readmitAgent(server, input.agentId, clock())),
+      ),
+
     // After a crash of everything the server, and the worker's own agent, may take longer to come back than a retry waits.
     ensureEntry: (input) =>
       waitUntil(`the entry of ${input.entry.spiffeId}`, async () =>

@@ -17,6 +17,8 @@ export interface FakeWorld {
   readonly made: ReadonlyMap<string, number>;
   /** The call that answers with this failure from now on; `undefined` for none. */
   failing: { readonly call: string; readonly type: FailureType } | undefined;
+  /** Agents whose SVIDs have expired. */
+  readonly expired: Set<string>;
   /** The call that is refused before it acts. */
   refusing: string | undefined;
   /** Resolves the call that waits only when told; the rest answer at once. */
@@ -45,6 +47,7 @@ export function createFakeWorld(): FakeWorld {
     things,
     calls,
     made,
+    expired: new Set(),
     failing: undefined,
     refusing: undefined,
     blocked: undefined,
@@ -147,6 +150,7 @@ export function createFakeWorld(): FakeWorld {
       removeWorkerIdentity: async () => void things.delete('worker key'),
       waitForServer: async () => undefined,
       waitForAgent: async () => undefined,
+      readmitAgent: async ({ agentId }) => world.expired.delete(agentId),
       ensureEntry: async ({ entry }) => `entry for ${entry.spiffeId}`,
       verifyIntermediate: async () => report,
       waitForWorkload: async (input) => workload(input.workload),

@@ -4,6 +4,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure } from '@temporalio/common';
 import type { Progress } from '../../workflows/lib/progress.ts';
+import type { ReadmitReport } from '../../workflows/readmit-agents.ts';
 import type { RemovalReport } from '../../workflows/remove-trust-domain.ts';
 import type { TrustDomainReport } from '../../workflows/verify-trust-domain.ts';
 import { createFakeWorld } from '../fakes/fake-world.ts';
@@ -262,5 +263,23 @@ describe('tearDownTrustDomain', () => {
       { name: 'aws identity forgotten', reason: 'still listed after the tear-down' },
     ]);
     expect([...world.things]).toEqual(['aws network us-east-1', 'aws identity forgotten']);
+  });
+});
+
+describe('readmitAgents', () => {
+  it('evicts expired agents of both tiers, hosts before nodes, and no others', async () => {
+    const world = createFakeWorld();
+    const input = ownSpec();
+    const [host, node] = ['aws-server-0', 'gcp-node-1'].map((name) => {
+      const cloud = name.slice(0, 3);
+      return `spiffe://${input.trustDomain}/spire/agent/${cloud}/${name}`;
+    }) as [string, string];
+    const report = await temporal.withWorkers(world, async () => {
+      await (await start('bootstrapTrustDomain', input)).result();
+      world.expired.add(host).add(node);
+      return (await start('readmitAgents', input)).result() as Promise<ReadmitReport>;
+    });
+    expect(report).toEqual({ trustDomain: input.trustDomain, readmitted: [node, host] });
+    expect(world.expired.size).toBe(0);
   });
 });

@@ -7,6 +7,7 @@ import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts
 import { workflowId } from '../../workflows/lib/workflow-ids.ts';
 import { spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
 import type { Progress } from '../../workflows/lib/progress.ts';
+import type { ReadmitReport } from '../../workflows/readmit-agents.ts';
 import type { RemovalReport } from '../../workflows/remove-trust-domain.ts';
 import type { TrustDomainReport } from '../../workflows/verify-trust-domain.ts';
 import type { Temporal } from './temporal.ts';
@@ -16,6 +17,8 @@ export interface Runs {
   bootstrap(
     spec: TrustDomainSpec,
   ): Promise<{ readonly state: 'started' | 'attached' | 'standing'; readonly handle: WorkflowHandle }>;
+  /** Agents that were away until their SVIDs had expired may attest again; returns which. */
+  readmit(spec: TrustDomainSpec): Promise<readonly string[]>;
   verify(spec: TrustDomainSpec): Promise<WorkflowHandle>;
   /** Cancels a bootstrap that runs, and waits until it has undone what it began. */
   cancelBootstrap(trustDomain: string): Promise<void>;
@@ -75,6 +78,10 @@ export async function openRuns({ address, namespace }: Pick<Temporal, 'address' 
         return { state: status === 'RUNNING' ? 'attached' : 'standing', handle: workflow.getHandle(id) };
       }
       return { state: 'started', handle: await start('bootstrapTrustDomain', spec, spec) };
+    },
+    async readmit(spec) {
+      const handle = await start('readmitAgents', spec, spec);
+      return ((await handle.result()) as ReadmitReport).readmitted;
     },
     verify: (spec) => start('verifyTrustDomain', spec, { spec }),
     async cancelBootstrap(trustDomain) {
