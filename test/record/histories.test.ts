@@ -157,3 +157,41 @@ describe('tearDownTrustDomain', () => {
     return handle;
   });
 });
+
+describe('readmitAgents', () => {
+  const readmitted = (name: string) => ({ name, keep: ['readmitAgents', 'trustChange'] });
+  const expired = (trustDomain: string) => [
+    `spiffe://${trustDomain}/spire/agent/aws/aws-server-0`,
+    `spiffe://${trustDomain}/spire/agent/gcp/gcp-node-1`,
+  ];
+
+  record(temporal, readmitted('readmitted'), async (stage) => {
+    await grow(stage);
+    for (const agent of expired('readmitted.example.org')) stage.world.expired.add(agent);
+    return stage.start('readmitAgents');
+  });
+
+  record(temporal, readmitted('readmission-failed'), async (stage) => {
+    await grow(stage);
+    stage.world.failing = { call: 'control readmitAgent', type: 'AttestationRejected' };
+    return stage.start('readmitAgents');
+  });
+
+  record(temporal, readmitted('readmission-cancelled'), async (stage) => {
+    await grow(stage);
+    const handle = await stage.start('readmitAgents');
+    await stage.cancelDuring(handle, 'control readmitAgent');
+    return handle;
+  });
+
+  record(temporal, { name: 'locked', keep: ['readmitAgents'] }, async (stage) => {
+    const bundle = stage.hold('control verifyFirstBundle');
+    const bootstrap = await stage.start('bootstrapTrustDomain');
+    await stage.called('control verifyFirstBundle');
+    const refused = await stage.start('readmitAgents');
+    await refused.result().catch(() => undefined);
+    bundle.letGo();
+    await bootstrap.result();
+    return refused;
+  });
+});
