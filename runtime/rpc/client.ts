@@ -1,5 +1,6 @@
 // The calling side: a channel that reconnects by itself, and a client with one function for each method of a service.
 import { Client as GrpcClient, connectivityState } from '@grpc/grpc-js';
+import type { Socket } from 'node:net';
 import type { RpcLog } from './call-context.ts';
 import { createChannelCredentials } from './channel-credentials.ts';
 import type { SecureConnection } from './channel-credentials.ts';
@@ -44,11 +45,15 @@ const clients = new WeakMap<RpcChannel, GrpcClient>();
 
 /** Connects at the first call, and again whenever the connection is lost. */
 export function connect(target: RpcTarget, options: ConnectOptions = {}): RpcChannel {
+  const sockets = new Set<Socket>();
   const credentials = createChannelCredentials({
-    secure: (socket): Promise<SecureConnection> =>
-      'unixPath' in target
+    secure(socket): Promise<SecureConnection> {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      return 'unixPath' in target
         ? Promise.resolve({ socket, secure: false })
-        : dialTls(socket, { ...target, alpnProtocol }).then((verified) => ({ socket: verified.socket, secure: true })),
+        : dialTls(socket, { ...target, alpnProtocol }).then((verified) => ({ socket: verified.socket, secure: true }));
+    },
     isConnecting: () => client.getChannel().getConnectivityState(false) === connectivityState.CONNECTING,
     silenceMs: options.silenceMs ?? defaultSilenceMs,
     log: options.log,
@@ -64,7 +69,12 @@ export function connect(target: RpcTarget, options: ConnectOptions = {}): RpcCha
     'grpc.enable_retries': 0, // callers know what may be repeated
     'grpc.enable_channelz': 0,
   });
-  const channel: RpcChannel = { close: () => client.close() };
+  const channel: RpcChannel = {
+    close() {
+      client.close();
+      for (const socket of sockets) socket.destroy(); // left to itself, a closed channel of grpc-js waits for its calls, streams for ever
+    },
+  };
   clients.set(channel, client);
   return channel;
 }

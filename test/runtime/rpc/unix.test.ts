@@ -147,6 +147,18 @@ test('a server that stops lets a running call end', async () => {
   expect(await call).toEqual({ value: 'late' });
 });
 
+test('a channel that is closed ends the calls that still run', async () => {
+  const path = await socketPath();
+  const server = echoServer({ say: () => new Promise(() => undefined) });
+  await server.listenUnix(path, { mode });
+  const channel = connect({ unixPath: path });
+  const call = createClient(EchoService, channel).say({ value: '' });
+  call.catch(() => undefined);
+  await delay(100);
+  channel.close();
+  await expect(call).rejects.toMatchObject({ code: statusCode.UNAVAILABLE });
+});
+
 test('a server that never speaks costs a caller its deadline and no more', async () => {
   const path = await socketPath();
   const mute = createServer((socket: Socket) => socket.on('error', () => undefined));
