@@ -7,6 +7,7 @@ import { BundleService } from '../../proto/gen/spire/api/server/bundle/v1/bundle
 import { EntryService } from '../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import type { SyncAuthorizedEntriesResponse } from '../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { SVIDService } from '../../proto/gen/spire/api/server/svid/v1/svid.ts';
+import type { Bundle } from '../../proto/gen/spire/api/types/bundle.ts';
 import { Entry } from '../../proto/gen/spire/api/types/entry.ts';
 import {
   PermissionDeniedDetails,
@@ -16,7 +17,7 @@ import { parseCsr } from '../../runtime/pki/csr.ts';
 import { certificatesToPem } from '../../runtime/pki/pem.ts';
 import type { CallContext } from '../../runtime/rpc/call-context.ts';
 import { createRpcServer } from '../../runtime/rpc/server.ts';
-import { invalidArgument, permissionDenied, unauthenticated, unavailable } from '../../runtime/rpc/status.ts';
+import { invalidArgument, notFound, permissionDenied, unauthenticated, unavailable } from '../../runtime/rpc/status.ts';
 import type { RpcError } from '../../runtime/rpc/status.ts';
 import { clientVerifier } from '../../runtime/rpc/verify-peer.ts';
 import { agentId, createSpiffeId, serverId } from '../../runtime/spiffe/spiffe-id.ts';
@@ -32,6 +33,7 @@ export interface FakeEntry {
   readonly revisionNumber?: number;
   readonly createdAt?: number;
   readonly includeJti?: boolean;
+  readonly federatesWith?: readonly string[];
 }
 
 const trustDomain = parseTrustDomain('example.org');
@@ -55,6 +57,8 @@ export async function startFakeSpireServer({
     /** What every call of an agent is refused with. */
     refusal: undefined as keyof typeof Reason | undefined,
     refusesToSign: new Set<string>(),
+    /** By trust domain name, as they go over the wire. */
+    federated: new Map<string, Bundle>(),
     /** How many calls of GetBundle fail before the next one succeeds. */
     bundleFailures: 0,
     pageSize: 2,
@@ -108,6 +112,11 @@ export async function startFakeSpireServer({
       state.bundleFailures -= 1;
       if (state.bundleFailures >= 0) throw unavailable('no bundle now');
       return authority.bundle();
+    },
+    getFederatedBundle: async ({ trustDomain: name }) => {
+      const bundle = state.federated.get(name);
+      if (bundle === undefined) throw notFound('bundle not found');
+      return bundle;
     },
   });
 
@@ -199,6 +208,7 @@ function entryOf(entry: FakeEntry): Entry {
     hint: entry.hint ?? '',
     revisionNumber: entry.revisionNumber ?? 0,
     createdAt: entry.createdAt ?? 1,
+    federatesWith: [...(entry.federatesWith ?? [])],
     additionalAttributes: { jwtSvidIncludeJti: entry.includeJti ?? false },
   });
 }

@@ -1,4 +1,5 @@
 // Fetches the trust domain's bundle and those of the trust domains that entries federate with.
+import type { Bundle } from '../../../proto/gen/spire/api/types/bundle.ts';
 import type { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import type { Logger } from '../../log.ts';
 import type { Client } from '../../rpc/service.ts';
@@ -33,18 +34,31 @@ export async function fetchFederatedBundles(
   for (const { federatesWith } of entries) for (const { name } of federatesWith) names.add(name);
   const bundles = new Map<string, TrustBundle>();
   for (const trustDomain of [...names].sort()) {
+    const before = known.get(trustDomain);
     try {
       const answer = await client.getFederatedBundle(
         { trustDomain, outputMask: undefined },
         { signal, deadlineMs: callMs },
       );
-      const bundle = parseBundle(answer);
-      const before = known.get(trustDomain);
+      const bundle = federatedBundleOf(answer, trustDomain);
       bundles.set(trustDomain, before !== undefined && bundlesEqual(bundle, before) ? before : bundle);
     } catch (error) {
-      if (!(error instanceof RpcError) || error.code !== statusCode.NOT_FOUND) throw error;
-      log.warn({ federated_trust_domain: trustDomain }, 'Federated bundle not found');
+      if (error instanceof RpcError) {
+        if (error.code !== statusCode.NOT_FOUND) throw error;
+        log.warn({ federated_trust_domain: trustDomain }, 'Federated bundle not found');
+        continue;
+      }
+      // What another trust domain publishes must not keep our own workloads from their SVIDs.
+      log.error({ federated_trust_domain: trustDomain, err: error }, 'Received malformed federated bundle');
+      if (before !== undefined) bundles.set(trustDomain, before);
     }
   }
   return bundles;
+}
+
+function federatedBundleOf(answer: Bundle, trustDomain: string): TrustBundle {
+  const bundle = parseBundle(answer);
+  if (bundle.trustDomain.name !== trustDomain)
+    throw new Error(`server sent the bundle of ${bundle.trustDomain.name}, want ${trustDomain}`);
+  return bundle;
 }
