@@ -22,6 +22,7 @@ import { retryAtStart } from './retry-at-start.ts';
 import type { RotationPolicy } from './rotation.ts';
 import { openAgentData } from './state/agent-data.ts';
 import { createMemoryKeyStore, openDiskKeyStore } from './state/key-store.ts';
+import { createSyncDemand } from './sync/demand.ts';
 import { createEntryFetcher } from './sync/fetch-entries.ts';
 import { createSvidSigner } from './sync/sign-svids.ts';
 import { runSyncLoop } from './sync/sync-loop.ts';
@@ -78,6 +79,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   const cache = new SvidCache({ maxSize: config.x509SvidCacheMaxSize, bundle: trust.bundle(), clock });
   const svidClient = () => link.clients().svid;
   const jwtSvids = createJwtSvids({ client: svidClient, maxSize: config.jwtSvidCacheMaxSize, policy, clock, log });
+  const demand = createSyncDemand(cache.wanted);
   const synchronizer = new Synchronizer({
     identity,
     link,
@@ -116,7 +118,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
       server = createRpcServer({ log, intercept: checkSecurityHeader });
       server.addService(
         SpiffeWorkloadAPIService,
-        createWorkloadApi({ ...config, cache, jwtSvids, callers, clock, log }),
+        createWorkloadApi({ ...config, cache, demand, jwtSvids, callers, clock, log }),
       );
       server.addService(HealthService, health.handlers());
       await mkdir(dirname(config.socketPath), { recursive: true, mode: 0o755 });
@@ -129,11 +131,11 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
       {
         synchronizer,
         wanted: cache.wanted,
+        demand,
         intervalMs: config.syncIntervalMs,
         random,
         clock,
         log,
-        onSynchronized: () => undefined,
       },
       signal,
     );

@@ -15,6 +15,8 @@ export interface RunAgentOptions {
   readonly joinToken?: string;
   /** More lines of the agent section. */
   readonly settings?: string;
+  /** 100 ms unless told: tests have no time. */
+  readonly syncInterval?: string;
   readonly keyManager?: 'disk' | 'memory';
   readonly discoverWorkloadPath?: boolean;
   /** Of an earlier agent, to begin where it ended. */
@@ -23,6 +25,7 @@ export interface RunAgentOptions {
 
 export async function startAgent(options: RunAgentOptions) {
   const { port, bundlePem, joinToken, settings = '', keyManager = 'disk', discoverWorkloadPath = false } = options;
+  const { syncInterval = '100ms' } = options;
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'agent-')));
   const socketPath = join(directory, 'public/api.sock');
   const bundlePath = join(directory, 'bootstrap.pem');
@@ -38,7 +41,7 @@ export async function startAgent(options: RunAgentOptions) {
         ${settings.includes('insecure_bootstrap') ? '' : `trust_bundle_path = "${bundlePath}"`}
         ${joinToken === undefined ? '' : `join_token = "${joinToken}"`}
         ${settings}
-        experimental { sync_interval = "100ms" }
+        experimental { sync_interval = "${syncInterval}" }
       }
       plugins {
         NodeAttestor "join_token" { plugin_data {} }

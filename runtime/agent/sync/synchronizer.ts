@@ -31,15 +31,11 @@ export class Synchronizer {
   readonly #knownTainted = new Set<string>();
   #entries: Entries = new Map();
   #federated: ReadonlyMap<string, TrustBundle> = new Map();
+  /** The one whose news have been acted on. Trust may be ahead of it: a renewal by attestation brings a bundle too. */
+  #used: TrustBundle | undefined;
 
   constructor(options: SynchronizerOptions) {
     this.#options = options;
-  }
-
-  /** One full turn. */
-  async synchronize(signal: AbortSignal): Promise<void> {
-    await this.fetch(signal);
-    await this.signStale(signal);
   }
 
   /** Everything but the workloads' SVIDs. */
@@ -107,7 +103,7 @@ export class Synchronizer {
 
   async #useBundle(bundle: TrustBundle): Promise<void> {
     const { trust, data, jwtSvids, log } = this.#options;
-    if (bundle === trust.bundle()) return;
+    if (bundle === this.#used) return;
     trust.update(bundle);
     await data.storeX509Authorities(bundle.x509Authorities.map(({ asn1 }) => asn1));
     log.debug(
@@ -117,6 +113,7 @@ export class Synchronizer {
     const taintedKeys = bundle.jwtAuthorities.filter(({ tainted }) => tainted === true).map(({ keyId }) => keyId);
     if (taintedKeys.length > 0) jwtSvids.forgetSignedBy(new Set(taintedKeys));
     this.#replaceTainted(bundle);
+    this.#used = bundle;
   }
 
   #replaceTainted(bundle: TrustBundle): void {

@@ -8,9 +8,11 @@ import { invalidArgument, permissionDenied, unavailable } from '../../rpc/status
 import type { RpcError } from '../../rpc/status.ts';
 import { SpiffeError } from '../../spiffe/errors.ts';
 import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { Selector } from '../../spiffe/selector.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache, WorkloadUpdate } from '../cache/svid-cache.ts';
+import type { EntryDemand } from '../sync/demand.ts';
 import type { Callers } from './caller.ts';
 import { withUniqueHints } from './hints.ts';
 import { jwtBundlesResponse, x509BundlesResponse, x509SvidResponse } from './responses.ts';
@@ -18,6 +20,7 @@ import { validateJwt } from './validate-jwt.ts';
 
 export interface WorkloadApiOptions {
   readonly cache: WorkloadCache;
+  readonly demand: EntryDemand;
   readonly jwtSvids: JwtSvids;
   readonly callers: Callers;
   readonly trustDomain: TrustDomain;
@@ -39,19 +42,35 @@ export const checkSecurityHeader: Intercept = ({ method, metadata }) => {
 };
 
 export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof SpiffeWorkloadAPIService> {
-  const { cache, jwtSvids, callers, trustDomain, allowUnauthenticatedVerifiers, allowedForeignJwtClaims, clock, log } =
-    options;
+  const {
+    cache,
+    demand,
+    jwtSvids,
+    callers,
+    trustDomain,
+    allowUnauthenticatedVerifiers,
+    allowedForeignJwtClaims,
+    clock,
+    log,
+  } = options;
 
   const refuse = (context: CallContext): RpcError => {
     log.error({ registered: false, method: context.method, pid: pidOf(context) }, 'No identity issued');
     return permissionDenied('no identity issued');
   };
 
+  /** The caller's selectors. Whoever is not known yet is not refused before the server was asked. */
+  const attest = async (context: CallContext): Promise<Selector[]> => {
+    const selectors = await callers.attest(context);
+    if (cache.matching(selectors).length === 0) await demand.newerEntries(context.signal);
+    return selectors;
+  };
+
   async function* updates(
     context: CallContext,
     needsIdentity: boolean,
   ): AsyncGenerator<WorkloadUpdate, void, undefined> {
-    const selectors = await callers.attest(context);
+    const selectors = await (needsIdentity ? attest(context) : callers.attest(context));
     for await (const update of cache.subscribe(selectors, context.signal)) {
       if (needsIdentity && update.identities.length === 0) throw refuse(context);
       yield update;
@@ -88,7 +107,7 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
     async fetchJwtsvid({ audience, spiffeId }, context) {
       if (audience.length === 0) throw invalidArgument('audience must be specified');
       if (spiffeId !== '') checkSpiffeId(spiffeId);
-      const selectors = await callers.attest(context);
+      const selectors = await attest(context);
       const entries = withUniqueHints(cache.matching(selectors), (entry) => entry).filter(
         (entry) => spiffeId === '' || entry.spiffeId.toString() === spiffeId,
       );
