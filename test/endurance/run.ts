@@ -23,14 +23,22 @@ let results = earlier ?? newResults(given ?? randomInt(1_000_000));
 const { seed } = results;
 console.log(`seed ${seed}`);
 
-const chosen = chooseCases().filter(({ name }) => !wasPassed(name));
-if (chosen.length === 0 && earlier === undefined) refuse(`no case has ${JSON.stringify(values.only)} in its name`);
-let passed = 0;
+const wanted = chooseCases();
+if (wanted.length === 0) refuse(`no case has ${JSON.stringify(values.only)} in its name`);
+const chosen = wanted.filter(({ name }) => !wasPassed(name));
+let passed = wanted.length - chosen.length;
 let failed = 0;
-for (const [index, { name, fault, phase }] of chosen.entries()) {
+if (passed > 0) console.log(`${passed} passed before`);
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.abort());
+for (const [index, chosenCase] of chosen.entries()) {
+  const { name } = chosenCase;
   console.log(`${name} (${index + 1} of ${chosen.length})`);
   const started = Date.now();
-  const reason = await runCase({ name, fault, phase }, seed, (line) => console.log(`  ${clock(started)}  ${line}`));
+  const tell = (line: string) => console.log(`  ${clock(started)}  ${line}`);
+  const reason = await runCase({ ...chosenCase, seed, tell, signal: stopping.signal });
+  // Its story may be about to start something else: it ends with this process, and the case is no result.
+  if (stopping.signal.aborted) process.exit(130);
   const seconds = Math.round((Date.now() - started) / 1000);
   if (reason === undefined) passed += 1;
   else failed += 1;
