@@ -5,7 +5,7 @@ import type {
   SyncAuthorizedEntriesRequest,
   SyncAuthorizedEntriesResponse,
 } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
-import type { Entry, EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
+import type { EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
 import type { CallContext } from '../../rpc/call-context.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import { invalidArgument } from '../../rpc/status.ts';
@@ -13,7 +13,7 @@ import type { AuthorizedEntries } from '../store/authorized-entries.ts';
 import type { EntryRecord } from '../store/records.ts';
 import type { CallerOf } from './caller.ts';
 import { requireCallerId } from './caller.ts';
-import { encodeEntry } from './wire/entry.ts';
+import { answerWith } from './entry-list.ts';
 
 export interface AuthorizedEntriesServiceOptions {
   readonly cache: Pick<AuthorizedEntries, 'agent' | 'authorizedEntries' | 'onChange'>;
@@ -35,7 +35,7 @@ export function createAuthorizedEntriesService(options: AuthorizedEntriesService
   return {
     async getAuthorizedEntries({ outputMask }, context) {
       const found = await entriesOf(context);
-      return { entries: found.map((entry) => encodeEntry(entry, outputMask)) };
+      return answerWith({}, found, outputMask);
     },
 
     async *syncAuthorizedEntries(requests, context) {
@@ -86,7 +86,7 @@ async function* sync(
       checkFirst(ids, outputMask);
       mask = outputMask; // the mask of later requests is ignored
       if (found.length <= pageSize) {
-        yield { entryRevisions: [], entries: found.map((entry) => encodeEntry(entry, mask)), more: false };
+        yield answerWith({ entryRevisions: [], more: false }, found, mask);
         return;
       }
       yield* revisions(found, pageSize);
@@ -117,15 +117,15 @@ async function* pages(
   mask: EntryMask | undefined,
   pageSize: number,
 ): Responses {
-  let entries: Entry[] = [];
+  let page: EntryRecord[] = [];
   for (const id of new Set(ids)) {
     const entry = byId.get(id);
     if (entry === undefined) continue;
-    if (entries.length === pageSize) {
-      yield { entryRevisions: [], entries, more: true };
-      entries = [];
+    if (page.length === pageSize) {
+      yield answerWith({ entryRevisions: [], more: true }, page, mask);
+      page = [];
     }
-    entries.push(encodeEntry(entry, mask));
+    page.push(entry);
   }
-  yield { entryRevisions: [], entries, more: false };
+  yield answerWith({ entryRevisions: [], more: false }, page, mask);
 }

@@ -2,7 +2,6 @@
 import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
-import { EntryService } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { LocalAuthorityService } from '../../../proto/gen/spire/api/server/localauthority/v1/localauthority.ts';
 import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import type { Logger } from '../../log.ts';
@@ -18,6 +17,7 @@ import { createAttestAgent } from './attest-agent.ts';
 import { createAuthorizedEntriesService } from './authorized-entries-service.ts';
 import { createBundleService } from './bundle-service.ts';
 import type { CallerOf } from './caller.ts';
+import { entryService } from './entry-list.ts';
 import { createEntryService } from './entry-service.ts';
 import { createFederatedBundleService } from './federated-bundle-service.ts';
 import { createHealthService } from './health-service.ts';
@@ -43,7 +43,7 @@ export interface ServicesOptions {
 /** The services of both listeners. */
 export function addServices(server: RpcServer, options: ServicesOptions): void {
   const { store } = options;
-  server.addService(EntryService, {
+  server.addService(entryService, {
     ...createEntryService({ ...options, entries: store }),
     ...createAuthorizedEntriesService(options),
   });
