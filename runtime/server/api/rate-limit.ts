@@ -50,7 +50,8 @@ export function createRateLimiter({ attestation, signing, clock }: RateLimitOpti
   function take(key: string, rate: number, cost: number): number | undefined {
     const now = clock();
     const bucket = buckets.get(key) ?? { tokens: rate, updatedAt: now };
-    const tokens = Math.min(rate, bucket.tokens + ((now - bucket.updatedAt) * rate) / 1000) - cost;
+    // A clock that is set back takes nothing away.
+    const tokens = Math.min(rate, bucket.tokens + (Math.max(0, now - bucket.updatedAt) * rate) / 1000) - cost;
     const delay = tokens >= 0 ? 0 : Math.ceil((-tokens * 1000) / rate);
     if (delay > longestWaitMs) return undefined;
     if (buckets.size >= sweepAbove && !buckets.has(key)) sweep(now);

@@ -73,6 +73,13 @@ describe('a limit per address', () => {
     });
   });
 
+  test('is not made stricter by a clock that is set back', async () => {
+    const { passes, advance } = createLimiter();
+    expect(await passes(batch, from('10.0.0.1:1'), 10)).toBe(true);
+    advance(-3_600_000);
+    expect(await passes(batch, from('10.0.0.1:1'), 10)).toBe(true);
+  });
+
   test('does not bind the private socket', async () => {
     const { passes } = createLimiter();
     for (let call = 0; call < 5; call += 1) expect(await passes(attest, local)).toBe(true);
