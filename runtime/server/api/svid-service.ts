@@ -17,6 +17,7 @@ import type { EntryRecord } from '../store/records.ts';
 import type { CallerOf } from './caller.ts';
 import { requireCallerId } from './caller.ts';
 import { checkDnsName, checkWildcardOverlap } from './dns-name.ts';
+import { createPause } from './pause.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import { attempt, checkArgument, errorText, statusOfItem } from './refusal.ts';
 import { checkWorkloadId, encodeSpiffeId, parseWorkloadId } from './wire/spiffe-id.ts';
@@ -60,7 +61,11 @@ export function createSvidService(options: SvidServiceOptions): Handlers<typeof 
       await limiter.admit(context, params.length, 'rejecting request due to certificate signing rate limiting');
       const agent = String(requireCallerId(callerOf(context)));
       const results = [];
+      const pause = createPause();
       for (const item of params) {
+        await pause();
+        // Nobody waits for the rest.
+        context.signal.throwIfAborted();
         const { status, value } = await statusOfItem(() => newX509Svid(agent, item));
         results.push({ status, svid: value });
       }
