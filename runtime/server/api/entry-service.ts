@@ -9,9 +9,11 @@ import type { Logger } from '../../log.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import { invalidArgument, notFound, statusCode } from '../../rpc/status.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
-import type { EntryFilter } from '../store/records.ts';
-import type { EntryStore } from '../store/store.ts';
+import { StoreError } from '../store/errors.ts';
+import type { EntryDraft, EntryFilter } from '../store/records.ts';
+import type { CreatedEntry, EntryStore } from '../store/store.ts';
 import { pageOf } from './page.ts';
+import { createPause } from './pause.ts';
 import { attempt, checkArgument, okStatus, statusOfItem } from './refusal.ts';
 import { encodeEntry, parseEntryDraft, parseEntryPatch } from './wire/entry.ts';
 import { parseFederatesWithMatch, parseSelectorMatch } from './wire/selectors.ts';
@@ -53,9 +55,7 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
     },
 
     async batchCreateEntry(request) {
-      const results = [];
-      for (const entry of request.entries) results.push(await createEntry(entry, request.outputMask));
-      return { results };
+      return { results: await createEntries(request.entries, request.outputMask) };
     },
 
     async batchUpdateEntry(request) {
@@ -72,11 +72,35 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
     },
   };
 
-  async function createEntry(wire: Entry, mask: EntryMask | undefined) {
-    const { status, value } = await statusOfItem(async () => {
-      const draft = checkArgument('failed to convert entry', () => parseEntryDraft(trustDomain, wire));
-      return attempt('failed to create entry', () => entries.createEntry(draft));
-    });
+  /** All that are well-formed go to the store at once; each has an answer of its own. */
+  async function createEntries(wires: readonly Entry[], mask: EntryMask | undefined) {
+    const drafts: EntryDraft[] = [];
+    const pause = createPause();
+    const answers = [];
+    for (const wire of wires) {
+      await pause();
+      answers.push(await statusOfItem(async () => drafts.push(parseDraft(wire)) - 1));
+    }
+    const outcomes = await attempt('failed to create entry', () => entries.createEntries(drafts));
+    const results = [];
+    for (const { status, value: index } of answers) {
+      await pause();
+      results.push(index === undefined ? { status, entry: undefined } : await resultOf(outcomes[index], mask));
+    }
+    return results;
+  }
+
+  function parseDraft(wire: Entry): EntryDraft {
+    return checkArgument('failed to convert entry', () => parseEntryDraft(trustDomain, wire));
+  }
+
+  async function resultOf(outcome: CreatedEntry | StoreError | undefined, mask: EntryMask | undefined) {
+    const { status, value } = await statusOfItem(() =>
+      attempt('failed to create entry', async () => {
+        if (outcome === undefined || outcome instanceof StoreError) throw outcome ?? new Error('no outcome');
+        return outcome;
+      }),
+    );
     if (value === undefined) return { status, entry: undefined };
     const entry = encodeEntry(value.entry, mask);
     if (value.existing)

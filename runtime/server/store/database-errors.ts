@@ -7,6 +7,8 @@ const codes: Readonly<Record<string, readonly [StoreErrorCode, string]>> = {
   '23505': ['CONFLICT', 'a record with this key exists'],
   '22021': ['INVALID', 'text holds bytes that cannot be stored'],
   '22P05': ['INVALID', 'text holds bytes that cannot be stored'],
+  // An index takes no value of more than a third of a page.
+  '54000': ['INVALID', 'text is too long to be stored'],
   '22003': ['INVALID', 'number is out of range'],
 };
 

@@ -21,6 +21,7 @@ export interface EntryRow {
   readonly hint: string;
   readonly revision_number: number;
   readonly additional_attributes: EntryAttributes | null;
+  readonly similarity: Buffer;
 }
 
 /** What `entryValues` gives a value for. */

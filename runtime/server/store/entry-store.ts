@@ -1,38 +1,37 @@
 // Registration entries in PostgreSQL.
 import { randomUUID } from 'node:crypto';
 import { Conditions, cutPage, sliceOf } from './conditions.ts';
-import type { Database, Query } from './database.ts';
+import type { Database } from './database.ts';
+import { checkBundles, insertAll, lockFederatedBundles } from './entry-insert.ts';
 import { entryColumns, entryOfRow, entryValues } from './entry-row.ts';
 import type { EntryRow } from './entry-row.ts';
-import { checkEntry, similarityOf } from './entry-rules.ts';
+import { checkEntry } from './entry-rules.ts';
 import { StoreError } from './errors.ts';
 import type { EntryDraft, EntryFilter, EntryRecord } from './records.ts';
 import { encodeSelectors } from './selector-text.ts';
 import type { EntryStore } from './store.ts';
 
 const parameters = entryColumns.map((_, i) => `$${i + 1}`).join(', ');
-const insertEntry = `INSERT INTO entries (${entryColumns.join(', ')}) VALUES (${parameters})
-  ON CONFLICT (similarity) DO NOTHING RETURNING *`;
 const replaceEntry = `UPDATE entries SET (${entryColumns.join(', ')}) = (${parameters}) WHERE id = $1 RETURNING *`;
 
 export function createEntryStore(database: Database, clock: () => number): EntryStore {
   const select = async (tail: string, values: readonly unknown[]): Promise<EntryRecord[]> =>
     (await database.query<EntryRow>(`SELECT * FROM entries ${tail}`, values)).map(entryOfRow);
+  const createEntries = (drafts: readonly EntryDraft[]) => {
+    const now = Math.floor(clock() / 1000);
+    return insertAll(
+      database,
+      drafts.map((draft) => completeDraft(draft, now)),
+    );
+  };
 
   return {
     async createEntry(draft) {
-      const entry = completeDraft(draft, Math.floor(clock() / 1000));
-      checkEntry(entry);
-      return database.transaction(async (query) => {
-        await lockFederatedBundles(query, entry.federatesWith);
-        const [created] = await query<EntryRow>(insertEntry, entryValues(entry));
-        if (created !== undefined) return { entry: entryOfRow(created), existing: false };
-        const [similar] = await query<EntryRow>('SELECT * FROM entries WHERE similarity = $1', [similarityOf(entry)]);
-        // Deleted between the two statements: the caller may try again.
-        if (similar === undefined) throw new StoreError('CONFLICT', 'a similar entry was there a moment ago');
-        return { entry: entryOfRow(similar), existing: true };
-      });
+      const [outcome] = await createEntries([draft]);
+      if (outcome === undefined || outcome instanceof StoreError) throw outcome ?? new Error('no outcome');
+      return outcome;
     },
+    createEntries,
     updateEntry(id, patch) {
       return database.transaction(async (query) => {
         const [row] = await query<EntryRow>('SELECT * FROM entries WHERE id = $1 FOR UPDATE', [id]);
@@ -40,7 +39,7 @@ export function createEntryStore(database: Database, clock: () => number): Entry
         const current = entryOfRow(row);
         const entry = { ...current, ...patch, id, revisionNumber: current.revisionNumber + 1 };
         checkEntry(entry);
-        await lockFederatedBundles(query, entry.federatesWith);
+        checkBundles(entry.federatesWith, await lockFederatedBundles(query, entry.federatesWith));
         const [updated] = await query<EntryRow>(replaceEntry, entryValues(entry));
         return entryOfRow(updated ?? row);
       });
@@ -91,18 +90,6 @@ function completeDraft(draft: EntryDraft, createdAt: number): EntryRecord {
     createdAt,
     revisionNumber: 0,
   };
-}
-
-/** The bundles must be there, and stay until this transaction ends: deleting one waits for it. */
-async function lockFederatedBundles(query: Query, trustDomains: readonly string[]): Promise<void> {
-  if (trustDomains.length === 0) return;
-  const statement = 'SELECT trust_domain FROM bundles WHERE trust_domain = ANY($1::text[]) ORDER BY 1 FOR KEY SHARE';
-  const found = new Set(
-    (await query<{ trust_domain: string }>(statement, [trustDomains])).map((row) => row.trust_domain),
-  );
-  const missing = trustDomains.find((name) => !found.has(name));
-  if (missing === undefined) return;
-  throw new StoreError('UNKNOWN_FEDERATED_BUNDLE', `unable to find federated bundle ${JSON.stringify(missing)}`);
 }
 
 function conditionsOf(filter: EntryFilter): Conditions {

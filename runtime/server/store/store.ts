@@ -1,5 +1,6 @@
 // What the server asks of its store. Each call is one transaction; several servers may share one database.
 import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
+import type { StoreError } from './errors.ts';
 import type {
   AgentFilter,
   AgentPatch,
@@ -22,6 +23,8 @@ export interface CreatedEntry {
 
 export interface EntryStore {
   createEntry(draft: EntryDraft): Promise<CreatedEntry>;
+  /** Many at once; one that is refused leaves the others alone. Outcomes come in the order of the drafts. */
+  createEntries(drafts: readonly EntryDraft[]): Promise<(CreatedEntry | StoreError)[]>;
   /** Throws NOT_FOUND, CONFLICT (another entry has the same parent, SPIFFE ID and selectors), INVALID. */
   updateEntry(id: string, patch: EntryPatch): Promise<EntryRecord>;
   /** Returns what was deleted. */

@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StoreError } from '../../../../runtime/server/store/errors.ts';
 import type { EntryDraft } from '../../../../runtime/server/store/records.ts';
+import type { CreatedEntry } from '../../../../runtime/server/store/store.ts';
 import { emptyBundle } from '../../../../runtime/spiffe/bundle.ts';
 import { parseTrustDomain } from '../../../../runtime/spiffe/trust-domain.ts';
 import { createTestStore } from '../../../support/stores.ts';
@@ -70,6 +73,57 @@ describe('an entry', () => {
     expect(await db.store.deleteEntry(entry.id)).toEqual(entry);
     expect(await db.store.deleteEntry(entry.id)).toBeUndefined();
     expect(await db.store.fetchEntry(entry.id)).toBeUndefined();
+  });
+});
+
+describe('of a batch', () => {
+  const told = (outcome: CreatedEntry | StoreError): string =>
+    outcome instanceof StoreError ? outcome.code : `${outcome.entry.id}${outcome.existing ? ' existing' : ''}`;
+
+  test('each has its own outcome, in order, and one that is refused leaves the others alone', async () => {
+    await db.store.createEntries([draft('there', { id: 'there' })]);
+    const outcomes = await db.store.createEntries([
+      draft('one', { id: 'one', dnsNames: ['a.test'] }),
+      draft('there'),
+      draft('none', { selectors: [] }),
+      draft('id', { id: 'one' }),
+      draft('lonely', { federatesWith: ['unknown.test'] }),
+      draft('nul', { hint: '\0' }),
+      draft('long', { selectors: [unix(randomBytes(50_000).toString('hex'))] }),
+      draft('twice', { id: 'twice' }),
+      draft('twice', { id: 'twice' }),
+      draft('twice'),
+      draft('last', { id: 'last', additionalAttributes: { disableX509SvidPrefetch: true, jwtSvidIncludeJti: false } }),
+    ]);
+    expect(outcomes.map(told)).toEqual([
+      'one',
+      'there existing',
+      'INVALID',
+      'CONFLICT',
+      'UNKNOWN_FEDERATED_BUNDLE',
+      'INVALID',
+      'INVALID',
+      'twice',
+      'twice existing',
+      'twice existing',
+      'last',
+    ]);
+    expect(await db.store.fetchEntry('one')).toMatchObject({ dnsNames: ['a.test'], selectors: [unix('uid:1000')] });
+    expect(await db.store.fetchEntry('last')).toMatchObject({
+      additionalAttributes: { disableX509SvidPrefetch: true, jwtSvidIncludeJti: false },
+    });
+  });
+
+  test('two servers that get the same in opposite order create each once', async () => {
+    const other = await db.openAnother();
+    const drafts = Array.from({ length: 600 }, (_, index) => draft(`both/${index}`));
+    const [ours, theirs] = await Promise.all([
+      db.store.createEntries(drafts),
+      other.createEntries(drafts.toReversed()),
+    ]);
+    const created = [...ours, ...theirs].filter((one) => !(one instanceof StoreError) && !one.existing);
+    expect(created).toHaveLength(600);
+    expect([...ours, ...theirs].filter((one) => one instanceof StoreError)).toEqual([]);
   });
 });
 
