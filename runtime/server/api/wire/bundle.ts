@@ -1,8 +1,8 @@
 // Trust bundles between the API and our values. Authorities that cannot be parsed are refused here, before anything is stored.
-import { createPublicKey } from 'node:crypto';
 import type { BundleMask, JWTKey, X509Certificate } from '../../../../proto/gen/spire/api/types/bundle.ts';
 import type { Bundle } from '../../../../proto/gen/spire/api/types/bundle.ts';
 import { parseCertificateChain } from '../../../pki/certificate.ts';
+import { parsePublicKey } from '../../../pki/public-key.ts';
 import type { JwtAuthority, TrustBundle, X509Authority } from '../../../spiffe/bundle.ts';
 import { parseTrustDomain } from '../../../spiffe/trust-domain.ts';
 
@@ -33,7 +33,8 @@ export function parseX509Authorities(wire: readonly X509Certificate[]): X509Auth
 
 export function parseJwtAuthorities(wire: readonly JWTKey[]): JwtAuthority[] {
   return wire.map(({ publicKey, keyId, expiresAt }) => {
-    createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' }); // throws where it is none
+    // Everybody who trusts the bundle would trust a weak key too.
+    parsePublicKey(publicKey);
     if (keyId === '') throw new Error('missing key ID');
     return { publicKey, keyId, expiresAt };
   });
