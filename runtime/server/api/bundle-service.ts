@@ -13,7 +13,7 @@ import { encodeBundle, encodeJwtAuthority, parseJwtAuthorities, parseX509Authori
 export interface BundleServiceOptions {
   readonly trustDomain: TrustDomain;
   readonly bundles: BundleStore;
-  readonly authority: Pick<CertificateAuthority, 'publishJwtAuthority'>;
+  readonly authority: Pick<CertificateAuthority, 'bundle' | 'refreshBundle' | 'publishJwtAuthority'>;
   readonly limiter: RateLimiter;
   readonly log: Logger;
 }
@@ -36,8 +36,9 @@ export function createBundleService({
     },
 
     async getBundle({ outputMask }) {
-      const bundle = await attempt('failed to fetch bundle', () => bundles.fetchBundle(trustDomain.name));
-      if (bundle === undefined) throw notFound('bundle not found');
+      // As this server knows it: everybody may ask, and nobody's asking costs the database anything.
+      const bundle = authority.bundle();
+      if (bundle.x509Authorities.length === 0) throw notFound('bundle not found');
       return encodeBundle(bundle, outputMask);
     },
 
@@ -53,7 +54,11 @@ export function createBundleService({
         refreshHintSeconds: 0,
         sequenceNumber: 0,
       };
-      const bundle = await attempt('failed to append bundle', () => bundles.appendBundle(added));
+      const bundle = await attempt('failed to append bundle', async () => {
+        const appended = await bundles.appendBundle(added);
+        await authority.refreshBundle();
+        return appended;
+      });
       log.info({ sequence_number: bundle.sequenceNumber }, 'Bundle appended');
       return encodeBundle(bundle, outputMask);
     },

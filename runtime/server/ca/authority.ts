@@ -123,6 +123,8 @@ export interface CertificateAuthority {
 
   /** Our trust domain's bundle as this server knows it now: from the store, kept fresh by its notifications. */
   bundle(): TrustBundle;
+  /** Reads the store now: whoever has just changed the bundle there sees it in `bundle()` afterwards. */
+  refreshBundle(): Promise<void>;
   /** Called after `bundle()` changed. Returns the way to stop. */
   onBundle(listener: (bundle: TrustBundle) => void): () => void;
   /** A downstream's JWT key: published to the upstream when there is one, and in our bundle. Returns all JWT authorities. */

@@ -122,6 +122,9 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     x509: withRefresh(x509.control, refreshed),
     jwt: jwt === undefined ? disabledControl : withRefresh(jwt.control, refreshed),
     bundle: live.current,
+    async refreshBundle() {
+      await live.refresh();
+    },
     onBundle: live.onChange,
     publishJwtAuthority: async (authority) => {
       const { jwtAuthorities } = await refreshed(publishJwtAuthority(context, authority));

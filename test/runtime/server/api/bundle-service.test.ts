@@ -1,3 +1,4 @@
+import * as crypto from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bundle, BundleMask } from '../../../../proto/gen/spire/api/types/bundle.ts';
 import { generateKeyPairSync } from '../../../../runtime/pki/key-type.ts';
@@ -44,6 +45,7 @@ describe('the bundle of the trust domain', () => {
     expect(after.x509Authorities).toHaveLength(before.x509Authorities.length + 1);
     expect(after.jwtAuthorities.map(({ keyId }) => keyId)).toContain('appended');
     expect(after.sequenceNumber).toBe(before.sequenceNumber + 1);
+    expect(await server.local.bundle.getBundle({ outputMask: undefined })).toEqual(after);
     expect((await append({ jwtAuthorities: [jwtKey('appended')] })).sequenceNumber).toBe(after.sequenceNumber);
   });
 
@@ -70,6 +72,15 @@ describe('the bundle of the trust domain', () => {
     });
     await expect(bundle.publishJwtAuthority({ jwtAuthority: jwtKey('') })).rejects.toMatchObject({
       message: 'invalid JWT authority: missing key ID',
+    });
+    const weak = crypto
+      .generateKeyPairSync('rsa', { modulusLength: 1024 })
+      .publicKey.export({ format: 'der', type: 'spki' });
+    await expect(
+      bundle.publishJwtAuthority({ jwtAuthority: { ...jwtKey('w'), publicKey: weak } }),
+    ).rejects.toMatchObject({
+      code: statusCode.INVALID_ARGUMENT,
+      message: expect.stringContaining('RSA key of 1024 bits') as string,
     });
     await expect(bundle.publishWitAuthority({ witAuthority: undefined })).rejects.toMatchObject({
       code: statusCode.UNIMPLEMENTED,
