@@ -34,6 +34,8 @@ export function createDatastore(adminUrl: string): Datastore {
         // Neither statement takes parameters; the name and the password are of our own making.
         await admin.query(`${roles.rowCount === 1 ? 'ALTER' : 'CREATE'} ROLE ${name} LOGIN PASSWORD '${password}'`);
         if (!exists) await admin.query(`CREATE DATABASE ${name} OWNER ${name}`);
+        // Other pools' roles have nothing to look for here.
+        await admin.query(`REVOKE CONNECT ON DATABASE ${name} FROM PUBLIC`);
         const url = new URL(adminUrl);
         url.username = name;
         url.password = password;

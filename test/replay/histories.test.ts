@@ -35,6 +35,25 @@ function altered(history: History, attributes: string, change: object): History 
   return { events: history.events.with(index, changed) };
 }
 
+/** The activities that run when the history ends, and those that made something when a removal was begun. */
+function runningAtEnd({ events }: History): { readonly running: string[]; readonly raced: string[] } {
+  const running = new Map<unknown, string>();
+  const raced: string[] = [];
+  for (const { eventId, ...event } of events) {
+    const scheduled = event['activityTaskScheduledEventAttributes'] as { activityType: { name: string } } | undefined;
+    if (scheduled !== undefined) {
+      const making = [...running.values()].filter((name) => name.startsWith('ensure'));
+      if (scheduled.activityType.name.startsWith('remove')) raced.push(...making);
+      running.set(eventId, scheduled.activityType.name);
+    }
+    for (const end of ['Completed', 'Failed', 'TimedOut', 'Canceled']) {
+      const ended = event[`activityTask${end}EventAttributes`] as { scheduledEventId: string } | undefined;
+      if (ended !== undefined) running.delete(ended.scheduledEventId);
+    }
+  }
+  return { running: [...running.values()], raced };
+}
+
 function historyOf(wanted: string): History {
   return recorded.find(({ name }) => name === wanted)!.history;
 }
@@ -54,6 +73,16 @@ describe('recorded histories', () => {
     );
     expect([...ends]).toContain('EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED');
     expect([...ends]).toContain('EVENT_TYPE_WORKFLOW_EXECUTION_FAILED');
+  });
+
+  it('let no activity run on when their workflow has ended', () => {
+    const left = recorded.map(({ name, history }) => [name, runningAtEnd(history).running] as const);
+    expect(left.filter(([, running]) => running.length > 0)).toEqual([]);
+  });
+
+  it('remove nothing while something is still being made', () => {
+    const raced = recorded.map(({ name, history }) => [name, runningAtEnd(history).raced] as const);
+    expect(raced.filter(([, making]) => making.length > 0)).toEqual([]);
   });
 
   it('are repeated by the workflows as they are now', async () => {

@@ -11,6 +11,8 @@ function options(minutes: number, attempts: number, intervalSeconds: number): Ac
   return {
     startToCloseTimeout: `${minutes} minutes`,
     heartbeatTimeout: '10 seconds',
+    // Left out, an activity that is told to stop is not waited for, and what it still makes would come after its own undo.
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { maximumAttempts: attempts, initialInterval: `${intervalSeconds} seconds`, backoffCoefficient: 1 },
   };
 }
