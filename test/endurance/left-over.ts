@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { startLab } from '../../workers/up/lab.ts';
 import { startPostgres } from '../../workers/up/postgres.ts';
+import type { RunningProcess } from '../../workers/up/processes.ts';
 import { openStateDirectory } from '../../workers/up/state-directory.ts';
 import { listClouds } from './cloud-inventory.ts';
 import { adminUrlOf, countSessions, listDatabases, listRecords } from './database-inventory.ts';
@@ -61,10 +62,11 @@ export function checkStopped(place: Place): string[] {
 /** What the clouds and the databases still hold after `down`. Starts the lab and PostgreSQL for as long as it looks. */
 export async function checkGone(place: Place): Promise<string[]> {
   const state = openStateDirectory(place.state);
-  const { process: postgres, adminUrl } = await startPostgres(state, undefined);
-  const stops = [() => postgres?.stop()];
+  const started: RunningProcess[] = [];
+  const keep = (process: RunningProcess): void => void started.push(process);
   try {
-    await startLab(place.root, state, (lab) => stops.push(() => lab.stop()));
+    const { adminUrl } = await startPostgres(state, undefined, keep);
+    await startLab(place.root, state, keep);
     const sessions = await countSessions(adminUrl);
     return [
       ...compare('', [], await listClouds(state.path('lab', 'lab.json'))),
@@ -75,7 +77,7 @@ export async function checkGone(place: Place): Promise<string[]> {
         .map((path) => `${path} is left`),
     ];
   } finally {
-    for (const stop of stops.toReversed()) await stop();
+    for (const process of started.toReversed()) await process.stop();
   }
 }
 

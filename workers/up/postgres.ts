@@ -1,6 +1,16 @@
 // The PostgreSQL that `up` uses: the one that DATABASE_URL names, or npm's embedded one, with its data kept between starts.
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -13,14 +23,19 @@ export interface Postgres {
   /** May create roles and databases. */
   readonly adminUrl: string;
   readonly choice: string;
-  readonly process: RunningProcess | undefined;
 }
 
 const startTimeoutMs = 60_000;
+const releaseTimeoutMs = 10_000;
 const settings = ['listen_addresses=127.0.0.1', 'max_connections=200', 'unix_socket_directories='];
 
-export async function startPostgres(state: StateDirectory, given: string | undefined): Promise<Postgres> {
-  if (given !== undefined) return { adminUrl: given, choice: 'PostgreSQL that DATABASE_URL names', process: undefined };
+/** `keep` gets the process before it answers, so that it is stopped when it never does. */
+export async function startPostgres(
+  state: StateDirectory,
+  given: string | undefined,
+  keep: (started: RunningProcess) => void,
+): Promise<Postgres> {
+  if (given !== undefined) return { adminUrl: given, choice: 'PostgreSQL that DATABASE_URL names' };
   const owner = unprivilegedOwner();
   const directory = dataDirectory(state);
   mkdirSync(directory, { recursive: true, mode: 0o755 });
@@ -28,6 +43,7 @@ export async function startPostgres(state: StateDirectory, given: string | undef
   const password = ensurePassword(state);
   const data = ensureCluster(program, owner, directory, password);
   const port = await state.port('postgres');
+  await waitUntilReleased(data);
   const running = startProcess(state, {
     name: 'postgres',
     command: [program.postgres, '-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
@@ -35,9 +51,34 @@ export async function startPostgres(state: StateDirectory, given: string | undef
     directory,
     signal: 'SIGINT', // fast shutdown: SIGTERM would wait for its clients
   });
+  keep(running);
   const adminUrl = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
   await waitUntilAnswers(adminUrl, running);
-  return { adminUrl, choice: `npm's embedded PostgreSQL at 127.0.0.1:${port}`, process: running };
+  return { adminUrl, choice: `npm's embedded PostgreSQL at 127.0.0.1:${port}` };
+}
+
+/**
+ * What is left of one that was killed lets go of the data a moment later, and its lock file names a process that may still be in the process
+ * table, dead: a new one would refuse to start. Whoever works there when our patience ends is PostgreSQL's to judge.
+ */
+async function waitUntilReleased(data: string): Promise<void> {
+  const deadline = Date.now() + releaseTimeoutMs;
+  while (worksIn(data)) {
+    if (Date.now() > deadline) return;
+    await sleep(50);
+  }
+  rmSync(join(data, 'postmaster.pid'), { force: true });
+}
+
+/** Every process of PostgreSQL works in its data directory. */
+function worksIn(directory: string): boolean {
+  return readdirSync('/proc').some((name) => {
+    try {
+      return /^\d+$/.test(name) && readlinkSync(`/proc/${name}/cwd`) === directory;
+    } catch {
+      return false; // dead, or another user's
+    }
+  });
 }
 
 export function removePostgresData(state: StateDirectory): void {

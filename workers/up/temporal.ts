@@ -17,7 +17,6 @@ export interface Temporal {
   readonly namespace: string;
   readonly ui: string | undefined;
   readonly choice: string;
-  readonly process: RunningProcess | undefined;
 }
 
 export interface TemporalProgram {
@@ -30,8 +29,15 @@ const startTimeoutMs = 60_000;
 const downloadTimeoutMs = 10_000;
 const pypiVersion = '1.9.1';
 
-/** `cache` is where downloaded programs are kept, for every state directory. */
-export async function startTemporal(state: StateDirectory, cache: string): Promise<Temporal> {
+/**
+ * `cache` is where downloaded programs are kept, for every state directory. `keep` gets the process before it answers, so that it is stopped
+ * when it never does.
+ */
+export async function startTemporal(
+  state: StateDirectory,
+  cache: string,
+  keep: (started: RunningProcess) => void,
+): Promise<Temporal> {
   const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
   const { address: given } = connectionOptions;
   if (given !== undefined && given !== '') {
@@ -40,7 +46,6 @@ export async function startTemporal(state: StateDirectory, cache: string): Promi
       namespace,
       ui: undefined,
       choice: `Temporal at ${given}, as the environment says`,
-      process: undefined,
     };
   }
   const program = await findTemporal(cache);
@@ -69,6 +74,7 @@ export async function startTemporal(state: StateDirectory, cache: string): Promi
       ...['--db-filename', state.path('temporal', 'temporal.db'), ...attributes],
     ],
   });
+  keep(running);
   const address = `127.0.0.1:${port}`;
   await waitUntilServes(address, running);
   return {
@@ -76,7 +82,6 @@ export async function startTemporal(state: StateDirectory, cache: string): Promi
     namespace,
     ui: `http://127.0.0.1:${uiPort}`,
     choice: `dev server at ${address} (${program.choice})`,
-    process: running,
   };
 }
 

@@ -48,17 +48,16 @@ async function startWorld(
   onStop: (stop: Stop) => void,
 ): Promise<World> {
   const running: RunningProcess[] = [];
-  const keep = (started: RunningProcess | undefined): void => {
-    if (started === undefined) return;
+  const keep = (started: RunningProcess): void => {
     running.push(started);
     onStop(() => started.stop());
   };
   const stale = await endStaleProcesses(state);
   if (stale > 0) say(`ended ${stale} processes of a run that was killed`);
 
-  const [postgres, temporal, artifact] = await Promise.all([
-    startPostgres(state, process.env['DATABASE_URL']).then((started) => (keep(started.process), started)),
-    startTemporal(state, join(root, '.espalier/temporal')).then((started) => (keep(started.process), started)),
+  const [postgres, temporal, artifact] = await together([
+    startPostgres(state, process.env['DATABASE_URL'], keep),
+    startTemporal(state, join(root, '.espalier/temporal'), keep),
     packRuntime(root),
   ]);
   say(`PostgreSQL: ${postgres.choice}`);
@@ -100,6 +99,12 @@ async function startWorld(
     ended: () =>
       running.flatMap((started) => (started.ended() === undefined ? [] : [`${started.name} ${started.ended() ?? ''}`])),
   };
+}
+
+/** All of them settle before one's failure is thrown: nothing is started after everything has been stopped. */
+async function together<T extends readonly Promise<unknown>[]>(promises: readonly [...T]) {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
 }
 
 /** In a process of its own: compressing Node keeps a core busy for seconds, and the servers start meanwhile. */
