@@ -12,10 +12,11 @@ import type { Logger } from '../../log.ts';
 import { serialDecimal } from '../../pki/certificate.ts';
 import type { Csr } from '../../pki/csr.ts';
 import { parseCsr } from '../../pki/csr.ts';
+import { untilAborted } from '../../rpc/abortable.ts';
 import type { CallContext } from '../../rpc/call-context.ts';
 import { createQueue } from '../../rpc/queue.ts';
 import type { Handler } from '../../rpc/service.ts';
-import { internal, invalidArgument, permissionDenied } from '../../rpc/status.ts';
+import { deadlineExceeded, internal, invalidArgument, permissionDenied } from '../../rpc/status.ts';
 import { sortSelectors } from '../../spiffe/selector.ts';
 import type { NodeAttestation } from '../attestation.ts';
 import type { CertificateAuthority, IssuedX509Svid } from '../ca/authority.ts';
@@ -31,20 +32,37 @@ export interface AttestAgentOptions {
   readonly attest: NodeAttestation;
   readonly limiter: RateLimiter;
   readonly log: Logger;
+  /** For the whole exchange. */
+  readonly patienceMs?: number;
 }
 
-/** An attestor may ask a cloud; a node that lets us wait for its answers may not hold the call for ever. */
-const attestationTimeoutMs = 60_000;
+/** An attestor may ask a cloud; a caller that lets us wait, whom nobody knows yet, may not hold the call for ever. */
+const defaultPatienceMs = 60_000;
 const largestPayload = 64 * 1024;
 
 type Requests = AsyncIterator<AttestAgentRequest>;
 
 export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof AgentService)['attestAgent']> {
-  const { authority, agents, attest, limiter, log } = options;
+  const { authority, agents, attest, limiter, log, patienceMs = defaultPatienceMs } = options;
 
   return async function* attestAgent(stream, context) {
     await limiter.admit(context, 1, 'rejecting request due to attest agent rate limiting');
-    const requests = stream[Symbol.asyncIterator]();
+    const patience = new AbortController();
+    const timer = setTimeout(() => {
+      patience.abort(deadlineExceeded('attestation took too long'));
+    }, patienceMs);
+    try {
+      yield* exchange(stream, { ...context, signal: AbortSignal.any([context.signal, patience.signal]) });
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  async function* exchange(
+    stream: AsyncIterable<AttestAgentRequest>,
+    context: CallContext,
+  ): AsyncGenerator<AttestAgentResponse, void, undefined> {
+    const requests = untilAborted(stream, context.signal);
     const { data, csr } = await readParams(requests);
 
     const challenges = createQueue<Uint8Array>();
@@ -63,7 +81,7 @@ export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof 
       'Agent attestation request completed',
     );
     yield answerOf(result, svid);
-  };
+  }
 
   function judge(
     data: AttestationData,
@@ -74,7 +92,7 @@ export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof 
     return attest(data, challenge, {
       hasAttested: async (id) =>
         (await attempt('failed to fetch agent', () => agents.fetchAgent(String(id)))) !== undefined,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(attestationTimeoutMs)]),
+      signal,
       ...address,
     });
   }

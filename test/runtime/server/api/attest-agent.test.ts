@@ -70,6 +70,7 @@ function createWorld(attest: Attest, records: readonly AgentRecord[] = []) {
     }),
     limiter: { admit: async () => undefined },
     log: silentLog,
+    patienceMs: 200,
   });
   const context = callOf('/spire.api.server.agent.v1.Agent/AttestAgent', remote('spiffe://example.org/w'));
   /** Plays the agent: evidence, then an answer for each challenge. */
@@ -92,7 +93,16 @@ function createWorld(attest: Attest, records: readonly AgentRecord[] = []) {
     }
     return responses;
   };
-  return { play, agents, contexts, leaf };
+  /** Sends the evidence, if it is told to, and nothing ever after. */
+  const stall = async (begins: boolean): Promise<void> => {
+    async function* send(): AsyncGenerator<AttestAgentRequest> {
+      const data = { type: 'fake', payload: utf8('evidence') };
+      if (begins) yield { step: { $case: 'params', value: { data, params: { csr } } } };
+      await new Promise<never>(() => undefined);
+    }
+    for await (const response of handler(send(), context)) expect(response.step?.$case).toBe('challenge');
+  };
+  return { play, stall, agents, contexts, leaf };
 }
 
 test('challenges go to the agent and its answers to the attestor', async () => {
@@ -146,6 +156,18 @@ describe('nothing is signed or recorded', () => {
       code: statusCode.INTERNAL,
       message: 'failed to receive challenge from agent: EOF',
     });
+  });
+
+  test.each([
+    ['the evidence', false],
+    ['the answer', true],
+  ])('when %s does not come in time', async (_, begins) => {
+    const { stall, agents } = createWorld(challenging);
+    await expect(stall(begins)).rejects.toMatchObject({
+      code: statusCode.DEADLINE_EXCEEDED,
+      message: 'attestation took too long',
+    });
+    expect(agents.size).toBe(0);
   });
 
   test('when the evidence is refused, with the attestor’s code and words', async () => {
