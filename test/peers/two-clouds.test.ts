@@ -4,6 +4,7 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { nodeIdOf, ourAgent } from './support/agent.ts';
+import { eventually } from './support/processes.ts';
 import { prepareGoWorkload, prepareSpireAgent, prepareSpireServer } from './support/programs.ts';
 import { ourServer, trustDomain } from './support/server.ts';
 import type { SpireServer } from './support/server.ts';
@@ -11,7 +12,7 @@ import { createStage } from './support/stage.ts';
 import type { Stage } from './support/stage.ts';
 import { describeTwoSegments } from './support/two-segments.ts';
 import type { GoWorkload, TwoSegments } from './support/two-segments.ts';
-import { ownUid } from './support/workloads.ts';
+import { fetchInGo, ownUid } from './support/workloads.ts';
 
 interface Programs {
   readonly server: string;
@@ -73,5 +74,8 @@ async function growSegment(
     await server.createEntry({ parentId: nodeIdOf(node), spiffeId: id, selectors: [`unix:path:${program}`] });
   }
   const agent = await stage.agent({ name: node, server, command: programs.agent });
+  // SPIRE's server tells an agent of an entry some seconds after it was made.
+  for (const { id, program } of workloads)
+    await eventually(`an SVID for ${id}`, () => fetchInGo(program, agent, 'reports'));
   return workloads.map((one) => ({ ...one, agent }));
 }
