@@ -1,12 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { verifyJwtSvid } from '../../../../runtime/pki/jwt-svid.ts';
+import { verifyX509Svid } from '../../../../runtime/pki/x509-svid.ts';
 import type { CertificateAuthority } from '../../../../runtime/server/ca/authority.ts';
 import { openDiskKeyManager } from '../../../../runtime/server/keys/disk.ts';
 import { createMemoryKeyManager } from '../../../../runtime/server/keys/memory.ts';
 import { x509AuthorityId } from '../../../../runtime/server/store/bundle-changes.ts';
-import { createMovableClock, createTestAuthority, hourMs } from '../../../support/authorities.ts';
+import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
+import { createMovableClock, createTestAuthority, hourMs, trustDomain, workloadKey } from '../../../support/authorities.ts';
 import type { MovableClock, TestAuthorityOptions } from '../../../support/authorities.ts';
 import { createTestStore } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
@@ -28,6 +32,7 @@ const open = async (options: Partial<TestAuthorityOptions> = {}): Promise<Certif
   opened.push(ca);
   return ca;
 };
+const spiffeId = parseSpiffeId('spiffe://example.org/w');
 const rootIds = (ca: CertificateAuthority) => ca.bundle().x509Authorities.map(x509AuthorityId);
 
 describe('by the clock', () => {
@@ -90,6 +95,35 @@ describe('by hand', () => {
     expect(rootIds(ca)).toEqual([second]);
     expect(ca.x509.states().active?.authorityId).toBe(second);
     expect(Object.keys(ca.x509.states())).toEqual(['active']);
+  });
+
+  test('whatever is signed meanwhile verifies against the bundle of that moment', async () => {
+    const ca = await open();
+    const { publicKey } = workloadKey;
+    let [rotating, signed] = [true, 0];
+    const sign = async (): Promise<void> => {
+      while (rotating) {
+        const { chain } = await ca.signX509Svid({ publicKey, spiffeId });
+        const { token } = await ca.signJwtSvid({ spiffeId, audience: ['a'] });
+        const bundle = ca.bundle();
+        const roots = bundle.x509Authorities.map(({ asn1 }) => asn1);
+        verifyX509Svid({ chain: chain.map(({ der }) => der), roots, now: clock(), trustDomain });
+        verifyJwtSvid({ token, bundle, audience: ['a'], now: clock() });
+        signed += 1;
+        await setImmediate();
+      }
+    };
+    const signing = [sign(), sign(), sign()];
+    for (const control of [ca.x509, ca.jwt]) {
+      const old = control.states().active!.authorityId;
+      await control.activate((await control.prepare()).authorityId);
+      await control.taint(old);
+      await control.revoke(old);
+    }
+    rotating = false;
+    await Promise.all(signing);
+    expect(signed).toBeGreaterThan(10);
+    expect(rootIds(ca)).toEqual([ca.x509Authority().authorityId]);
   });
 
   test('JWT keys go the same way', async () => {
