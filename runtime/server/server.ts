@@ -48,8 +48,17 @@ type Stop = () => unknown;
 /** Whatever was opened before a failure is closed again. */
 export async function startServer(config: ServerConfig, around: ServerSurroundings): Promise<RunningServer> {
   const stops: Stop[] = [];
+  /** One part that fails to close leaves none of the others open. */
   const close = async (): Promise<void> => {
-    for (const stop of stops.splice(0).reverse()) await stop();
+    const failures: unknown[] = [];
+    for (const stop of stops.splice(0).reverse()) {
+      try {
+        await stop();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'server did not close cleanly');
   };
   try {
     return { address: await start(config, around, (stop) => stops.push(stop)), close };
