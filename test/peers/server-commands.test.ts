@@ -19,7 +19,6 @@ afterAll(() => stage.strike());
 const pairs = [
   ['SPIRE’s commands on our server', () => theirs, () => ourServer],
   ['our commands on SPIRE’s server', () => ourServer, () => theirs],
-  ['our commands on our server', () => ourServer, () => ourServer],
 ] as const;
 
 describe.each(pairs)('%s', (title, command, serverCommand) => {

@@ -123,7 +123,12 @@ const chance: readonly (readonly [RegExp, string])[] = [
   [/("created_at": ?")\d+/g, '$1<TIME>'],
   [/("(?:kid|x|y|n|spiffe_sequence)": )"?[\w=+/-]+"?/g, '$1<VALUE>'],
   [/"[A-Za-z0-9+/]{100,}={0,2}"/g, '<DER>'],
+  [/expires \\?"[\dT:Z-]+\\?"/g, 'expires <TIME>'],
+  // The database's own words, and what ours adds to SPIRE's.
+  [/(failed to (?:create|update) entry)[^\n]*\)/g, '$1 <REASON>)'],
   [/[ \t]+$/gm, ''],
+  // Nobody promises an order of selectors.
+  [/(?:^Selector +: .*\n){2,}/gm, '<SELECTORS>\n'],
 ];
 
 function withoutChance(text: string): string {
