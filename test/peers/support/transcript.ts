@@ -104,7 +104,6 @@ export const session: readonly (readonly string[])[] = [
   ['x509', 'mint'],
   ['jwt', 'mint', '-spiffeID', 'spiffe://example.org/minted', '-audience', 'reports', '-ttl', '10m'],
   ['jwt', 'mint', '-spiffeID', 'spiffe://example.org/minted'],
-  ['no', 'such', 'command'],
 ];
 
 export async function record(command: string, { socketPath }: Pick<SpireServer, 'socketPath'>): Promise<Exchange[]> {
@@ -123,7 +122,8 @@ const chance: readonly (readonly [RegExp, string])[] = [
   [/("created_at": ?")\d+/g, '$1<TIME>'],
   [/("(?:kid|x|y|n|spiffe_sequence)": )"?[\w=+/-]+"?/g, '$1<VALUE>'],
   [/"[A-Za-z0-9+/]{100,}={0,2}"/g, '<DER>'],
-  [/expires \\?"[\dT:Z-]+\\?"/g, 'expires <TIME>'],
+  // SPIRE's command says so of fractions of a second too.
+  [/^(?:X509|JWT)-SVID lifetime was capped shorter than specified ttl; .*\n/gm, ''],
   // The database's own words, and what ours adds to SPIRE's.
   [/(failed to (?:create|update) entry)[^\n]*\)/g, '$1 <REASON>)'],
   [/[ \t]+$/gm, ''],
