@@ -225,6 +225,20 @@ describe('a downstream server', () => {
   });
 });
 
+test('JWT-SVIDs are not served where they are disabled', async () => {
+  const without = await runServer({ settings: 'disable_jwt_svids = true' });
+  try {
+    const { svid } = without.local;
+    await expect(
+      svid.mintJwtsvid({ id: { trustDomain: 'example.org', path: '/w' }, audience: ['a'], ttl: 0 }),
+    ).rejects.toMatchObject({ code: statusCode.UNIMPLEMENTED, message: 'JWT functionality is disabled' });
+    const { bundle } = without.local;
+    expect(await bundle.getBundle({ outputMask: undefined })).toMatchObject({ jwtAuthorities: [] });
+  } finally {
+    await without.close();
+  }
+});
+
 test('WIT-SVIDs are not implemented', async () => {
   await expect(
     server.local.svid.mintWitsvid({ id: undefined, publicKey: new Uint8Array(), ttl: 0, signingAlgorithm: '' }),

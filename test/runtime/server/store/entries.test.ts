@@ -134,6 +134,19 @@ describe('refused are', () => {
     ['an id with other characters', draft('x', { id: 'a/b' }), 'entry ID contains invalid characters'],
     ['a negative TTL', draft('x', { x509SvidTtl: -1 }), 'X509-SVID TTL is out of range'],
     ['a hint too long', draft('x', { hint: 'h'.repeat(1025) }), 'hint is too long'],
+    [
+      'selectors of two types for an SVID that is stored',
+      draft('x', { storeSvid: true, selectors: [unix('uid:1'), { type: 'k8s', value: 'ns:a' }] }),
+      'selector types must be the same when store SVID is enabled',
+    ],
+    [
+      'no prefetch for an SVID that is stored',
+      draft('x', {
+        storeSvid: true,
+        additionalAttributes: { disableX509SvidPrefetch: true, jwtSvidIncludeJti: false },
+      }),
+      'X509-SVID prefetch cannot be disabled when store SVID is enabled',
+    ],
     ['text with a NUL', draft('x', { selectors: [unix('uid:\0')] }), 'text holds bytes that cannot be stored'],
   ])('%s', async (_, refused, message) => {
     await expect(db.store.createEntry(refused)).rejects.toMatchObject({ code: 'INVALID', message });
