@@ -20,6 +20,7 @@ export function createLiveBundle(store: Store, trustDomain: TrustDomain, log: Lo
   let current = emptyBundle(trustDomain);
   let retry: NodeJS.Timeout | undefined;
   let [started, applied] = [0, 0];
+  let isClosed = false;
 
   const refresh = async (): Promise<TrustBundle> => {
     const turn = (started += 1);
@@ -36,6 +37,7 @@ export function createLiveBundle(store: Store, trustDomain: TrustDomain, log: Lo
   const refreshSoon = (): void => {
     clearTimeout(retry);
     refresh().catch((error: unknown) => {
+      if (isClosed) return; // the store is closed as well, and nobody asks any more
       log.warn({ err: error }, 'cannot read the bundle, trying again');
       retry = setTimeout(refreshSoon, retryMs);
     });
@@ -53,6 +55,7 @@ export function createLiveBundle(store: Store, trustDomain: TrustDomain, log: Lo
       return () => listeners.delete(listener);
     },
     close() {
+      isClosed = true;
       unwatch();
       clearTimeout(retry);
     },

@@ -61,7 +61,9 @@ export function startMaintenance({ context, tick, tickMs }: MaintenanceOptions):
           if (!context.signal.aborted) log.error({ err: error }, 'rotation failed');
         });
       }
-    })().finally(() => (running = undefined));
+      // In the same turn as the last look: whoever asks now starts anew.
+      running = undefined;
+    })();
   };
   const timer = setInterval(runOnce, tickMs);
 

@@ -36,6 +36,7 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
   // From the first look at the store on: a change that is told meanwhile is read after it, never overwritten by it.
   let running = true;
   let retry: NodeJS.Timeout | undefined;
+  let isClosed = false;
 
   const update = async (): Promise<void> => {
     const taken = pending;
@@ -61,13 +62,17 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
     void (async () => {
       // Changes that came in one burst are read at once.
       await Promise.resolve();
-      while (hasChanges(pending)) await update();
-    })()
-      .catch((error: unknown) => {
+      try {
+        while (hasChanges(pending)) await update();
+      } catch (error) {
+        if (isClosed) return; // the store is closed as well, and nobody asks any more
         log.warn({ err: error }, 'cannot follow entries and agents, trying again');
         retry = setTimeout(updateSoon, retryMs);
-      })
-      .finally(() => (running = false));
+      } finally {
+        // In the same turn as the last look: a change that comes now starts anew.
+        running = false;
+      }
+    })();
   };
 
   const unwatch = store.watch((change: StoreChange) => {
@@ -101,6 +106,7 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
       return () => listeners.delete(listener);
     },
     close() {
+      isClosed = true;
       unwatch();
       clearTimeout(retry);
       pending = noChanges();

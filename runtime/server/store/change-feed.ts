@@ -82,7 +82,9 @@ export async function openChangeFeed({
         again = false;
         await readOnce().catch((error: unknown) => log.warn({ err: error }, 'cannot read changes, trying again'));
       }
-    })().finally(() => (busy = false));
+      // In the same turn as the last look: a call that comes now starts anew.
+      busy = false;
+    })();
   };
 
   const listening = listenForever(database, log, read, isClosed);
