@@ -27,7 +27,8 @@ export function createHealthChecker(checks: readonly HealthCheck[], clock: () =>
   return {
     check() {
       const now = clock();
-      if (latest === undefined || now - latest.at >= cacheMs) latest = { at: now, health: checkAll(checks) };
+      // The difference counts either way: a clock that is set back must not keep an old answer alive.
+      if (latest === undefined || Math.abs(now - latest.at) >= cacheMs) latest = { at: now, health: checkAll(checks) };
       return latest.health;
     },
   };
