@@ -30,6 +30,9 @@ export async function insertAll(database: Database, entries: readonly EntryRecor
 /** A text that the database cannot hold fails the whole statement: it is halved until that entry stands alone. */
 async function insertSome(database: Database, entries: readonly EntryRecord[]): Promise<EntryOutcome[]> {
   try {
+    // One statement is a transaction of its own, and a single entry cannot meet another halfway.
+    const isSingle = entries.length === 1 && entries[0]?.federatesWith.length === 0;
+    if (isSingle) return await insertChunk(database.query, entries);
     return await database.transaction((query) => insertChunk(query, entries));
   } catch (error) {
     if (!(error instanceof StoreError) || error.code === 'UNAVAILABLE') throw error;
