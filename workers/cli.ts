@@ -50,3 +50,5 @@ try {
   process.stderr.write(`espalier: ${messages.join(': ')}\n`);
   process.exitCode = stopping.signal.aborted ? 130 : 1;
 }
+// Everything has been stopped by now; what a connection to Temporal still tries keeps nobody waiting.
+process.exit();

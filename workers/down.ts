@@ -24,17 +24,14 @@ export async function down({ root, stateDirectory, specFile, output, signal }: D
   const release = takeLock(state);
   try {
     return await inWorld({ root, state, infrastructure: spec.infrastructure, say }, async (world) => {
+      // Never closed: a call that is being tried again would throw where nobody catches it. The process ends without asking it.
       const runs = await openRuns(world.temporal);
-      try {
-        await unlessStopped(runs.cancelBootstrap(spec.trustDomain), signal);
-        const { left } = await unlessStopped(runs.tearDown(spec), signal);
-        rmSync(state.path('summary.json'), { force: true });
-        if (left.length === 0) say(`Trust domain ${spec.trustDomain} is gone: nothing is left.`);
-        else say(['A person must clean up:', ...left.map(({ name, reason }) => `  ${name}: ${reason}`)].join('\n'));
-        return left.length === 0;
-      } finally {
-        await runs.close();
-      }
+      await unlessStopped(runs.cancelBootstrap(spec.trustDomain), signal);
+      const { left } = await unlessStopped(runs.tearDown(spec), signal);
+      rmSync(state.path('summary.json'), { force: true });
+      if (left.length === 0) say(`Trust domain ${spec.trustDomain} is gone: nothing is left.`);
+      else say(['A person must clean up:', ...left.map(({ name, reason }) => `  ${name}: ${reason}`)].join('\n'));
+      return left.length === 0;
     });
   } finally {
     release();

@@ -32,30 +32,27 @@ export async function up({ root, stateDirectory, specFile, once, output, signal 
   try {
     await inWorld({ root, state, infrastructure: spec.infrastructure, say }, async (world) => {
       signal.throwIfAborted();
+      // Never closed: a call that is being tried again would throw where nobody catches it. The process ends without asking it.
       const runs = await openRuns(world.temporal);
-      try {
-        const tearDown = await runs.runningTearDown(spec.trustDomain);
-        if (tearDown !== undefined) {
-          say(`${tearDown.workflowId} is still running; the bootstrap begins when it has ended`);
-          await unlessStopped(tearDown.result(), signal);
-        }
-        const { state: found, handle } = await runs.bootstrap(spec);
-        const workflowId = bootstrapId(spec.trustDomain);
-        say(found === 'standing' ? `${workflowId} completed before; verifying what stands` : `${workflowId} ${found}`);
-        const followed = found === 'standing' ? await verifyAgain(runs, spec, say, signal) : handle;
-        const view = createProgressView(output, Date.now);
-        const report = await follow(followed, view.show, signal);
-        writeSummary(state.path('summary.json'), {
-          report,
-          workflowId,
-          temporal: world.temporal,
-          runs: await findMachineRuns(world.lab),
-        });
-        say(`\n${describeReport(report, world.temporal, workflowId)}`);
-        if (!once) await stayUp(world, say, signal);
-      } finally {
-        await runs.close();
+      const tearDown = await runs.runningTearDown(spec.trustDomain);
+      if (tearDown !== undefined) {
+        say(`${tearDown.workflowId} is still running; the bootstrap begins when it has ended`);
+        await unlessStopped(tearDown.result(), signal);
       }
+      const { state: found, handle } = await runs.bootstrap(spec);
+      const workflowId = bootstrapId(spec.trustDomain);
+      say(found === 'standing' ? `${workflowId} completed before; verifying what stands` : `${workflowId} ${found}`);
+      const followed = found === 'standing' ? await verifyAgain(runs, spec, say, signal) : handle;
+      const view = createProgressView(output, Date.now);
+      const report = await follow(followed, (progress) => view.show(progress), signal);
+      writeSummary(state.path('summary.json'), {
+        report,
+        workflowId,
+        temporal: world.temporal,
+        runs: await findMachineRuns(world.lab),
+      });
+      say(`\n${describeReport(report, world.temporal, workflowId)}`);
+      if (!once) await stayUp(world, say, signal);
     });
   } finally {
     release();

@@ -53,7 +53,7 @@ export function runEspalier(root: string, command: 'up' | 'down', state: string,
           const found = look();
           if (found !== undefined) settle(() => resolve(found));
         } catch (cause) {
-          settle(() => reject(cause));
+          settle(() => reject(cause instanceof Error ? cause : new Error(String(cause))));
         }
       };
       const timer = setTimeout(
