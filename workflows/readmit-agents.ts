@@ -4,6 +4,7 @@ import { ApplicationFailure } from '@temporalio/workflow';
 import type { Instance, ServerPool, TrustDomainPlan } from '../activities/plan.ts';
 import { onCloud, onControl } from './lib/calls.ts';
 import { changeTrust } from './lib/change-trust.ts';
+import { nameTrustDomain } from './lib/progress.ts';
 import { whereOf } from './lib/removals.ts';
 import { settleAll } from './lib/saga.ts';
 
@@ -16,6 +17,7 @@ export interface ReadmitReport {
 /** The input is the specification, as `trust-domain.yaml` has it. */
 export async function readmitAgents(spec: unknown): Promise<ReadmitReport> {
   const plan = await onControl('validation').planTrustDomain({ spec });
+  nameTrustDomain(plan.spec.trustDomain);
   return changeTrust<ReadmitReport>({ change: 'readmit', plan });
 }
 

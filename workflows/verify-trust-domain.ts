@@ -4,6 +4,7 @@ import type { HandshakeReport, RefusalReport, WorkloadAddress, WorkloadReport } 
 import type { Instance, SegmentPlan, ServerPool, TrustDomainPlan } from '../activities/plan.ts';
 import type { Cloud } from '../activities/spec/trust-domain-spec.ts';
 import { onCloud, onControl } from './lib/calls.ts';
+import { nameTrustDomain } from './lib/progress.ts';
 import { whereOf } from './lib/removals.ts';
 import { settleAll } from './lib/saga.ts';
 
@@ -35,6 +36,7 @@ export interface TrustDomainReport {
 
 export async function verifyTrustDomain({ spec }: VerifyTrustDomainInput): Promise<TrustDomainReport> {
   const plan = await onControl('validation').planTrustDomain({ spec });
+  nameTrustDomain(plan.spec.trustDomain);
   const pools = [plan.upstream, ...plan.segments.map(({ pool }) => pool)];
   const [servers, agents] = await Promise.all([
     settleAll(pools.map((pool) => verifyServers(plan, pool))),

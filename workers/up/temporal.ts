@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
+import type { ConnectionOptions } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { provisionPhase, spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
 import { startProcess } from './processes.ts';
@@ -17,6 +18,9 @@ export interface Temporal {
   readonly namespace: string;
   readonly ui: string | undefined;
   readonly choice: string;
+  /** How we connect, and the variables that have a worker connect the same way. */
+  readonly connection: ConnectionOptions;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 export interface TemporalProgram {
@@ -46,6 +50,8 @@ export async function startTemporal(
       namespace,
       ui: undefined,
       choice: `Temporal at ${given}, as the environment says`,
+      connection: connectionOptions,
+      environment: givenEnvironment(),
     };
   }
   const program = await findTemporal(cache);
@@ -82,7 +88,15 @@ export async function startTemporal(
     namespace,
     ui: `http://127.0.0.1:${uiPort}`,
     choice: `dev server at ${address} (${program.choice})`,
+    connection: { address },
+    environment: { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace },
   };
+}
+
+/** Credentials among it, which is why it goes from environment to environment and nowhere else. */
+function givenEnvironment(): Record<string, string> {
+  const entries = Object.entries(process.env).filter(([name]) => name.startsWith('TEMPORAL_'));
+  return Object.fromEntries(entries.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
 
 /** A `temporal` program; throws with what was tried where there is none. Also used by the tests. */

@@ -33,8 +33,11 @@ export function bootstrapId(trustDomain: string): string {
   return workflowId('bootstrapTrustDomain', trustDomain);
 }
 
-export async function openRuns({ address, namespace }: Pick<Temporal, 'address' | 'namespace'>): Promise<Runs> {
-  const connection = await Connection.connect({ address });
+export async function openRuns({
+  connection: options,
+  namespace,
+}: Pick<Temporal, 'connection' | 'namespace'>): Promise<Runs> {
+  const connection = await Connection.connect(options);
   const { workflow } = new Client({ connection, namespace });
 
   function start(type: string, spec: TrustDomainSpec, input: unknown): Promise<WorkflowHandle> {

@@ -72,8 +72,7 @@ async function startWorld(
   const agent = superviseWorkerAgent(state, directory, [process.execPath, join(root, 'runtime/agent/cli/main.ts')]);
   onStop(() => agent.stop());
   const environment = {
-    TEMPORAL_ADDRESS: temporal.address,
-    TEMPORAL_NAMESPACE: temporal.namespace,
+    ...temporal.environment,
     ESPALIER_ARTIFACT_URL: server.url,
     ESPALIER_ARTIFACT_SHA256: artifact.sha256,
     ESPALIER_WORKER_DIRECTORY: directory,
@@ -92,7 +91,9 @@ async function startWorld(
   });
   running.push(...workers);
   // Together: each takes seconds to let go of what it does.
-  onStop(async () => void (await Promise.all(workers.map((worker) => worker.stop()))));
+  onStop(async () => {
+    await Promise.all(workers.map((worker) => worker.stop()));
+  });
   return {
     temporal,
     lab,
@@ -102,7 +103,7 @@ async function startWorld(
 }
 
 /** All of them settle before one's failure is thrown: nothing is started after everything has been stopped. */
-async function together<T extends readonly Promise<unknown>[]>(promises: readonly [...T]) {
+async function together<A, B, C>(promises: readonly [Promise<A>, Promise<B>, Promise<C>]): Promise<[A, B, C]> {
   await Promise.allSettled(promises);
   return Promise.all(promises);
 }

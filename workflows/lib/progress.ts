@@ -106,6 +106,11 @@ export function showProgress(progress: Progress): void {
   ]);
 }
 
+/** For a run that has no phases: an operator finds it by its trust domain, however it was started. */
+export function nameTrustDomain(trustDomain: string): void {
+  upsertSearchAttributes([{ key: spiffeTrustDomain, value: trustDomain }]);
+}
+
 /** The phases that run now; where none runs, the state of the whole. */
 function phaseAttribute({ state, phases }: Progress): string {
   const running = phases.filter((phase) => phase.state === 'running').map((phase) => phase.name);
