@@ -10,7 +10,13 @@ import { openDiskKeyManager } from '../../../../runtime/server/keys/disk.ts';
 import { createMemoryKeyManager } from '../../../../runtime/server/keys/memory.ts';
 import { x509AuthorityId } from '../../../../runtime/server/store/bundle-changes.ts';
 import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
-import { createMovableClock, createTestAuthority, hourMs, trustDomain, workloadKey } from '../../../support/authorities.ts';
+import {
+  createMovableClock,
+  createTestAuthority,
+  hourMs,
+  trustDomain,
+  workloadKey,
+} from '../../../support/authorities.ts';
 import type { MovableClock, TestAuthorityOptions } from '../../../support/authorities.ts';
 import { createTestStore } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
