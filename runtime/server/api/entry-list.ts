@@ -8,6 +8,7 @@ import { EntryService } from '../../../proto/gen/spire/api/server/entry/v1/entry
 import type { EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
 import { Entry } from '../../../proto/gen/spire/api/types/entry.ts';
 import type { EntryRecord } from '../store/records.ts';
+import { createMessageCache } from './message-cache.ts';
 import { encodeEntry } from './wire/entry.ts';
 
 interface WithEntries {
@@ -26,8 +27,12 @@ interface Piece {
   readonly bytes: Uint8Array;
 }
 
+const maxListBytes = 64 * 1024 * 1024;
+
 /** One for each record: a fleet's agents all use the same mask. */
 const pieces = new WeakMap<EntryRecord, Piece>();
+/** An agent's list is the same array until something changes in it. */
+const lists = createMessageCache<readonly EntryRecord[]>(maxListBytes);
 /** Of the answers that are made here. */
 const sources = new WeakMap<WithEntries, Source>();
 
@@ -66,19 +71,24 @@ export const entryService = {
 function serialize<T extends WithEntries>(answer: T, field: number, whole: (answer: T) => Buffer): Buffer {
   const source = sources.get(answer);
   if (source === undefined) return whole(answer);
-  const key = source.mask === undefined ? '' : JSON.stringify(source.mask);
-  const parts = source.records.map((record) => pieceOf(record, source.mask, key));
+  const { records, mask } = source;
+  const key = mask === undefined ? '' : JSON.stringify(mask);
+  const entries = lists.get(records, `${field} ${key}`, () => joinPieces(records, mask, key, field));
   const rest = whole(source.rest as T);
-  const total = parts.reduce((sum, { length }) => sum + 1 + varintLength(length) + length, rest.length);
-  const message = Buffer.allocUnsafe(total);
-  let offset = rest.copy(message);
+  return rest.length === 0 ? entries : Buffer.concat([rest, entries]);
+}
+
+function joinPieces(records: readonly EntryRecord[], mask: EntryMask | undefined, key: string, field: number): Buffer {
+  const parts = records.map((record) => pieceOf(record, mask, key));
+  const joined = Buffer.allocUnsafe(parts.reduce((sum, { length }) => sum + 1 + varintLength(length) + length, 0));
+  let offset = 0;
   for (const part of parts) {
-    message[offset] = (field << 3) | 2;
-    offset = writeVarint(message, offset + 1, part.length);
-    message.set(part, offset);
+    joined[offset] = (field << 3) | 2;
+    offset = writeVarint(joined, offset + 1, part.length);
+    joined.set(part, offset);
     offset += part.length;
   }
-  return message;
+  return joined;
 }
 
 function pieceOf(record: EntryRecord, mask: EntryMask | undefined, key: string): Uint8Array {
