@@ -6,7 +6,7 @@ function createWorld(maxBytes: number) {
   let made = 0;
   return {
     /** How many were made for these. */
-    madeFor(...asked: readonly (readonly [key: object, variant: string])[]): number {
+    madeFor: (...asked: readonly (readonly [key: object, variant: string])[]): number => {
       const before = made;
       for (const [key, variant] of asked) {
         const bytes = cache.get(key, variant, () => {
