@@ -7,7 +7,8 @@ export default tseslint.config(
   {
     languageOptions: { parserOptions: { projectService: true } },
     rules: {
-      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
+      // import() types are for SDKs that are loaded lazily.
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports', disallowTypeAnnotations: false }],
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       // An async function that implements a promise-returning interface need not await.
@@ -29,7 +30,14 @@ export default tseslint.config(
     rules: {
       'no-restricted-imports': [
         'error',
-        { patterns: [{ group: ['node:*', '@temporalio/activity', '@temporalio/client', '@temporalio/worker'], message: 'workflows are deterministic: no I/O' }] },
+        {
+          patterns: [
+            {
+              group: ['node:*', '@temporalio/activity', '@temporalio/client', '@temporalio/worker'],
+              message: 'workflows are deterministic: no I/O',
+            },
+          ],
+        },
       ],
     },
   },

@@ -2,5 +2,11 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { pool: 'forks', fileParallelism: false, include: ['test/record/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
+  test: {
+    pool: 'forks',
+    fileParallelism: false,
+    include: ['test/record/**/*.test.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+  },
 });

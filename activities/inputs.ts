@@ -66,45 +66,51 @@ export interface PlaceNode extends InRegion {
 
 /** Activities of one cloud; the same names on the task queue of each cloud. */
 export interface CloudActivities {
-  ensureNetwork(input: InRegion): Promise<void>;
-  removeNetwork(input: InRegion): Promise<void>;
-  ensureInstanceIdentity(input: Where & { role: InstanceRole; rights: InstanceRights }): Promise<InstanceIdentity>;
-  removeInstanceIdentity(input: Where & { role: InstanceRole }): Promise<void>;
-  ensureFederatedRole(input: Where & { subject: string; audience: string }): Promise<string>;
-  removeFederatedRole(input: Where): Promise<void>;
+  readonly ensureNetwork: (input: InRegion) => Promise<void>;
+  readonly removeNetwork: (input: InRegion) => Promise<void>;
+  readonly ensureInstanceIdentity: (
+    input: Where & { role: InstanceRole; rights: InstanceRights },
+  ) => Promise<InstanceIdentity>;
+  readonly removeInstanceIdentity: (input: Where & { role: InstanceRole }) => Promise<void>;
+  readonly ensureFederatedRole: (input: Where & { subject: string; audience: string }) => Promise<string>;
+  readonly removeFederatedRole: (input: Where) => Promise<void>;
   /** A database and a role of its own for a server pool; the address goes straight into the cloud's secret store. Returns the secret's name. */
-  ensureDatastore(input: Where & { pool: string }): Promise<string>;
-  removeDatastore(input: Where & { pool: string }): Promise<void>;
-  ensureServerInstance(input: PlaceServer): Promise<void>;
-  ensureNodeInstance(input: PlaceNode): Promise<void>;
-  removeInstance(input: OneInstance): Promise<void>;
-  waitForInstance(input: OneInstance): Promise<Instance>;
+  readonly ensureDatastore: (input: Where & { pool: string }) => Promise<string>;
+  readonly removeDatastore: (input: Where & { pool: string }) => Promise<void>;
+  readonly ensureServerInstance: (input: PlaceServer) => Promise<void>;
+  readonly ensureNodeInstance: (input: PlaceNode) => Promise<void>;
+  readonly removeInstance: (input: OneInstance) => Promise<void>;
+  readonly waitForInstance: (input: OneInstance) => Promise<Instance>;
   /** The SHA-256 digests of X.509 authorities that the instance printed on its console. */
-  readBundleDigests(input: OneInstance): Promise<string[]>;
-  listResources(input: Where & { regions: readonly string[] }): Promise<CloudResource[]>;
+  readonly readBundleDigests: (input: OneInstance) => Promise<string[]>;
+  readonly listResources: (input: Where & { regions: readonly string[] }) => Promise<CloudResource[]>;
 }
 
 /** Activities on the `control` queue: the specification, the worker's own identity, and everything said to SPIRE servers and workloads. */
 export interface ControlActivities {
-  planTrustDomain(input: { spec: unknown }): Promise<TrustDomainPlan>;
-  ensureWorkerKey(input: { trustDomain: string }): Promise<WorkerNode>;
+  readonly planTrustDomain: (input: { spec: unknown }) => Promise<TrustDomainPlan>;
+  readonly ensureWorkerKey: (input: { trustDomain: string }) => Promise<WorkerNode>;
   /** Checks GetBundle of the first upstream against the digests on the consoles; returns the bundle as PEM. */
-  verifyFirstBundle(input: ServerAddress & { digests: readonly string[] }): Promise<string>;
-  ensureWorkerIdentity(input: ServerAddress & { bundlePem: string; agentId: string }): Promise<void>;
-  removeWorkerIdentity(input: { trustDomain: string }): Promise<void>;
-  waitForServer(input: ServerAddress): Promise<void>;
-  waitForAgent(input: ServerAddress & { agentId: string }): Promise<void>;
+  readonly verifyFirstBundle: (input: ServerAddress & { digests: readonly string[] }) => Promise<string>;
+  readonly ensureWorkerIdentity: (input: ServerAddress & { bundlePem: string; agentId: string }) => Promise<void>;
+  readonly removeWorkerIdentity: (input: { trustDomain: string }) => Promise<void>;
+  readonly waitForServer: (input: ServerAddress) => Promise<void>;
+  readonly waitForAgent: (input: ServerAddress & { agentId: string }) => Promise<void>;
   /** Evicts the agent if its SVID has expired, so that it may attest again; says whether it did. */
-  readmitAgent(input: ServerAddress & { agentId: string }): Promise<boolean>;
-  ensureEntry(input: ServerAddress & { entry: Entry }): Promise<string>;
+  readonly readmitAgent: (input: ServerAddress & { agentId: string }) => Promise<boolean>;
+  readonly ensureEntry: (input: ServerAddress & { entry: Entry }) => Promise<string>;
   /** The server's own chain: proves that its CA is an intermediate under the trust domain's root. Returns the intermediate. */
-  verifyIntermediate(input: ServerAddress & { caTtl: string }): Promise<CertificateReport>;
+  readonly verifyIntermediate: (input: ServerAddress & { caTtl: string }) => Promise<CertificateReport>;
   /** The workload's own report of its identity and chain. */
-  waitForWorkload(input: { trustDomain: string; workload: WorkloadAddress }): Promise<WorkloadReport>;
+  readonly waitForWorkload: (input: { trustDomain: string; workload: WorkloadAddress }) => Promise<WorkloadReport>;
   /** `from` connects anew to `to`; both report what they saw. */
-  verifyHandshake(input: { trustDomain: string; from: WorkloadAddress; to: WorkloadAddress }): Promise<HandshakeReport>;
+  readonly verifyHandshake: (input: {
+    trustDomain: string;
+    from: WorkloadAddress;
+    to: WorkloadAddress;
+  }) => Promise<HandshakeReport>;
   /** The worker's own identity, which no workload admits, is refused; the workload says so itself. */
-  verifyRefusal(input: { trustDomain: string; workload: WorkloadAddress }): Promise<RefusalReport>;
+  readonly verifyRefusal: (input: { trustDomain: string; workload: WorkloadAddress }) => Promise<RefusalReport>;
 }
 
 export interface WorkloadAddress {

@@ -225,7 +225,9 @@ describe('tearDownTrustDomain', () => {
   async function grown(): Promise<{ world: FakeWorld; input: ReturnType<typeof ownSpec> }> {
     const world = createFakeWorld();
     const input = ownSpec();
-    await temporal.withWorkers(world, async () => (await start('bootstrapTrustDomain', input)).result());
+    await temporal.withWorkers(world, async () => {
+      await (await start('bootstrapTrustDomain', input)).result();
+    });
     return { world, input };
   }
 

@@ -33,10 +33,10 @@ export const progressQuery = defineQuery<Progress>('progress');
 export const reportProgressSignal = defineSignal<[Progress]>('reportProgress');
 
 export interface ProgressKeeper {
-  current(): Progress;
+  readonly current: () => Progress;
   phase<T>(name: string, act: () => Promise<T>): Promise<T>;
   skip(name: string): void;
-  undoing(): void;
+  readonly undoing: () => void;
   /** Resolves when the parent has been told: it may end right after. */
   done(): Promise<void>;
 }

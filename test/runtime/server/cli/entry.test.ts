@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { EntryService, ListEntriesRequest } from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import type { ListEntriesRequest } from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import { EntryService } from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { Entry } from '../../../../proto/gen/spire/api/types/entry.ts';
 import { notFound } from '../../../../runtime/rpc/status.ts';
 import { runCaptured, startStubServer } from './stub-server.ts';
