@@ -8,7 +8,7 @@ import { createCsr } from '../../../../runtime/pki/csr.ts';
 import { generateKeyPairSync } from '../../../../runtime/pki/key-type.ts';
 import { signerOf } from '../../../../runtime/pki/signer.ts';
 import { certificatesToPem } from '../../../../runtime/pki/pem.ts';
-import type { RpcError} from '../../../../runtime/rpc/status.ts';
+import type { RpcError } from '../../../../runtime/rpc/status.ts';
 import { statusCode } from '../../../../runtime/rpc/status.ts';
 import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
 import { attest, runServer } from '../../../support/run-server.ts';
