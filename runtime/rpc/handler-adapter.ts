@@ -101,9 +101,11 @@ async function writeResponses(call: Writable, responses: AsyncIterable<unknown>,
 
 function statusOf(error: unknown, method: string, log: RpcLog | undefined): Partial<StatusObject> & Error {
   const known = error instanceof RpcError ? error : translate(error, method, log);
-  return Object.assign(new Error(known.message), {
+  // Half a surrogate pair, such as a request may hold and a message quote, would make grpc-js throw when it encodes the trailer.
+  const message = known.message.replaceAll(/\p{Surrogate}/gu, '\uFFFD');
+  return Object.assign(new Error(message), {
     code: known.code,
-    details: known.message,
+    details: message,
     metadata: encodeErrorTrailers(known),
   });
 }

@@ -26,7 +26,6 @@ export interface Runs {
   tearDown(spec: TrustDomainSpec): Promise<RemovalReport>;
   /** One that a `down` which was stopped has begun; `undefined` when none runs. */
   runningTearDown(trustDomain: string): Promise<WorkflowHandle | undefined>;
-  close(): Promise<void>;
 }
 
 export function bootstrapId(trustDomain: string): string {
@@ -102,7 +101,6 @@ export async function openRuns({
       const id = workflowId('tearDownTrustDomain', trustDomain);
       return (await describe(id))?.status.name === 'RUNNING' ? workflow.getHandle(id) : undefined;
     },
-    close: () => connection.close(),
   };
 }
 

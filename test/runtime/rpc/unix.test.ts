@@ -214,3 +214,17 @@ function isPidfd(fd: string): boolean {
     return false; // closed since it was listed
   }
 }
+
+test('a message that quotes half a surrogate pair arrives, with a replacement character in its place', async () => {
+  const path = await socketPath();
+  const server = echoServer({
+    say: async () => {
+      throw new RpcError(statusCode.INVALID_ARGUMENT, 'no such name: \ud83d!');
+    },
+  });
+  await server.listenUnix(path, { mode });
+  await expect(unixClient(path).say({ value: '' })).rejects.toMatchObject({
+    code: statusCode.INVALID_ARGUMENT,
+    message: 'no such name: \ufffd!',
+  });
+});
