@@ -8,7 +8,7 @@ export default defineConfig({
     globalSetup: ['test/support/postgres.ts'],
     include: ['test/peers/**/*.test.ts'],
     testTimeout: 300_000,
-    hookTimeout: 900_000,
+    hookTimeout: 1_800_000,
     reporters: ['default', ['json', { outputFile: '.espalier/test-results/peers.json' }]],
   },
 });
