@@ -2,12 +2,16 @@
 import { copyFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Client, Connection } from '@temporalio/client';
 import { certificatesFromPem } from '../../runtime/pki/pem.ts';
+import { fetchHistoryTree } from '../replay/history-tree.ts';
+import { findSecrets } from '../replay/secret-shapes.ts';
 import { eventually } from './support/processes.ts';
 import { prepareGoWorkload, preparePython } from './support/programs.ts';
 import { findRunningDomain } from './support/running-domain.ts';
 import type { RunningDomain } from './support/running-domain.ts';
 import { createStage } from './support/stage.ts';
+import { bootStranger } from './support/stranger.ts';
 import { describeTwoSegments } from './support/two-segments.ts';
 import type { GoWorkload, TwoSegments } from './support/two-segments.ts';
 import { fetchInGo, fetchInPython } from './support/workloads.ts';
@@ -39,6 +43,32 @@ describe.each(['gcp', 'aws'])('a Python workload on a node of %s', (segment) => 
     const fetched = await fetchInPython(python, agent, 'reports');
     expect(fetched).toMatchObject({ id, jwtId: id, validatedId: id, jwtAudience: ['reports'] });
     expect(certificatesFromPem(fetched.bundle)).toEqual(certificatesFromPem(segments.bundle));
+  });
+});
+
+describe('the histories of the bootstrap', () => {
+  it('hold no private key, no token, no password and no identity document', async () => {
+    const { temporal, workflowId } = domain.summary;
+    const connection = await Connection.connect({ address: temporal.address });
+    try {
+      const { workflow } = new Client({ connection, namespace: temporal.namespace });
+      const histories = await fetchHistoryTree(workflow, { workflowId });
+      expect(histories.length).toBeGreaterThan(5);
+      expect(histories.flatMap(({ history }) => findSecrets(history))).toEqual([]);
+    } finally {
+      await connection.close();
+    }
+  });
+});
+
+describe('a node that nobody expects', () => {
+  it('may attest, as one of the project, and gets no identity for the very program that has one on the nodes', async () => {
+    const stranger = stage.add(await bootStranger(domain));
+    const [expected] = domain.summary.agents.filter(({ segment }) => segment === 'gcp');
+    expect((await stranger.fetchAsWorkload(expected!.workloadApiSocket)).output).toContain('/prod/gcp/demo/workload-a');
+    const refused = await stranger.fetchAsWorkload(stranger.workloadApiSocket);
+    expect(refused.code).not.toBe(0);
+    expect(refused.output).toContain('no identity issued');
   });
 });
 

@@ -12,9 +12,13 @@ const espalier = join(root, 'bin/espalier');
 /** `.espalier/summary.json`, as the README describes it. */
 export interface Summary {
   readonly trustDomain: string;
+  readonly workflowId: string;
+  readonly temporal: { readonly address: string; readonly namespace: string };
   readonly servers: readonly {
     readonly name: string;
     readonly role: 'upstream' | 'downstream';
+    /** Host and port. */
+    readonly address: string;
     readonly adminSocket: string;
   }[];
   readonly agents: readonly {
@@ -27,6 +31,8 @@ export interface Summary {
 
 export interface RunningDomain {
   readonly summary: Summary;
+  /** Where `up` keeps its state. */
+  readonly state: string;
   bundlePem(): Promise<string>;
   /** A workload of the segment's first node, whose agent's environment comes back. */
   admit(
@@ -39,7 +45,8 @@ export interface RunningDomain {
 
 export async function findRunningDomain(directory: string): Promise<RunningDomain> {
   const found = readSummary(join(root, '.espalier/summary.json'));
-  if (found !== undefined && (await answers(found))) return openDomain(found, () => Promise.resolve());
+  if (found !== undefined && (await answers(found)))
+    return openDomain(found, join(root, '.espalier'), () => Promise.resolve());
   return growDomain(directory);
 }
 
@@ -59,20 +66,21 @@ async function growDomain(directory: string): Promise<RunningDomain> {
     return read;
   };
   try {
-    return openDomain(await eventually('the trust domain', summary, growTimeoutMs, up.checkRunning), stop);
+    return openDomain(await eventually('the trust domain', summary, growTimeoutMs, up.checkRunning), state, stop);
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function openDomain(summary: Summary, stop: () => Promise<void>): RunningDomain {
+function openDomain(summary: Summary, state: string, stop: () => Promise<void>): RunningDomain {
   const undo: (() => Promise<unknown>)[] = [];
   const operate = ({ adminSocket }: Summary['servers'][number], ...words: readonly string[]) =>
     output(join(root, 'bin/spire-server'), [...words, '-socketPath', adminSocket]);
   const upstream = anyOf(summary.servers.filter(({ role }) => role === 'upstream'));
   return {
     summary,
+    state,
     bundlePem: () => operate(upstream, 'bundle', 'show', '-format', 'pem'),
     async admit(segment, spiffeId, selector) {
       const server = anyOf(
