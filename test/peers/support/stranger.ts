@@ -20,7 +20,8 @@ const name = 'stranger-0';
 const region = 'us-central1';
 
 /** Resolves when its agent has attested to the segment's server. */
-export async function bootStranger({ summary, state, bundlePem }: RunningDomain): Promise<Stranger> {
+export async function bootStranger(domain: RunningDomain): Promise<Stranger> {
+  const { summary, state } = domain;
   const { trustDomain } = summary;
   const labFile = join(state, 'lab/lab.json');
   const infrastructure = createInfrastructure({ labFile, real: undefined });
@@ -42,7 +43,7 @@ export async function bootStranger({ summary, state, bundlePem }: RunningDomain)
       serverAddress,
       workloads: [],
     } as const;
-    const bootScript = nodeBootScript({ ...boot, bundlePem: await bundlePem() });
+    const bootScript = nodeBootScript({ ...boot, bundlePem: await domain.bundlePem() });
     await gcp.ensureInstance({ trustDomain, name, region, role, bootScript, owner: 'peers' });
     const instance = await eventually('the stranger', async () => {
       const found = await gcp.findInstance({ trustDomain, name, region });
