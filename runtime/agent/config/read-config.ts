@@ -128,7 +128,9 @@ function readIgnored(root: HclReader, agent: HclReader, experimental: HclReader 
   experimental?.optionalString('jwt_svid_cache_hit_timeout');
   experimental?.object('ratelimit');
   experimental?.optionalStrings('feature_flags');
-  experimental?.optionalBoolean('require_pq_kem');
+  // Whoever asks for this protection must not run without it.
+  if (experimental?.optionalBoolean('require_pq_kem') === true)
+    experimental.fault('require_pq_kem', 'not supported: true');
   readRebootstrap(agent);
   const keys = Object.values(ignoredKeys)
     .flat()

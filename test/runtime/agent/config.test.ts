@@ -106,6 +106,7 @@ describe('refusals', () => {
     [`${required} trust_bundle_format = "der"`, 'invalid value for trust_bundle_format'],
     [required.replace('trust_bundle_path = "/b.pem"', 'trust_bundle_url = "http://x"'), 'must start with https://'],
     [`${required} rebootstrap_mode = "auto"`, 'agent.rebootstrap_mode: not supported'],
+    [`${required} experimental { require_pq_kem = true }`, 'agent.experimental.require_pq_kem: not supported: true'],
     [`${required} workload_x509_svid_key_type = "ec-p384"`, 'key type must be ec-p256 or rsa-2048'],
     [`${required} availability_target = "1h"`, 'must be at least 24h0m0s'],
     [`${required} x509_svid_cache_max_size = -1`, 'must not be negative'],
