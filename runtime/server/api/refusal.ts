@@ -58,6 +58,7 @@ function explainAuthority(message: string, cause: AuthorityError): RpcError {
   switch (cause.code) {
     case 'NOT_READY':
     case 'UPSTREAM_UNAVAILABLE':
+    case 'REPLICAS_BEHIND':
       return unavailable(message, { cause });
     case 'INVALID':
       return invalidArgument(message, { cause });

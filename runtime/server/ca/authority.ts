@@ -5,6 +5,7 @@ import type { KeyType } from '../../pki/key-type.ts';
 import type { TlsCredentials } from '../../rpc/tls-credentials.ts';
 import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { HeldAuthorities, HeldAuthority } from '../store/records.ts';
 
 /** `ca_subject` of the configuration. */
 export interface CaSubject {
@@ -60,21 +61,8 @@ export interface IssuedJwtSvid {
   readonly expiresAt: number;
 }
 
-export interface AuthorityState {
-  /** X.509: hex subject key id; JWT: key id. */
-  readonly authorityId: string;
-  /** epoch ms */
-  readonly issuedAt: number;
-  readonly expiresAt: number;
-  /** hex authority key id of the CA certificate, when an upstream signed it. */
-  readonly upstreamAuthorityId?: string;
-}
-
-export interface SlotStates {
-  readonly active?: AuthorityState;
-  readonly prepared?: AuthorityState;
-  readonly old?: AuthorityState;
-}
+export type AuthorityState = HeldAuthority;
+export type SlotStates = HeldAuthorities;
 
 export type AuthorityErrorCode =
   | 'NOT_READY'
@@ -87,6 +75,8 @@ export type AuthorityErrorCode =
   | 'JWT_DISABLED'
   | 'UPSTREAM_UNAVAILABLE'
   | 'TTL_LATTICE'
+  /** Done, but a server on the same database has not applied it in time. */
+  | 'REPLICAS_BEHIND'
   | 'INVALID';
 
 export class AuthorityError extends Error {
@@ -120,6 +110,11 @@ export interface CertificateAuthority {
   jwtAuthority(): AuthorityState;
   readonly x509: SlotControl;
   readonly jwt: SlotControl;
+
+  /** Of this server among those on its database (`ReplicaStore`), for this run of the process. */
+  readonly replicaId: string;
+  /** Resolves once every live server on this database has applied our bundle as it is in the store now. Throws REPLICAS_BEHIND. */
+  appliedEverywhere(): Promise<void>;
 
   /** Our trust domain's bundle as this server knows it now: from the store, kept fresh by its notifications. */
   bundle(): TrustBundle;

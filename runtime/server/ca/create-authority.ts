@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { generateKeyPair } from '../../pki/key-type.ts';
 import { createSpiffeId } from '../../spiffe/spiffe-id.ts';
 import { x509AuthorityId } from '../store/bundle-changes.ts';
+import { version } from '../version.ts';
 import { AuthorityError } from './authority.ts';
 import type { CertificateAuthority, SlotControl } from './authority.ts';
 import type { AuthorityContext } from './authority-context.ts';
@@ -11,6 +12,7 @@ import { openJournal } from './journal.ts';
 import { createJwtAuthorities, publishJwtAuthority, restoreJwtSlots } from './jwt-authorities.ts';
 import { createLiveBundle } from './live-bundle.ts';
 import { startMaintenance } from './maintenance.ts';
+import { createPresence } from './presence.ts';
 import { createRotation } from './rotation.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createSigning } from './sign.ts';
@@ -68,13 +70,30 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   };
   const identity = createServerIdentity({ context, activeX509: x509.active, sign: signing.signX509SvidNow, isTainted });
 
+  let appliedSequence = 0;
+  const presence = createPresence({
+    store,
+    log,
+    version,
+    state: () => ({
+      appliedSequence,
+      authorities: { x509: x509.control.states(), jwt: jwt?.control.states() ?? {} },
+    }),
+  });
+  /** What the bundle in the store demands of this server; the others hear when it is done. */
+  const apply = async (): Promise<void> => {
+    const { sequenceNumber } = await live.refresh();
+    await identity.renewIfDue();
+    appliedSequence = sequenceNumber;
+    await presence.report();
+  };
+
   let failures = 0;
   const tick = async (): Promise<void> => {
     try {
       await x509.tick();
       await jwt?.tick();
-      await live.refresh();
-      await identity.renewIfDue();
+      await apply();
       failures = 0;
     } catch (error) {
       failures += 1;
@@ -87,6 +106,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     live.close();
     // What runs now runs to its end, before the store is closed behind it.
     await exclusively(() => Promise.resolve());
+    await presence.close();
     upstream?.close();
   };
   try {
@@ -111,8 +131,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
 
   const refreshed = async <T>(act: Promise<T>): Promise<T> => {
     const result = await act;
-    await live.refresh();
-    await identity.renewIfDue();
+    await apply();
     return result;
   };
   return {
@@ -121,6 +140,11 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     jwtAuthority: () => stateOf(active(jwt)),
     x509: withRefresh(x509.control, refreshed),
     jwt: jwt === undefined ? disabledControl : withRefresh(jwt.control, refreshed),
+    replicaId: presence.id,
+    async appliedEverywhere() {
+      await apply();
+      await presence.untilApplied(live.current().sequenceNumber);
+    },
     bundle: live.current,
     async refreshBundle() {
       await live.refresh();

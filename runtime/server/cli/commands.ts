@@ -1,4 +1,5 @@
 // The commands of spire-server, and the choice among them: names of up to three words, the longest that fits.
+import { version } from '../version.ts';
 import { agentCount, agentList } from './agent/list.ts';
 import { agentBan, agentEvict, agentShow } from './agent/one-agent.ts';
 import { bundleCount, bundleShow } from './bundle.ts';
@@ -48,8 +49,6 @@ export const commands: readonly Command[] = [
   x509Mint,
 ];
 
-/** The SPIRE release whose surface this is, and ours. */
-const version = '1.15.3-espalier-0.1.0';
 const noCommand = 127;
 
 /** Answers with the exit code. */

@@ -20,7 +20,7 @@ interface ChangeRow {
   /** Every transaction below it has ended. */
   readonly horizon: string;
   readonly revision: number | null;
-  readonly kind: 'entry' | 'agent' | 'bundle';
+  readonly kind: Exclude<StoreChange['kind'], 'reset'>;
   readonly subject: string;
   readonly settled: boolean;
 }

@@ -104,5 +104,34 @@ const journalExpiry = `
   CREATE INDEX ca_journals_expires_at ON ca_journals (expires_at);
 `;
 
+/** The servers that share this database. What they tell of themselves is a change that the others hear of; a mere heartbeat is not. */
+const replicas = `
+  CREATE TABLE server_replicas (
+    id text PRIMARY KEY,
+    version text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    heartbeat_at timestamptz NOT NULL DEFAULT now(),
+    applied_sequence bigint NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    authorities jsonb NOT NULL,
+    authority_ids text[] NOT NULL
+  );
+
+  CREATE FUNCTION record_change_of_id() RETURNS trigger LANGUAGE plpgsql AS $$
+  DECLARE
+    changed record;
+  BEGIN
+    IF tg_op = 'DELETE' THEN changed := old; ELSE changed := new; END IF;
+    INSERT INTO changes (kind, subject) VALUES (tg_argv[0], changed.id);
+    PERFORM pg_notify('espalier_changes', '');
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER replicas_came_or_went AFTER INSERT OR DELETE ON server_replicas
+    FOR EACH ROW EXECUTE FUNCTION record_change_of_id('replica');
+  CREATE TRIGGER replicas_changed AFTER UPDATE ON server_replicas FOR EACH ROW
+    WHEN ((old.applied_sequence, old.authorities) IS DISTINCT FROM (new.applied_sequence, new.authorities))
+    EXECUTE FUNCTION record_change_of_id('replica');
+`;
+
 /** Version n is the state after the first n steps. */
-export const migrations: readonly string[] = [records, changes, journalExpiry];
+export const migrations: readonly string[] = [records, changes, journalExpiry, replicas];

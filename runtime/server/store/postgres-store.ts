@@ -9,6 +9,7 @@ import { openDatabase } from './database.ts';
 import { createEntryStore } from './entry-store.ts';
 import { createJoinTokenStore } from './join-token-store.ts';
 import { migrate } from './migrate.ts';
+import { createReplicaStore } from './replica-store.ts';
 import type { Store } from './store.ts';
 
 export interface PostgresStoreOptions {
@@ -39,6 +40,7 @@ export async function openPostgresStore({
       ...createJoinTokenStore(database),
       ...createBundleStore(database),
       ...createCaJournalStore(database, clock),
+      ...createReplicaStore(database),
       allEntries: async () => (await entries.listEntries({})).entries,
       allAgents: async () => (await agents.listAgents({})).agents,
       watch: feed.watch,

@@ -103,7 +103,47 @@ export interface CaJournalRecord {
   readonly data: string;
 }
 
+/** An authority in one of a server's slots. Epoch milliseconds. */
+export interface HeldAuthority {
+  /** X.509: hex subject key id; JWT: key id. */
+  readonly authorityId: string;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  /** hex subject key id of the root above it, where an upstream signed it. */
+  readonly upstreamAuthorityId?: string;
+}
+
+export interface HeldAuthorities {
+  readonly active?: HeldAuthority;
+  readonly prepared?: HeldAuthority;
+  readonly old?: HeldAuthority;
+}
+
+/** What a server says of itself to the others on its database. */
+export interface ReplicaReport {
+  /** Of this run of the process: another one after each start. */
+  readonly id: string;
+  readonly version: string;
+  /**
+   * The sequence number of our trust domain's bundle up to which everything holds in this server: it serves that bundle or a later one, its own SVID is
+   * not under an authority tainted there, and it signs with no authority that is gone from there.
+   */
+  readonly appliedSequence: number;
+  readonly authorities: { readonly x509: HeldAuthorities; readonly jwt: HeldAuthorities };
+}
+
+/** Times by the database's clock, the only one that all servers have in common. */
+export interface ReplicaRecord extends ReplicaReport {
+  /** Unix seconds. */
+  readonly startedAt: number;
+  readonly heartbeatAt: number;
+  /** Since when it has had `appliedSequence`. */
+  readonly appliedAt: number;
+  /** Its last heartbeat is no older than `replicaLifeSeconds`: what waits for all servers waits for it. */
+  readonly isLive: boolean;
+}
+
 /** `reset`: changes may have been missed for too long, everything must be read again. */
 export type StoreChange =
-  | { readonly kind: 'entry' | 'agent' | 'bundle'; readonly id: string; readonly revision: number }
+  | { readonly kind: 'entry' | 'agent' | 'bundle' | 'replica'; readonly id: string; readonly revision: number }
   | { readonly kind: 'reset' };

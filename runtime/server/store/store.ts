@@ -12,6 +12,8 @@ import type {
   EntryRecord,
   JoinTokenRecord,
   PageRequest,
+  ReplicaRecord,
+  ReplicaReport,
   StoreChange,
 } from './records.ts';
 
@@ -99,7 +101,22 @@ export interface CaJournalStore {
   pruneCaJournals(expiredBefore: number): Promise<number>;
 }
 
-export interface Store extends EntryStore, AgentStore, JoinTokenStore, BundleStore, CaJournalStore {
+/** A server without a heartbeat for longer than this counts as gone. */
+export const replicaLifeSeconds = 10;
+
+/** The servers on this database. `watch` tells of each that comes, goes, applies something or moves an authority, not of heartbeats. */
+export interface ReplicaStore {
+  /** A heartbeat with what the server says of itself, the first one included. Earlier runs that held one of its authorities are gone by that. */
+  reportReplica(report: ReplicaReport): Promise<void>;
+  /** All that are known, the dead of the last day too, in order of their start. */
+  listReplicas(): Promise<ReplicaRecord[]>;
+  /** On an orderly close. */
+  withdrawReplica(id: string): Promise<void>;
+  /** Forgets those dead for more than a day; returns how many. */
+  pruneReplicas(): Promise<number>;
+}
+
+export interface Store extends EntryStore, AgentStore, JoinTokenStore, BundleStore, CaJournalStore, ReplicaStore {
   /** Everything at one instant, for caches that follow `watch`. Watch first, then read. */
   allEntries(): Promise<EntryRecord[]>;
   allAgents(): Promise<AgentRecord[]>;

@@ -1,0 +1,104 @@
+// This server among the others on its database: it tells them what it has applied and which authorities it holds, and can wait for them.
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '../../log.ts';
+import type { ReplicaRecord, ReplicaReport } from '../store/records.ts';
+import type { ReplicaStore, Store } from '../store/store.ts';
+import { AuthorityError } from './authority.ts';
+import { createAlarm } from './alarm.ts';
+
+export interface Presence {
+  readonly id: string;
+  /** Tells the others what holds now, where it is news to them. */
+  report(): Promise<void>;
+  /** Resolves once every live server has applied our bundle up to this sequence number. Throws REPLICAS_BEHIND after a while, naming who has not. */
+  untilApplied(sequenceNumber: number): Promise<void>;
+  /** The others wait for this server no longer. */
+  close(): Promise<void>;
+}
+
+export interface PresenceOptions {
+  readonly store: ReplicaStore & Pick<Store, 'watch'>;
+  readonly log: Logger;
+  readonly version: string;
+  readonly state: () => Omit<ReplicaReport, 'id' | 'version'>;
+  readonly patienceMs?: number;
+}
+
+/** Five of them fit into the life of a replica: one slow answer does not kill it. */
+const heartbeatMs = 2_000;
+const defaultPatienceMs = 30_000;
+/** For what no notification tells: that a server has died. */
+const lookAgainMs = 1_000;
+
+export function createPresence({
+  store,
+  log,
+  version,
+  state,
+  patienceMs = defaultPatienceMs,
+}: PresenceOptions): Presence {
+  const id = randomUUID();
+  let told = '';
+  let isClosed = false;
+  let telling: Promise<void> = Promise.resolve();
+
+  /** One after another, so that an older report never follows a newer one. */
+  const tell = (isHeartbeat: boolean): Promise<void> => {
+    const next = telling.then(async () => {
+      const report: ReplicaReport = { id, version, ...state() };
+      const text = JSON.stringify(report);
+      if (isClosed || (text === told && !isHeartbeat)) return;
+      await store.reportReplica(report);
+      told = text;
+    });
+    // Whoever called hears of the failure; the next in line does not.
+    telling = next.catch(() => undefined);
+    return next;
+  };
+  const heartbeat = setInterval(() => {
+    tell(true).catch((error: unknown) => log.warn({ err: error }, 'cannot tell the other servers that this one lives'));
+  }, heartbeatMs);
+  heartbeat.unref();
+
+  return {
+    id,
+    report: () => tell(false),
+    async untilApplied(sequenceNumber) {
+      const deadline = performance.now() + patienceMs;
+      const alarm = createAlarm();
+      const unwatch = store.watch(({ kind }) => kind === 'replica' && alarm.ring());
+      try {
+        for (;;) {
+          const behind = (await store.listReplicas()).filter((one) => isBehind(one, sequenceNumber));
+          if (behind.length === 0) return;
+          if (isClosed) throw new AuthorityError('NOT_READY', 'the server is closing');
+          const left = deadline - performance.now();
+          if (left <= 0) throw stillBehind(behind, sequenceNumber, patienceMs);
+          await alarm.wait(Math.min(left, lookAgainMs));
+        }
+      } finally {
+        unwatch();
+      }
+    },
+    async close() {
+      clearInterval(heartbeat);
+      isClosed = true;
+      await telling;
+      await store
+        .withdrawReplica(id)
+        .catch((error: unknown) => log.warn({ err: error }, 'cannot take leave of the other servers'));
+    },
+  };
+}
+
+function isBehind({ isLive, appliedSequence }: ReplicaRecord, sequenceNumber: number): boolean {
+  return isLive && appliedSequence < sequenceNumber;
+}
+
+function stillBehind(behind: readonly ReplicaRecord[], sequenceNumber: number, patienceMs: number): AuthorityError {
+  const names = behind.map(({ id, appliedSequence }) => `${id} (at ${appliedSequence})`).join(', ');
+  return new AuthorityError(
+    'REPLICAS_BEHIND',
+    `done, but not applied everywhere: after ${patienceMs / 1000} s bundle ${sequenceNumber} is still to reach ${names}`,
+  );
+}
