@@ -2,7 +2,14 @@
 import { formatDuration } from '../spiffe/duration.ts';
 import type { FlagSpec, FlagSpecs } from './flag-values.ts';
 
-const typeNames = { string: ' string', boolean: '', number: ' int', duration: ' duration', list: ' value' } as const;
+const typeNames = {
+  string: ' string',
+  boolean: '',
+  number: ' int',
+  duration: ' duration',
+  list: ' value',
+  value: ' value',
+} as const;
 
 export function formatUsage(command: string, spec: FlagSpecs): string {
   const flags = Object.entries(spec)
@@ -14,6 +21,8 @@ export function formatUsage(command: string, spec: FlagSpecs): string {
 /** A default that says nothing (false, zero, empty) is not printed. */
 function describeDefault(flag: FlagSpec): string {
   const value = flag.default;
+  // Go compares such a flag with its zero value, which is its default.
+  if (flag.kind === 'value') return '';
   if (value === undefined || value === false || value === 0 || value === '') return '';
   if (typeof value === 'string') return ` (default ${JSON.stringify(value)})`;
   if (flag.kind === 'duration') return ` (default ${formatDuration(flag.default ?? 0)})`;

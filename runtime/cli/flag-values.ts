@@ -12,6 +12,12 @@ export type FlagSpec =
   | (Described & { readonly kind: 'number'; readonly default?: number })
   /** Written as Go does, `1h30m`; the value is milliseconds. */
   | (Described & { readonly kind: 'duration'; readonly default?: number })
+  /** Text that the flag itself reads, knowing what it was given before; undefined for the first time. Throws with the reason. */
+  | (Described & {
+      readonly kind: 'value';
+      readonly default: string;
+      readonly read: (text: string, previous: string | undefined) => string;
+    })
   /** May be given several times. */
   | (Described & { readonly kind: 'list'; readonly default?: readonly string[] });
 
@@ -26,7 +32,7 @@ type FlagValue<F extends FlagSpec> = F['kind'] extends 'boolean'
     ? readonly string[]
     : Scalar<F['kind']> | (F extends { readonly default: string | number } ? never : undefined);
 
-type Scalar<K extends FlagSpec['kind']> = K extends 'string' ? string : number;
+type Scalar<K extends FlagSpec['kind']> = K extends 'string' | 'value' ? string : number;
 
 const booleans: ReadonlyMap<string, boolean> = new Map([
   ...['1', 't', 'T', 'true', 'TRUE', 'True'].map((text) => [text, true] as const),
@@ -34,10 +40,22 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
 ]);
 
 /** Throws with the reason alone: the caller names the flag and the text. */
-export function parseFlagValue(kind: Exclude<FlagSpec['kind'], 'list'>, text: string): string | boolean | number {
+export function parseFlagValue(
+  kind: Exclude<FlagSpec['kind'], 'list' | 'value'>,
+  text: string,
+): string | boolean | number {
   if (kind === 'string') return text;
   if (kind === 'boolean') return parseBoolean(text);
-  return kind === 'number' ? parseInteger(text) : parseDuration(text);
+  return kind === 'number' ? parseInteger(text) : parseDurationFlag(text);
+}
+
+/** Go's flag package keeps the reason to itself. */
+function parseDurationFlag(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (cause) {
+    throw new Error('parse error', { cause });
+  }
 }
 
 function parseBoolean(text: string): boolean {
@@ -46,9 +64,14 @@ function parseBoolean(text: string): boolean {
   return value;
 }
 
+/** Decimal, or with a prefix as in Go: `0x1f`, `0b1`, `0o17`, `017`. */
+const integer = /^([+-]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9]\d*)$/;
+
 function parseInteger(text: string): number {
-  if (!/^[+-]?\d+$/.test(text)) throw new Error('parse error');
-  const value = Number(text);
+  const [, sign, digits] = integer.exec(text) ?? [];
+  if (digits === undefined) throw new Error('parse error');
+  const magnitude = Number(/^0[0-7]+$/.test(digits) ? `0o${digits}` : digits);
+  const value = sign === '-' ? -magnitude : magnitude;
   if (!Number.isSafeInteger(value)) throw new Error('value out of range');
   return value;
 }

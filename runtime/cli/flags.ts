@@ -69,6 +69,7 @@ function unknownFlag(name: string): FlagError {
 function valueOf(name: string, flag: FlagSpec, text: string, previous: unknown): unknown {
   if (flag.kind === 'list') return [...((previous as readonly string[] | undefined) ?? []), text];
   try {
+    if (flag.kind === 'value') return flag.read(text, previous as string | undefined);
     return parseFlagValue(flag.kind, text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);

@@ -59,7 +59,14 @@ export function statusName(code: number): string {
 
 /** The text that SPIRE's commands print for a refusal: `rpc error: code = PermissionDenied desc = …`. */
 export function rpcErrorText(error: RpcError): string {
-  const words = statusName(error.code).split('_');
-  const code = words.map((word) => word.charAt(0) + word.slice(1).toLowerCase()).join('');
-  return `rpc error: code = ${code} desc = ${error.message}`;
+  return `rpc error: code = ${goStatusName(error.code)} desc = ${error.message}`;
+}
+
+/** The name of a code as Go prints it: `AlreadyExists`. */
+export function goStatusName(code: number): string {
+  const name = statusName(code);
+  if (name === 'OK') return name;
+  if (name === 'CANCELLED') return 'Canceled';
+  const words = name.split('_');
+  return words.map((word) => word.charAt(0) + word.slice(1).toLowerCase()).join('');
 }

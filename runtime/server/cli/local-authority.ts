@@ -15,14 +15,19 @@ type Act = 'prepare' | 'activate' | 'taint' | 'revoke';
 const kindNames = { x509: 'X.509', jwt: 'JWT' } as const;
 const pastNames = { prepare: 'Prepared', activate: 'Activated', taint: 'Tainted', revoke: 'Revoked' } as const;
 
-const synopses = {
-  show: 'Shows the local authorities',
-  prepare: 'Prepares a new authority for use by generating a new key and injecting it into the bundle',
-  activate:
-    'Activates a prepared authority for use, which will cause it to be used for all signing operations of this server',
-  taint: 'Marks the previously active authority as being tainted',
-  revoke: 'Revokes the previously active authority by removing it from the bundle',
-} as const;
+const published = { x509: 'the resulting CA certificate', jwt: 'it' } as const;
+const everywhere = 'and propagating this update throughout the cluster';
+
+const synopses: Record<'show' | Act, (kind: Kind) => string> = {
+  show: (kind) => `Shows the local ${kindNames[kind]} authorities`,
+  prepare: (kind) =>
+    `Prepares a new ${kindNames[kind]} authority for use by generating a new key and injecting ${published[kind]} into the bundle`,
+  activate: (kind) =>
+    `Activates a prepared ${kindNames[kind]} authority for use, which will cause it to be used for all ${kindNames[kind]} signing operations serviced by this server going forward`,
+  taint: (kind) => `Marks the previously active ${kindNames[kind]} authority as being tainted`,
+  revoke: (kind) =>
+    `Revokes the previously active ${kindNames[kind]} authority by removing it from the bundle ${everywhere}`,
+};
 
 /** What each act calls, and where its answer has the authority. */
 const acts: Record<Kind, Record<Act, (client: LocalAuthority, authorityId: string) => Promise<Answer>>> = {
@@ -60,10 +65,12 @@ export const localAuthorityCommands: readonly Command[] = (['x509', 'jwt'] as co
 function showCommand(kind: Kind): Command {
   return serverCommand({
     name: `localauthority ${kind} show`,
-    synopsis: synopses.show,
+    synopsis: synopses.show(kind),
     flags: {},
     async run({ channel, terminal, print }) {
-      const states = await explain(`could not get ${kindNames[kind]} authorities`, () => fetchStates(kind, channel));
+      const fetch = () => fetchStates(kind, channel);
+      // SPIRE explains one kind only.
+      const states = await (kind === 'x509' ? explain('could not get X.509 authorities', fetch) : fetch());
       print(states, () => {
         const sections = (['active', 'prepared', 'old'] as const).map((slot) => {
           const title = `${slot.charAt(0).toUpperCase()}${slot.slice(1)} ${kindNames[kind]} authority:\n`;
@@ -88,7 +95,7 @@ function actCommand(kind: Kind, act: Act): Command {
   const help = `The authority ID of the ${kindNames[kind]} authority to ${act}`;
   return serverCommand({
     name: `localauthority ${kind} ${act}`,
-    synopsis: synopses[act],
+    synopsis: synopses[act](kind),
     flags: act === 'prepare' ? {} : { authorityID: { kind: 'string', default: '', help } },
     async run({ flags, channel, terminal, print }) {
       const { authorityID = '' } = flags as { authorityID?: string };
@@ -98,11 +105,17 @@ function actCommand(kind: Kind, act: Act): Command {
         acts[kind][act](client, authorityID),
       );
       print(response, () => {
-        if (state === undefined) throw new CommandError('internal error: expected to have authority information');
-        terminal.out(`${pastNames[act]} ${kindNames[kind]} authority:\n${formatState(kind, state)}`);
+        terminal.out(`${pastNames[act]} ${kindNames[kind]} authority:\n`);
+        if (state === undefined) throw missing(kind, act);
+        terminal.out(formatState(kind, state));
       });
     },
   });
+}
+
+function missing(kind: Kind, act: Act): CommandError {
+  const what = `${pastNames[act].toLowerCase()} ${kindNames[kind]} authority`;
+  return new CommandError(`internal error: expected to have ${what} information`);
 }
 
 function formatState(

@@ -2,7 +2,8 @@
 import { FlagError, formatUsage, parseFlags } from '../../cli/flags.ts';
 import type { FlagValues } from '../../cli/flags.ts';
 import { createLog } from '../../log.ts';
-import { loadServerConfig, runFlags } from '../config/load-config.ts';
+import { loadServerConfig } from '../config/load-config.ts';
+import { runFlags } from '../config/run-flags.ts';
 import type { ServerConfig } from '../config/server-config.ts';
 import { checkPlugins } from '../plugins.ts';
 import type { RunningServer } from '../server.ts';
@@ -40,8 +41,9 @@ function readConfig(
     flags = parseFlags(argv, runFlags).values;
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
-    if (error.code !== 'HELP') terminal.err(`${error.message}\n`);
-    terminal.err(formatUsage(name, runFlags));
+    // SPIRE says it twice: where the flags are read, and where the command fails.
+    terminal.err(`${error.message}\n${formatUsage(name, runFlags)}`);
+    tell(error.message);
     return undefined;
   }
   try {

@@ -3,8 +3,8 @@ import type { FlagSpecs, FlagValues } from '../../cli/flags.ts';
 import { FlagError, formatUsage, parseFlags } from '../../cli/flags.ts';
 import type { RpcChannel } from '../../rpc/client.ts';
 import { connect } from '../../rpc/client.ts';
-import { RpcError, rpcErrorText, statusName } from '../../rpc/status.ts';
-import { formatProtoJson } from './proto-json.ts';
+import { RpcError, rpcErrorText } from '../../rpc/status.ts';
+import { formatProtoJson, formatStructJson } from './proto-json.ts';
 import type { Command, Terminal } from './terminal.ts';
 
 export const defaultSocketPath = '/tmp/spire-server/private/api.sock';
@@ -19,8 +19,23 @@ const commonFlags = {
 } as const satisfies FlagSpecs;
 
 const outputFlag = {
-  output: { kind: 'string', default: 'pretty', help: 'Desired output format (pretty, json); default: pretty.' },
+  output: {
+    kind: 'value',
+    default: 'pretty',
+    help: 'Desired output format (pretty, json); default: pretty.',
+    read: readOutput,
+  },
 } as const satisfies FlagSpecs;
+
+function readOutput(text: string, previous: string | undefined): string {
+  if (previous !== undefined && previous !== text) {
+    throw new Error(`the output format has already been set to ${JSON.stringify(previous)}`);
+  }
+  const lower = text.toLowerCase();
+  if (lower === 'json') return 'json';
+  if (lower === 'pretty' || lower === 'prettyprint') return 'pretty';
+  throw new Error(`bad formatter flag: unknown format option: ${JSON.stringify(text)}`);
+}
 
 /** A command failed for a reason that its user can read; nothing more is to be said about it. */
 export class CommandError extends Error {
@@ -34,12 +49,16 @@ export interface Invocation<S extends FlagSpecs> {
   readonly flags: FlagValues<S>;
   readonly channel: RpcChannel;
   readonly terminal: Terminal;
-  /** Prints an answer as JSON, or by the function given, whichever `-output` asks for. */
+  /** Prints a message as JSON, or by the function given, whichever `-output` asks for. */
   readonly print: (message: object, pretty: () => void) => void;
+  /** The same for what is no message: its fields keep their order. */
+  readonly printStruct: (value: object, pretty: () => void) => void;
 }
 
 export interface ServerCommandSpec<S extends FlagSpecs> {
   readonly name: string;
+  /** In the usage text, where it is not the name. */
+  readonly usageName?: string;
   readonly synopsis: string;
   readonly flags: S;
   /** False for the few commands whose answer has one form only. */
@@ -50,19 +69,28 @@ export interface ServerCommandSpec<S extends FlagSpecs> {
 export function serverCommand<const S extends FlagSpecs>(spec: ServerCommandSpec<S>): Command {
   const flagSpecs: FlagSpecs = { ...commonFlags, ...(spec.hasOutput === false ? {} : outputFlag), ...spec.flags };
 
+  const usage = () => formatUsage(spec.usageName ?? spec.name, flagSpecs);
+
   return {
     name: spec.name,
     synopsis: spec.synopsis,
+    usage,
     async run(argv, terminal) {
-      const parsed = readFlags(spec.name, argv, flagSpecs, terminal);
+      const parsed = readFlags(argv, flagSpecs, usage, terminal);
       if (parsed === undefined) return 1;
       let channel: RpcChannel | undefined;
       try {
-        const json = outputIsJson(parsed.values['output']);
+        const json = parsed.values['output'] === 'json';
         channel = connect({ unixPath: socketPath(parsed.values, terminal) });
-        const print = (message: object, pretty: () => void) =>
-          json ? terminal.out(formatProtoJson(message)) : pretty();
-        await spec.run({ flags: parsed.values as FlagValues<S>, channel, terminal, print });
+        const printAs = (format: (message: object) => string) => (message: object, pretty: () => void) =>
+          json ? terminal.out(format(message)) : pretty();
+        await spec.run({
+          flags: parsed.values as FlagValues<S>,
+          channel,
+          terminal,
+          print: printAs(formatProtoJson),
+          printStruct: printAs(formatStructJson),
+        });
         return 0;
       } catch (error) {
         terminal.err(`Error: ${errorLine(error)}\n`);
@@ -74,36 +102,31 @@ export function serverCommand<const S extends FlagSpecs>(spec: ServerCommandSpec
   };
 }
 
-function readFlags(name: string, argv: readonly string[], specs: FlagSpecs, terminal: Terminal) {
+function readFlags(argv: readonly string[], specs: FlagSpecs, usage: () => string, terminal: Terminal) {
   try {
     return parseFlags(argv, specs);
   } catch (error) {
     if (!(error instanceof FlagError)) throw error;
     if (error.code !== 'HELP') terminal.err(`${error.message}\n`);
-    terminal.err(formatUsage(name, specs));
+    terminal.err(usage());
     return undefined;
   }
-}
-
-function outputIsJson(output: unknown): boolean {
-  if (output === undefined || output === 'pretty') return false;
-  if (output === 'json') return true;
-  throw new CommandError(`bad formatter flag: unknown format option: ${JSON.stringify(output)}`);
 }
 
 function socketPath(values: FlagValues<FlagSpecs>, { env }: Terminal): string {
   const path = String(values['socketPath']);
   const instance = String(values['instance']);
-  const template = env['SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE'];
-  if (instance !== '' && template === undefined) {
+  const template = env['SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE'] ?? '';
+  const socket = env['SPIRE_SERVER_PRIVATE_SOCKET'] ?? '';
+  if (instance !== '' && template === '') {
     throw new CommandError('you must define SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE to use the instance flag');
   }
-  if (instance !== '' && template?.includes('%i') === false) {
+  if (instance !== '' && !template.includes('%i')) {
     throw new CommandError('failed to find %i in SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE');
   }
   if (path !== defaultSocketPath) return path;
-  if (instance !== '' && template !== undefined) return template.replaceAll('%i', instance);
-  return env['SPIRE_SERVER_PRIVATE_SOCKET'] ?? path;
+  if (instance !== '') return template.replaceAll('%i', instance);
+  return socket === '' ? path : socket;
 }
 
 /** Wraps a refusal in what the command was about; the words of the refusal stay. */
@@ -116,10 +139,4 @@ export function errorLine(error: unknown): string {
 /** `1 entry`, `2 entries`. */
 export function plural(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
-}
-
-/** The name of a status code as Go prints it: `AlreadyExists`. */
-export function codeName(code: number): string {
-  const words = statusName(code).split('_');
-  return words.map((word) => word.charAt(0) + word.slice(1).toLowerCase()).join('');
 }

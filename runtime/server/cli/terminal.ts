@@ -13,15 +13,33 @@ export function processTerminal(): Terminal {
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    readFile: (path) => readFileSync(path === '-' ? 0 : path, 'utf8'),
+    readFile: (path) => readText(path),
     env: process.env,
   };
 }
+
+/** Throws with Go's words for the reasons that a user meets. */
+function readText(path: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8');
+  } catch (cause) {
+    const reason = reasons.get((cause as NodeJS.ErrnoException).code ?? '');
+    throw reason === undefined ? cause : new Error(reason(path), { cause });
+  }
+}
+
+const reasons: ReadonlyMap<string, (path: string) => string> = new Map([
+  ['ENOENT', (path) => `open ${path}: no such file or directory`],
+  ['EACCES', (path) => `open ${path}: permission denied`],
+  ['EISDIR', (path) => `read ${path}: is a directory`],
+]);
 
 export interface Command {
   /** `entry create`. */
   readonly name: string;
   readonly synopsis: string;
+  /** What is printed for `-help` and after a flag that is none. */
+  usage(): string;
   /** Answers with the exit code. */
   run(argv: readonly string[], terminal: Terminal): Promise<number>;
 }

@@ -1,13 +1,13 @@
 // `token generate`: a join token, and the name that its owner gets besides.
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { createClient } from '../../rpc/client.ts';
-import { CommandError, serverCommand } from './server-command.ts';
+import { checkInt32 } from './int32.ts';
+import { serverCommand } from './server-command.ts';
 import { parseId } from './wire-id.ts';
-
-const maxInt32 = 2 ** 31 - 1;
 
 export const tokenGenerate = serverCommand({
   name: 'token generate',
+  usageName: 'generate',
   synopsis: 'Generates a join token',
   flags: {
     ttl: { kind: 'number', default: 600, help: 'Token TTL in seconds' },
@@ -15,7 +15,7 @@ export const tokenGenerate = serverCommand({
   },
   async run({ flags: { ttl, spiffeID }, channel, terminal, print }) {
     const agentId = spiffeID === '' ? undefined : parseId(spiffeID);
-    if (Math.abs(ttl) > maxInt32) throw new CommandError('invalid value for TTL: value is out of range');
+    checkInt32('TTL', ttl);
     const token = await createClient(AgentService, channel).createJoinToken({ ttl, token: '', agentId });
     print(token, () => {
       terminal.out(`Token: ${token.value}\n`);

@@ -23,12 +23,18 @@ export function parseSelectorFlag(text: string): Selector {
 /** The numbers of both MatchBehavior enums. */
 const matches = { exact: 0, subset: 1, superset: 2, any: 3 } as const;
 
-export function parseMatchFlag(text: string): (typeof matches)[keyof typeof matches] {
-  if (!Object.hasOwn(matches, text)) throw new CommandError(`match behavior "${text}" unknown`);
+/** Each kind of list has its own words for a match that is none. */
+export function parseMatchFlag(text: string, refusal: string): (typeof matches)[keyof typeof matches] {
+  if (!Object.hasOwn(matches, text)) throw new CommandError(refusal);
   return matches[text as keyof typeof matches];
 }
 
 /** A Go time in UTC as its String method prints it. */
 export function formatTime(unixSeconds: number): string {
   return `${new Date(unixSeconds * 1000).toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`;
+}
+
+/** A Go time in UTC in its RFC 3339 form. */
+export function formatRfc3339(unixSeconds: number): string {
+  return new Date(unixSeconds * 1000).toISOString().replace('.000Z', 'Z');
 }

@@ -10,6 +10,15 @@ const spec = {
   selector: { kind: 'list', help: 'A selector' },
   expandEnv: { kind: 'boolean', help: 'Expand variables' },
   shared: { kind: 'boolean', default: true, help: 'Share' },
+  mood: {
+    kind: 'value',
+    default: 'calm',
+    help: 'A mood',
+    read: (text: string, previous: string | undefined) => {
+      if (previous !== undefined && previous !== text) throw new Error(`already ${previous}`);
+      return text.toLowerCase();
+    },
+  },
 } as const;
 
 const parse = (...argv: string[]) => parseFlags(argv, spec);
@@ -35,6 +44,7 @@ describe('parseFlags', () => {
       selector: [],
       expandEnv: false,
       shared: true,
+      mood: 'calm',
     });
     expect([[...given], rest]).toEqual([[], []]);
     expectTypeOf(values.config).toEqualTypeOf<string>();
@@ -57,6 +67,14 @@ describe('parseFlags', () => {
     [['-config', 'a', '-config', 'b'], { config: 'b' }],
     [['-port', '8081'], { port: 8081 }],
     [['-port=-1'], { port: -1 }],
+    [['-port', '+7'], { port: 7 }],
+    [['-port', '0x1F'], { port: 31 }],
+    [['-port', '-0b11'], { port: -3 }],
+    [['-port', '017'], { port: 15 }],
+    [['-port', '0o17'], { port: 15 }],
+    [['-port', '0'], { port: 0 }],
+    [['-mood', 'GLAD'], { mood: 'glad' }],
+    [['-mood', 'glad', '-mood=glad'], { mood: 'glad' }],
     [['-ttl', '1h30m'], { ttl: 5_400_000 }],
     [['-ttl', '0'], { ttl: 0 }],
     [['-selector', 'a:1', '--selector=b:2'], { selector: ['a:1', 'b:2'] }],
@@ -109,7 +127,9 @@ describe('parseFlags', () => {
       'INVALID_VALUE',
       `invalid value "${'9'.repeat(20)}" for flag -port: value out of range`,
     ],
-    [['-ttl', '5'], 'INVALID_VALUE', 'invalid value "5" for flag -ttl: missing unit in duration "5"'],
+    [['-port', '08'], 'INVALID_VALUE', 'invalid value "08" for flag -port: parse error'],
+    [['-ttl', '5'], 'INVALID_VALUE', 'invalid value "5" for flag -ttl: parse error'],
+    [['-mood', 'a', '-mood', 'b'], 'INVALID_VALUE', 'invalid value "b" for flag -mood: already a'],
     [['-expandEnv=yes'], 'INVALID_VALUE', 'invalid boolean value "yes" for -expandEnv: parse error'],
     [['-expandEnv='], 'INVALID_VALUE', 'invalid boolean value "" for -expandEnv: parse error'],
     [['-expandEnv=tRUE'], 'INVALID_VALUE', 'invalid boolean value "tRUE" for -expandEnv: parse error'],
@@ -128,6 +148,8 @@ describe('formatUsage', () => {
     \tPath to the configuration (default "conf/server.conf")
   -expandEnv
     \tExpand variables
+  -mood value
+    \tA mood
   -port int
     \tA port
   -selector value

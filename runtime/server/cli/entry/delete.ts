@@ -3,7 +3,8 @@ import * as z from 'zod';
 import { EntryService } from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import type { BatchDeleteEntryResponse_Result } from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { createClient } from '../../../rpc/client.ts';
-import { codeName, CommandError, serverCommand } from '../server-command.ts';
+import { goStatusName } from '../../../rpc/status.ts';
+import { CommandError, serverCommand } from '../server-command.ts';
 import type { Terminal } from '../terminal.ts';
 
 const file = z.object({ ids: z.array(z.string()) });
@@ -33,7 +34,7 @@ function printDeleted(results: readonly BatchDeleteEntryResponse_Result[], termi
   for (const { id } of succeeded) terminal.out(`Deleted entry with ID: ${id}\n`);
   if (succeeded.length > 0) terminal.out('\n\n');
   for (const { id, status } of failed) {
-    const reason = `(code: ${codeName(status?.code ?? 2)}, msg: ${JSON.stringify(status?.message ?? '')})`;
+    const reason = `(code: ${goStatusName(status?.code ?? 2)}, msg: ${JSON.stringify(status?.message ?? '')})`;
     terminal.err(`Failed to delete entry with ID ${id} ${reason}\n`);
   }
   if (failed.length === 0) {

@@ -9,8 +9,8 @@ const int = z.number().int();
 
 const fileEntry = z.object({
   entry_id: z.string().default(''),
-  spiffe_id: z.string(),
-  parent_id: z.string(),
+  spiffe_id: z.string().default(''),
+  parent_id: z.string().default(''),
   selectors: z.array(z.object({ type: z.string(), value: z.string() })).default([]),
   x509_svid_ttl: int.default(0),
   jwt_svid_ttl: int.default(0),
@@ -44,12 +44,14 @@ export function parseEntryFile(text: string): Entry[] {
     const attributes = entry.additional_attributes;
     return Entry.create({
       id: entry.entry_id,
-      spiffeId: parseId(entry.spiffe_id),
-      parentId: parseId(entry.parent_id),
+      spiffeId: explain('invalid SPIFFE ID', () => parseId(entry.spiffe_id)),
+      parentId: explain('invalid parent ID', () => parseId(entry.parent_id)),
       selectors: entry.selectors,
       x509SvidTtl: entry.x509_svid_ttl,
       jwtSvidTtl: entry.jwt_svid_ttl,
-      federatesWith: entry.federates_with.map((name) => parseTrustDomain(name).name),
+      federatesWith: entry.federates_with.map(
+        (name) => explain('invalid federated trust domain', () => parseTrustDomain(name)).name,
+      ),
       admin: entry.admin,
       downstream: entry.downstream,
       expiresAt: entry.entry_expiry,
@@ -66,4 +68,12 @@ export function parseEntryFile(text: string): Entry[] {
           }),
     });
   });
+}
+
+function explain<T>(what: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    throw new CommandError(what, { cause });
+  }
 }

@@ -1,6 +1,7 @@
 // The flags that describe an entry, shared by `entry create` and `entry update`, and the entry that they describe.
 import { Entry } from '../../../../proto/gen/spire/api/types/entry.ts';
 import type { FlagSpecs, FlagValues } from '../../../cli/flags.ts';
+import { checkInt32 } from '../int32.ts';
 import { CommandError } from '../server-command.ts';
 import { parseSelectorFlag } from '../wire-id.ts';
 
@@ -63,13 +64,9 @@ export const entryFlags = {
 
 export type EntryFlagValues = FlagValues<typeof entryFlags>;
 
-const maxInt32 = 2 ** 31 - 1;
-
 export function checkTtls({ x509SVIDTTL, jwtSVIDTTL }: EntryFlagValues): void {
   if (x509SVIDTTL < 0) throw new CommandError('a positive x509-SVID TTL is required');
   if (jwtSVIDTTL < 0) throw new CommandError('a positive JWT-SVID TTL is required');
-  if (x509SVIDTTL > maxInt32) throw new CommandError('invalid value for X509 SVID TTL: value is out of range');
-  if (jwtSVIDTTL > maxInt32) throw new CommandError('invalid value for JWT SVID TTL: value is out of range');
 }
 
 export function entryOf(flags: EntryFlagValues, ids: Pick<Entry, 'spiffeId' | 'parentId'>): Entry {
@@ -80,8 +77,8 @@ export function entryOf(flags: EntryFlagValues, ids: Pick<Entry, 'spiffeId' | 'p
     expiresAt: flags.entryExpiry,
     dnsNames: [...flags.dns],
     storeSvid: flags.storeSVID,
-    x509SvidTtl: flags.x509SVIDTTL,
-    jwtSvidTtl: flags.jwtSVIDTTL,
+    x509SvidTtl: checkInt32('X509 SVID TTL', flags.x509SVIDTTL),
+    jwtSvidTtl: checkInt32('JWT SVID TTL', flags.jwtSVIDTTL),
     hint: flags.hint,
     selectors: flags.selector.map(parseSelectorFlag),
     federatesWith: [...flags.federatesWith],

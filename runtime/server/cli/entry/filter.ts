@@ -1,5 +1,6 @@
 // The flags that choose entries, shared by `entry show` and `entry count`.
 import type { ListEntriesRequest_Filter } from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import type { Selector } from '../../../../proto/gen/spire/api/types/selector.ts';
 import type { SPIFFEID } from '../../../../proto/gen/spire/api/types/spiffeid.ts';
 import type { FlagSpecs, FlagValues } from '../../../cli/flags.ts';
 import { CommandError } from '../server-command.ts';
@@ -40,11 +41,11 @@ export function parseFilterFlags(flags: FlagValues<ReturnType<typeof filterFlags
     bySelectors:
       selector.length === 0
         ? undefined
-        : { match: parseMatchFlag(flags.matchSelectorsOn), selectors: selector.map(parseSelectorFlag) },
+        : { match: parseMatch(flags.matchSelectorsOn), selectors: selector.map(parseFilterSelector) },
     byFederatesWith:
       federatesWith.length === 0
         ? undefined
-        : { match: parseMatchFlag(flags.matchFederatesWithOn), trustDomains: [...federatesWith] },
+        : { match: parseMatch(flags.matchFederatesWithOn), trustDomains: [...federatesWith] },
     byHint: flags.hint === '' ? undefined : flags.hint,
     byDownstream: flags.downstream,
   };
@@ -56,4 +57,16 @@ function parseFlagId(what: string, text: string): SPIFFEID {
   } catch (cause) {
     throw new CommandError(`error parsing ${what} "${text}"`, { cause });
   }
+}
+
+function parseFilterSelector(text: string): Selector {
+  try {
+    return parseSelectorFlag(text);
+  } catch (cause) {
+    throw new CommandError('error parsing selectors', { cause });
+  }
+}
+
+function parseMatch(text: string) {
+  return parseMatchFlag(text, `match behavior ${JSON.stringify(text)} unknown`);
 }

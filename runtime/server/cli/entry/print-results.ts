@@ -1,7 +1,8 @@
 // The outcome of creating or updating entries: what went well on standard output, what did not on standard error.
 import type { Entry } from '../../../../proto/gen/spire/api/types/entry.ts';
 import type { Status } from '../../../../proto/gen/spire/api/types/status.ts';
-import { codeName, CommandError } from '../server-command.ts';
+import { goStatusName } from '../../../rpc/status.ts';
+import { CommandError } from '../server-command.ts';
 import type { Terminal } from '../terminal.ts';
 import { formatEntry } from './print-entry.ts';
 
@@ -17,7 +18,7 @@ export function printResults(act: 'create' | 'update', results: readonly EntryRe
     if (entry !== undefined) terminal.out(formatEntry(entry));
   }
   for (const { status, entry } of failed) {
-    const reason = `(code: ${codeName(status?.code ?? 2)}, msg: ${JSON.stringify(status?.message ?? '')})`;
+    const reason = `(code: ${goStatusName(status?.code ?? 2)}, msg: ${JSON.stringify(status?.message ?? '')})`;
     terminal.err(`Failed to ${act} the following entry ${reason}:\n`);
     if (entry !== undefined) terminal.err(formatEntry(entry));
   }

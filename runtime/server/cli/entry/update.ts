@@ -13,7 +13,10 @@ import { printResults } from './print-results.ts';
 export const entryUpdate = serverCommand({
   name: 'entry update',
   synopsis: 'Updates registration entries',
-  flags: entryFlags,
+  flags: {
+    ...entryFlags,
+    entryID: { kind: 'string', default: '', help: 'The Registration Entry ID of the record to update' },
+  },
   async run({ flags, channel, terminal, print }) {
     const fromFlags = async () => [await keepAttributes(entryFromFlags(flags), channel)];
     const entries = flags.data === '' ? await fromFlags() : parseEntryFile(terminal.readFile(flags.data));

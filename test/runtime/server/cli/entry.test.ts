@@ -195,9 +195,9 @@ describe('entry show', () => {
     [['-entryID', 'x'], 'Error: error fetching entry ID x: rpc error: code = NotFound desc = entry not found\n'],
     [['-entryID', 'x', '-spiffeID', 'spiffe://a/b'], "Error: the -entryID flag can't be combined with others\n"],
     [['-spiffeID', 'a/b'], 'Error: error parsing SPIFFE ID "a/b": scheme is missing or invalid\n'],
-    [['-selector', 'unix'], 'Error: selector "unix" must be formatted as type:value\n'],
+    [['-selector', 'unix'], 'Error: error parsing selectors: selector "unix" must be formatted as type:value\n'],
+    [['-federatesWith', 'a', '-matchFederatesWithOn', 'no'], 'Error: match behavior "no" unknown\n'],
     [['-selector', 'a:b', '-matchSelectorsOn', 'some'], 'Error: match behavior "some" unknown\n'],
-    [['-output', 'yaml'], 'Error: bad formatter flag: unknown format option: "yaml"\n'],
   ])('%j is refused', async (argv, err) => {
     expect(await server.run('entry', 'show', ...argv)).toEqual({ code: 1, out: '', err });
   });
@@ -261,7 +261,10 @@ describe('entry create', () => {
     [['-selector', 'a:b', '-node', '-federatesWith', 'x.org'], 'node entries can not federate'],
     [[...asked, '-x509SVIDTTL', '-1'], 'a positive x509-SVID TTL is required'],
     [[...asked, '-jwtSVIDTTL', '-1'], 'a positive JWT-SVID TTL is required'],
-    [[...asked, '-x509SVIDTTL', '2147483648'], 'invalid value for X509 SVID TTL: value is out of range'],
+    [
+      [...asked, '-x509SVIDTTL', '2147483648'],
+      'invalid value for X509 SVID TTL: overflow converting int(2147483648) to int32',
+    ],
   ])('%j is refused: %s', async (argv, message) => {
     expect(await server.run('entry', 'create', ...argv)).toEqual({ code: 1, out: '', err: `Error: ${message}\n` });
   });
@@ -336,6 +339,18 @@ describe('the socket', () => {
     expect((await runCaptured(['entry', 'count', '-instance', 'api'])).err).toBe(
       'Error: you must define SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE to use the instance flag\n',
     );
+  });
+
+  test('of the path flag or of an instance wins over the variable, which wins over the default', async () => {
+    const environment = { SPIRE_SERVER_PRIVATE_SOCKET: server.socketPath };
+    expect(await runCaptured(['entry', 'count'], {}, environment)).toMatchObject({ code: 0 });
+    expect(await runCaptured(['entry', 'count', '-socketPath', '/none'], {}, environment)).toMatchObject({ code: 1 });
+    const noPlace = { ...environment, SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE: '/run/api.sock' };
+    expect(await runCaptured(['entry', 'count', '-instance', 'a'], {}, noPlace)).toEqual({
+      code: 1,
+      out: '',
+      err: 'Error: failed to find %i in SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE\n',
+    });
   });
 
   test('that nobody answers is an error', async () => {
