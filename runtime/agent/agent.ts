@@ -1,13 +1,8 @@
 // One agent from start to end: it gets its identity, fills its cache, and then serves workloads until it is told to stop or cannot go on.
-import { mkdir } from 'node:fs/promises';
 import type { Server } from 'node:http';
-import { dirname } from 'node:path';
-import { HealthService } from '../../proto/gen/grpc/health/v1/health.ts';
-import { SpiffeWorkloadAPIService } from '../../proto/gen/spiffe/workload/workload.ts';
 import { createAgentAttestor } from '../attest/agent-attestors.ts';
 import type { AgentAttestor } from '../attest/attestor.ts';
 import type { Logger } from '../log.ts';
-import { createRpcServer } from '../rpc/server.ts';
 import type { RpcServer } from '../rpc/server.ts';
 import { createJwtSvids } from './cache/jwt-svids.ts';
 import { SvidCache } from './cache/svid-cache.ts';
@@ -29,7 +24,7 @@ import { runSyncLoop } from './sync/sync-loop.ts';
 import { Synchronizer } from './sync/synchronizer.ts';
 import { version } from './version.ts';
 import { createCallers } from './workload-api/caller.ts';
-import { checkSecurityHeader, createWorkloadApi } from './workload-api/service.ts';
+import { serveWorkloads } from './workload-api/endpoint.ts';
 import { createWorkloadAttestor } from './workload-attestors.ts';
 
 export interface AgentSurroundings {
@@ -114,17 +109,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
       ...again,
       recover: (error) => synchronizer.recover(error, signal),
     });
-    if (config.socketPath !== undefined) {
-      server = createRpcServer({ log, intercept: checkSecurityHeader });
-      server.addService(
-        SpiffeWorkloadAPIService,
-        createWorkloadApi({ ...config, cache, demand, jwtSvids, callers, clock, log }),
-      );
-      server.addService(HealthService, health.handlers());
-      await mkdir(dirname(config.socketPath), { recursive: true, mode: 0o755 });
-      await server.listenUnix(config.socketPath, { mode: 0o777 });
-      log.info({ address: config.socketPath, network: 'unix' }, 'Starting Workload and SDS APIs');
-    }
+    server = await serveWorkloads(config, { cache, demand, jwtSvids, callers, health, clock, log });
     health.ready = true;
     cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
     await runSyncLoop(

@@ -15,6 +15,8 @@ export interface RunAgentOptions {
   readonly joinToken?: string;
   /** More lines of the agent section. */
   readonly settings?: string;
+  /** More lines of its experimental section. */
+  readonly experimental?: string;
   /** 100 ms unless told: tests have no time. */
   readonly syncInterval?: string;
   readonly keyManager?: 'disk' | 'memory';
@@ -25,7 +27,7 @@ export interface RunAgentOptions {
 
 export async function startAgent(options: RunAgentOptions) {
   const { port, bundlePem, joinToken, settings = '', keyManager = 'disk', discoverWorkloadPath = false } = options;
-  const { syncInterval = '100ms' } = options;
+  const { syncInterval = '100ms', experimental = '' } = options;
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'agent-')));
   const socketPath = join(directory, 'public/api.sock');
   const bundlePath = join(directory, 'bootstrap.pem');
@@ -41,7 +43,7 @@ export async function startAgent(options: RunAgentOptions) {
         ${settings.includes('insecure_bootstrap') ? '' : `trust_bundle_path = "${bundlePath}"`}
         ${joinToken === undefined ? '' : `join_token = "${joinToken}"`}
         ${settings}
-        experimental { sync_interval = "${syncInterval}" }
+        experimental { sync_interval = "${syncInterval}" ${experimental} }
       }
       plugins {
         NodeAttestor "join_token" { plugin_data {} }
@@ -76,7 +78,7 @@ export async function startAgent(options: RunAgentOptions) {
     /** Resolves when it serves; rejects where it ended instead. */
     async serving(): Promise<void> {
       const until = Date.now() + 15_000;
-      while (!lines.some((line) => line.includes('Starting Workload'))) {
+      while (!lines.some((line) => line.includes('Starting agent APIs'))) {
         if (Date.now() > until) throw new Error(`agent does not serve:\n${lines.join('')}`);
         await Promise.race([new Promise((resolve) => setTimeout(resolve, 20)), ended]);
       }

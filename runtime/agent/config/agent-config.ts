@@ -5,6 +5,8 @@ import type { LogFormat, LogLevel } from '../../log.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { BundleSource } from '../node/bootstrap-bundle.ts';
 import type { ServerAddress } from '../node/server-link.ts';
+import type { SdsConfig } from '../sds/resources.ts';
+import type { RateLimits } from '../workload-api/rate-limit.ts';
 
 export interface PluginConfig {
   readonly name: string;
@@ -24,11 +26,17 @@ export interface AgentConfig {
   readonly trustDomain: TrustDomain;
   readonly server: ServerAddress;
   readonly dataDir: string;
-  /** Absent: the Workload API is disabled. */
+  /** Absent: neither the Workload API nor Envoy's SDS is served. */
   readonly socketPath: string | undefined;
+  readonly disableWorkloadApi: boolean;
+  /** Absent: disabled. */
+  readonly sds: SdsConfig | undefined;
+  readonly rateLimits: RateLimits;
   readonly bundleSource: BundleSource;
   readonly joinToken: string | undefined;
   readonly log: { readonly level: LogLevel; readonly format: LogFormat; readonly file: string | undefined };
+  /** Prefixes of selectors that may be logged where a workload gets nothing. */
+  readonly logSelectors: readonly string[];
   /** Absent with a join token. */
   readonly nodeAttestor: PluginConfig | undefined;
   readonly keyStore: KeyStoreConfig;

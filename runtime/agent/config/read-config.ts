@@ -9,6 +9,7 @@ import { TrustDomain, parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import type { AgentConfig, HealthConfig } from './agent-config.ts';
 import { defaultSocketPath } from './default-socket.ts';
 import { readBundleSource } from './read-bundle-source.ts';
+import { readRateLimits, readSds } from './read-endpoint.ts';
 import { readPlugins } from './read-plugins.ts';
 
 const defaultCacheSize = 1000;
@@ -19,7 +20,7 @@ const ignoredKeys = {
   strings: ['admin_socket_path'],
   booleans: ['log_source_location', 'profiling_enabled'],
   numbers: ['profiling_port', 'profiling_freq'],
-  lists: ['authorized_delegates', 'log_selectors', 'profiling_names'],
+  lists: ['authorized_delegates', 'profiling_names'],
 } as const;
 
 /** Throws a ConfigError. */
@@ -34,12 +35,16 @@ export function readAgentConfig(file: HclObject): AgentConfig {
   if (!agent.has('server_port')) agent.fault('server_port', 'must be configured');
 
   const joinToken = agent.optionalString('join_token');
-  const disabled = agent.optionalBoolean('disable_workload_api') === true;
+  const disableWorkloadApi = agent.optionalBoolean('disable_workload_api') === true;
+  const sds = readSds(agent);
   const config: AgentConfig = {
     trustDomain: readTrustDomain(agent),
     server: { host: agent.optionalString('server_address') ?? '', port: agent.optionalNumber('server_port') ?? 0 },
     dataDir: agent.optionalString('data_dir') ?? '.',
-    socketPath: socketPathOf(agent, disabled),
+    socketPath: socketPathOf(agent, disableWorkloadApi && sds === undefined),
+    disableWorkloadApi,
+    sds,
+    rateLimits: readRateLimits(experimental),
     bundleSource: readBundleSource(agent),
     joinToken: joinToken === '' ? undefined : joinToken,
     log: {
@@ -47,6 +52,7 @@ export function readAgentConfig(file: HclObject): AgentConfig {
       format: readWord(agent, 'log_format', parseLogFormat) ?? 'text',
       file: agent.optionalString('log_file'),
     },
+    logSelectors: agent.strings('log_selectors'),
     ...plugins,
     syncIntervalMs: experimental?.optionalDuration('sync_interval') ?? 5_000,
     useSyncAuthorizedEntries: experimental?.optionalBoolean('use_sync_authorized_entries') ?? true,
@@ -117,16 +123,13 @@ function readHealth(root: HclReader): HealthConfig | undefined {
 }
 
 function readIgnored(root: HclReader, agent: HclReader, experimental: HclReader | undefined): string[] {
-  const blocks = [root.has('telemetry') ? 'telemetry' : undefined, agent.has('sds') ? 'agent.sds' : undefined];
+  const blocks = root.has('telemetry') ? ['telemetry'] : [];
   root.object('telemetry');
-  agent.object('sds');
-  agent.optionalBoolean('disable_sds_api');
   for (const key of ignoredKeys.strings) agent.optionalString(key);
   for (const key of ignoredKeys.booleans) agent.optionalBoolean(key);
   for (const key of ignoredKeys.numbers) agent.optionalNumber(key);
   for (const key of ignoredKeys.lists) agent.optionalStrings(key);
   experimental?.optionalString('jwt_svid_cache_hit_timeout');
-  experimental?.object('ratelimit');
   experimental?.optionalStrings('feature_flags');
   // Whoever asks for this protection must not run without it.
   if (experimental?.optionalBoolean('require_pq_kem') === true)
@@ -136,8 +139,7 @@ function readIgnored(root: HclReader, agent: HclReader, experimental: HclReader 
     .flat()
     .filter((key) => agent.has(key))
     .map((key) => `agent.${key}`);
-  const limits = experimental?.has('ratelimit') === true ? ['agent.experimental.ratelimit'] : [];
-  return [...blocks.filter((name) => name !== undefined), ...keys, ...limits];
+  return [...blocks, ...keys];
 }
 
 /** An agent that would throw its trust bundle away is not one that we have: only `never`, which is the default. */

@@ -4,25 +4,22 @@ import type { SpiffeWorkloadAPIService } from '../../../proto/gen/spiffe/workloa
 import type { Logger } from '../../log.ts';
 import type { CallContext, Intercept } from '../../rpc/call-context.ts';
 import type { Handlers } from '../../rpc/service.ts';
-import { invalidArgument, permissionDenied, unavailable } from '../../rpc/status.ts';
-import type { RpcError } from '../../rpc/status.ts';
+import { invalidArgument, unavailable, unimplemented } from '../../rpc/status.ts';
 import { SpiffeError } from '../../spiffe/errors.ts';
 import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
-import type { Selector } from '../../spiffe/selector.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache, WorkloadUpdate } from '../cache/svid-cache.ts';
-import type { EntryDemand } from '../sync/demand.ts';
-import type { Callers } from './caller.ts';
+import { pidOf } from './admission.ts';
+import type { Admission } from './admission.ts';
 import { withUniqueHints } from './hints.ts';
 import { jwtBundlesResponse, x509BundlesResponse, x509SvidResponse } from './responses.ts';
 import { validateJwt } from './validate-jwt.ts';
 
 export interface WorkloadApiOptions {
   readonly cache: WorkloadCache;
-  readonly demand: EntryDemand;
   readonly jwtSvids: JwtSvids;
-  readonly callers: Callers;
+  readonly admission: Admission;
   readonly trustDomain: TrustDomain;
   /** Whoever has no identity may still have the trust domain's bundle. */
   readonly allowUnauthenticatedVerifiers: boolean;
@@ -44,9 +41,8 @@ export const checkSecurityHeader: Intercept = ({ method, metadata }) => {
 export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof SpiffeWorkloadAPIService> {
   const {
     cache,
-    demand,
     jwtSvids,
-    callers,
+    admission,
     trustDomain,
     allowUnauthenticatedVerifiers,
     allowedForeignJwtClaims,
@@ -54,25 +50,13 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
     log,
   } = options;
 
-  const refuse = (context: CallContext): RpcError => {
-    log.error({ registered: false, method: context.method, pid: pidOf(context) }, 'No identity issued');
-    return permissionDenied('no identity issued');
-  };
-
-  /** The caller's selectors. Whoever is not known yet is not refused before the server was asked. */
-  const attest = async (context: CallContext): Promise<Selector[]> => {
-    const selectors = await callers.attest(context);
-    if (cache.matching(selectors).length === 0) await demand.newerEntries(context.signal);
-    return selectors;
-  };
-
   async function* updates(
     context: CallContext,
     needsIdentity: boolean,
   ): AsyncGenerator<WorkloadUpdate, void, undefined> {
-    const selectors = await (needsIdentity ? attest(context) : callers.attest(context));
+    const selectors = await (needsIdentity ? admission.admitKnown(context) : admission.admit(context));
     for await (const update of cache.subscribe(selectors, context.signal)) {
-      if (needsIdentity && update.identities.length === 0) throw refuse(context);
+      if (needsIdentity && update.identities.length === 0) throw admission.noIdentity(context, selectors);
       yield update;
     }
   }
@@ -107,11 +91,11 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
     async fetchJwtsvid({ audience, spiffeId }, context) {
       if (audience.length === 0) throw invalidArgument('audience must be specified');
       if (spiffeId !== '') checkSpiffeId(spiffeId);
-      const selectors = await attest(context);
+      const selectors = await admission.admitKnown(context);
       const entries = withUniqueHints(cache.matching(selectors), (entry) => entry).filter(
         (entry) => spiffeId === '' || entry.spiffeId.toString() === spiffeId,
       );
-      if (entries.length === 0) throw refuse(context);
+      if (entries.length === 0) throw admission.noIdentity(context, selectors);
       const svids = await Promise.all(
         entries.map(async (entry) => ({
           spiffeId: entry.spiffeId.toString(),
@@ -125,7 +109,7 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
     async validateJwtsvid({ audience, svid }, context) {
       if (audience === '') throw invalidArgument('audience must be specified');
       if (svid === '') throw invalidArgument('svid must be specified');
-      const { bundle, federatedBundles } = cache.update(await callers.attest(context));
+      const { bundle, federatedBundles } = cache.update(await admission.admit(context));
       const { id, claims } = validateJwt({
         token: svid,
         audience,
@@ -135,6 +119,14 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
         now: clock(),
       });
       return { spiffeId: id.toString(), claims };
+    },
+
+    async *fetchWitsvid() {
+      throw unimplemented('fetching WIT-SVIDs is not implemented');
+    },
+
+    async *fetchWitBundles() {
+      throw unimplemented('fetching WIT bundles is not implemented');
     },
   };
 }
@@ -151,8 +143,4 @@ function checkSpiffeId(text: string): void {
 function couldNotFetch(cause: unknown): never {
   const reason = cause instanceof Error ? cause.message : String(cause);
   throw unavailable(`could not fetch JWT-SVID: ${reason}`, { cause });
-}
-
-function pidOf({ connection }: CallContext): number | undefined {
-  return connection.transport === 'unix' ? connection.pid : undefined;
 }

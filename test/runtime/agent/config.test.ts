@@ -51,6 +51,15 @@ describe('a configuration', () => {
       workloadKeyType: 'ec-p256',
       availabilityTargetMs: 0,
       allowUnauthenticatedVerifiers: false,
+      disableWorkloadApi: false,
+      sds: {
+        defaultSvidName: 'default',
+        defaultBundleName: 'ROOTCA',
+        defaultAllBundlesName: 'ALL',
+        disableSpiffeCertValidation: false,
+      },
+      rateLimits: new Map(),
+      logSelectors: [],
       health: undefined,
       ignored: [],
     });
@@ -67,10 +76,29 @@ describe('a configuration', () => {
   });
 
   it('says which keys have no effect', () => {
-    const config = read(
-      `${required} authorized_delegates = ["spiffe://example.org/d"] sds { default_svid_name = "x" }`,
-    );
-    expect(config.ignored).toEqual(['agent.sds', 'agent.authorized_delegates']);
+    const config = read(`${required} authorized_delegates = ["spiffe://example.org/d"]`);
+    expect(config.ignored).toEqual(['agent.authorized_delegates']);
+  });
+
+  it('limits the calls of workloads where it says so', () => {
+    const limits = 'experimental { ratelimit { fetch_x509_svid = 5 stream_secrets = 2 fetch_jwt_svid = 0 } }';
+    expect([...read(`${required} ${limits}`).rateLimits]).toEqual([
+      ['/SpiffeWorkloadAPI/FetchX509SVID', 5],
+      ['/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets', 2],
+    ]);
+  });
+
+  it.each([
+    ['disable_sds_api = true', false, undefined],
+    ['disable_workload_api = true', true, expect.anything()],
+  ])('may serve one of the two: %s', (setting, disableWorkloadApi, sds: unknown) => {
+    const socketPath = '/tmp/spire-agent/public/api.sock';
+    expect(read(`${required} ${setting}`)).toMatchObject({ socketPath, disableWorkloadApi, sds });
+  });
+
+  it('may serve neither', () => {
+    const config = read(`${required} disable_sds_api = true disable_workload_api = true`);
+    expect(config.socketPath).toBeUndefined();
   });
 
   it('does without a node attestor when it has a join token', () => {
@@ -107,6 +135,12 @@ describe('refusals', () => {
     [required.replace('trust_bundle_path = "/b.pem"', 'trust_bundle_url = "http://x"'), 'must start with https://'],
     [`${required} rebootstrap_mode = "auto"`, 'agent.rebootstrap_mode: not supported'],
     [`${required} experimental { require_pq_kem = true }`, 'agent.experimental.require_pq_kem: not supported: true'],
+    [
+      `${required} experimental { ratelimit { fetch_jwt_svid = -1 } }`,
+      'agent.experimental.ratelimit.fetch_jwt_svid: must not be negative',
+    ],
+    [`${required} experimental { ratelimit { fetch_all = 1 } }`, 'agent.experimental.ratelimit.fetch_all: unknown key'],
+    [`${required} sds { name = "x" }`, 'agent.sds.name: unknown key'],
     [`${required} workload_x509_svid_key_type = "ec-p384"`, 'key type must be ec-p256 or rsa-2048'],
     [`${required} availability_target = "1h"`, 'must be at least 24h0m0s'],
     [`${required} x509_svid_cache_max_size = -1`, 'must not be negative'],

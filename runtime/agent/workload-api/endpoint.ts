@@ -1,0 +1,61 @@
+// The socket that every workload on the machine may connect to: the Workload API, Envoy's secret discovery, and health.
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { SecretDiscoveryServiceService } from '../../../proto/gen/envoy/service/secret/v3/sds.ts';
+import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
+import { SpiffeWorkloadAPIService } from '../../../proto/gen/spiffe/workload/workload.ts';
+import type { Logger } from '../../log.ts';
+import { createRpcServer } from '../../rpc/server.ts';
+import type { RpcServer } from '../../rpc/server.ts';
+import type { JwtSvids } from '../cache/jwt-svids.ts';
+import type { WorkloadCache } from '../cache/svid-cache.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import type { AgentHealth } from '../health/health.ts';
+import { createSds } from '../sds/service.ts';
+import type { EntryDemand } from '../sync/demand.ts';
+import { createAdmission } from './admission.ts';
+import type { Callers } from './caller.ts';
+import { createRateLimiter } from './rate-limit.ts';
+import { checkSecurityHeader, createWorkloadApi } from './service.ts';
+
+export interface EndpointParts {
+  readonly cache: WorkloadCache;
+  readonly demand: EntryDemand;
+  readonly jwtSvids: JwtSvids;
+  readonly callers: Callers;
+  readonly health: AgentHealth;
+  readonly clock: () => number;
+  readonly log: Logger;
+}
+
+/** Undefined where the configuration has nothing served. */
+export async function serveWorkloads(config: AgentConfig, parts: EndpointParts): Promise<RpcServer | undefined> {
+  const { socketPath, disableWorkloadApi, sds, rateLimits, logSelectors } = config;
+  if (socketPath === undefined) return undefined;
+  const { cache, demand, jwtSvids, callers, health, clock, log } = parts;
+  for (const [method, limit] of rateLimits) log.info({ method, limit }, 'Workload API/SDS rate limiting enabled');
+  const rateLimiter = createRateLimiter({ limits: rateLimits, clock });
+  const admission = createAdmission({ callers, rateLimiter, cache, demand, logSelectors, log });
+
+  const server = createRpcServer({ log, intercept: checkSecurityHeader });
+  if (!disableWorkloadApi)
+    server.addService(
+      SpiffeWorkloadAPIService,
+      createWorkloadApi({ ...config, cache, jwtSvids, admission, clock, log }),
+    );
+  if (sds !== undefined)
+    server.addService(SecretDiscoveryServiceService, createSds({ config: sds, cache, admission, log }));
+  server.addService(HealthService, health.handlers());
+  await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 });
+  await server.listenUnix(socketPath, { mode: 0o777 });
+  log.info(
+    { network: 'unix', address: socketPath, apis: apiNames(!disableWorkloadApi, sds !== undefined) },
+    'Starting agent APIs',
+  );
+  return server;
+}
+
+function apiNames(workloadApi: boolean, sds: boolean): string {
+  if (workloadApi && sds) return 'Workload and SDS APIs';
+  return workloadApi ? 'Workload API' : 'SDS API';
+}
