@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createCsr } from '../../runtime/pki/csr.ts';
 import { generateKeyPairSync } from '../../runtime/pki/key-type.ts';
 import { certificatesToPem } from '../../runtime/pki/pem.ts';
@@ -116,5 +117,8 @@ async function makeAdmin(
   await local.entry.batchCreateEntry({ entries, outputMask: undefined });
   const { privateKey, csr } = createRequest('/administrator');
   const { svid } = await local.svid.mintX509Svid({ csr, ttl: 0 });
-  return connectTls({ certificateChainPem: certificatesToPem(svid!.certChain), privateKey });
+  const admin = connectTls({ certificateChainPem: certificatesToPem(svid!.certChain), privateKey });
+  // Until the server's cache has the entry.
+  while (!(await admin.entry.countEntries({ filter: undefined }).then(Boolean, () => false))) await sleep(20);
+  return admin;
 }
