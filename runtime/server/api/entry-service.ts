@@ -10,7 +10,7 @@ import type { Handlers } from '../../rpc/service.ts';
 import { invalidArgument, notFound, statusCode } from '../../rpc/status.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { StoreError } from '../store/errors.ts';
-import type { EntryDraft, EntryFilter } from '../store/records.ts';
+import type { EntryDraft, EntryFilter, EntryPatch } from '../store/records.ts';
 import type { CreatedEntry, EntryStore } from '../store/store.ts';
 import { pageOf } from './page.ts';
 import { createPause } from './pause.ts';
@@ -59,16 +59,11 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
     },
 
     async batchUpdateEntry(request) {
-      const results = [];
-      for (const entry of request.entries)
-        results.push(await updateEntry(entry, request.inputMask, request.outputMask));
-      return { results };
+      return { results: await updateEntries(request.entries, request.inputMask, request.outputMask) };
     },
 
     async batchDeleteEntry({ ids }) {
-      const results = [];
-      for (const id of ids) results.push({ id, status: (await statusOfItem(() => deleteEntry(id))).status });
-      return { results };
+      return { results: await deleteEntries(ids) };
     },
   };
 
@@ -95,12 +90,7 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
   }
 
   async function resultOf(outcome: CreatedEntry | StoreError | undefined, mask: EntryMask | undefined) {
-    const { status, value } = await statusOfItem(() =>
-      attempt('failed to create entry', async () => {
-        if (outcome === undefined || outcome instanceof StoreError) throw outcome ?? new Error('no outcome');
-        return outcome;
-      }),
-    );
+    const { status, value } = await statusOfItem(() => attempt('failed to create entry', () => settled(outcome)));
     if (value === undefined) return { status, entry: undefined };
     const entry = encodeEntry(value.entry, mask);
     if (value.existing)
@@ -109,20 +99,61 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
     return { status: okStatus, entry };
   }
 
-  async function updateEntry(wire: Entry, inputMask: EntryMask | undefined, outputMask: EntryMask | undefined) {
-    const { status, value } = await statusOfItem(async () => {
-      const patch = checkArgument('failed to convert entry', () => parseEntryPatch(trustDomain, wire, inputMask));
-      return attempt('failed to update entry', () => entries.updateEntry(wire.id, patch));
-    });
-    return { status, entry: value === undefined ? undefined : encodeEntry(value, outputMask) };
+  async function updateEntries(
+    wires: readonly Entry[],
+    inputMask: EntryMask | undefined,
+    outputMask: EntryMask | undefined,
+  ) {
+    const updates: { id: string; patch: EntryPatch }[] = [];
+    const pause = createPause();
+    const answers = [];
+    for (const wire of wires) {
+      await pause();
+      const parse = () => checkArgument('failed to convert entry', () => parseEntryPatch(trustDomain, wire, inputMask));
+      answers.push(await statusOfItem(async () => updates.push({ id: wire.id, patch: parse() }) - 1));
+    }
+    const outcomes = await attempt('failed to update entry', () => entries.updateEntries(updates));
+    const results = [];
+    for (const { status, value: index } of answers) {
+      await pause();
+      if (index === undefined) {
+        results.push({ status, entry: undefined });
+        continue;
+      }
+      const { status: itsStatus, value } = await statusOfItem(() =>
+        attempt('failed to update entry', () => settled(outcomes[index])),
+      );
+      results.push({ status: itsStatus, entry: value === undefined ? undefined : encodeEntry(value, outputMask) });
+    }
+    return results;
   }
 
-  async function deleteEntry(id: string): Promise<void> {
-    if (id === '') throw invalidArgument('missing entry ID');
-    const deleted = await attempt('failed to delete entry', () => entries.deleteEntry(id));
-    if (deleted === undefined) throw notFound('entry not found');
-    log.info({ entry_id: id, spiffe_id: deleted.spiffeId }, 'Entry deleted');
+  /** One that is named twice is there once. */
+  async function deleteEntries(ids: readonly string[]) {
+    // No entry has such an ID, and the database would refuse the whole list for it.
+    const named = [...new Set(ids)].filter((id) => id !== '' && !id.includes('\0'));
+    const found = await attempt('failed to delete entry', () => entries.deleteEntries(named));
+    const deleted = new Map(found.map((entry) => [entry.id, entry]));
+    const results = [];
+    for (const id of ids) {
+      const { status } = await statusOfItem(async () => {
+        if (id === '') throw invalidArgument('missing entry ID');
+        const entry = deleted.get(id);
+        if (entry === undefined) throw notFound('entry not found');
+        deleted.delete(id);
+        log.info({ entry_id: id, spiffe_id: entry.spiffeId }, 'Entry deleted');
+      });
+      results.push({ id, status });
+    }
+    return results;
   }
+}
+
+/** The outcome that the store has for an item; throws what it refused it with. */
+async function settled<T extends object>(outcome: T | StoreError | undefined): Promise<T> {
+  if (outcome === undefined) throw new Error('no outcome');
+  if (outcome instanceof StoreError) throw outcome;
+  return outcome;
 }
 
 type WireFilter = CountEntriesRequest_Filter | ListEntriesRequest_Filter;

@@ -24,12 +24,12 @@ export class Conditions {
   }
 }
 
+/** The sets have members. Records without any are no answer, and are not in the index of what entries federate with. */
 const setMatches: Readonly<Record<SetMatch, string>> = {
-  exact: '(column @> ?::text[] AND column <@ ?::text[])',
-  // Records without any are no answer to "those that have only these".
+  exact: "(column @> ?::text[] AND column <@ ?::text[] AND column <> '{}')",
   subset: "(column <@ ?::text[] AND column <> '{}')",
-  superset: 'column @> ?::text[]',
-  any: 'column && ?::text[]',
+  superset: "(column @> ?::text[] AND column <> '{}')",
+  any: "(column && ?::text[] AND column <> '{}')",
 };
 
 /** No answer is longer than this, whatever the caller asks for. */

@@ -5,7 +5,16 @@ import type { Logger } from '../../log.ts';
 import { StoreError } from './errors.ts';
 import { isConnectionFailure, isRolledBack, translateError } from './database-errors.ts';
 
-export type Query = <Row = Record<string, unknown>>(text: string, values?: readonly unknown[]) => Promise<Row[]>;
+/** A statement that is run so often that each connection keeps its plan under this name. */
+export interface NamedStatement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export type Query = <Row = Record<string, unknown>>(
+  statement: string | NamedStatement,
+  values?: readonly unknown[],
+) => Promise<Row[]>;
 
 export interface Database {
   readonly query: Query;
@@ -76,8 +85,9 @@ export function openDatabase({ url, log }: { readonly url: string; readonly log:
 }
 
 function queryOf(client: pg.PoolClient): Query {
-  return async <Row>(text: string, values?: readonly unknown[]) => {
-    const { rows } = await client.query(text, values === undefined ? undefined : [...values]);
+  return async <Row>(statement: string | NamedStatement, values: readonly unknown[] = []) => {
+    const named = typeof statement === 'string' ? { text: statement } : statement;
+    const { rows } = await client.query(values.length === 0 ? named : { ...named, values: [...values] });
     return rows as Row[];
   };
 }

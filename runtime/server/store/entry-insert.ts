@@ -1,9 +1,10 @@
 // Creates entries many at a time: one statement in one transaction, and an outcome for each of them.
 import type { Database, Query } from './database.ts';
-import { entryColumns, entryOfRow, entryValues } from './entry-row.ts';
+import { entryColumns, entryOfRow, entryRowJson } from './entry-row.ts';
 import type { EntryRow } from './entry-row.ts';
-import { checkEntry, similarityOf } from './entry-rules.ts';
+import { checkEntry } from './entry-rules.ts';
 import { StoreError } from './errors.ts';
+import { checkBundles, lockFederatedBundles } from './federated-bundles.ts';
 import type { EntryRecord } from './records.ts';
 import type { CreatedEntry } from './store.ts';
 
@@ -13,10 +14,13 @@ export type EntryOutcome = CreatedEntry | StoreError;
 const chunkSize = 500;
 
 const columns = entryColumns.join(', ');
-// One parameter for all rows: that costs less than seventeen for each.
-const insertEntries = `INSERT INTO entries (${columns})
-  SELECT ${columns} FROM jsonb_populate_recordset(NULL::entries, $1::jsonb) WITH ORDINALITY ORDER BY ordinality
-  ON CONFLICT DO NOTHING RETURNING *`;
+// One parameter for all rows: that costs less than seventeen for each. What was written is known here, so only what tells who was written comes back.
+const insertEntries = {
+  name: 'insert-entries',
+  text: `INSERT INTO entries (${columns})
+    SELECT ${columns} FROM jsonb_populate_recordset(NULL::entries, $1::jsonb) WITH ORDINALITY ORDER BY ordinality
+    ON CONFLICT DO NOTHING RETURNING id, similarity`,
+};
 
 /** In the order of the entries. */
 export async function insertAll(database: Database, entries: readonly EntryRecord[]): Promise<EntryOutcome[]> {
@@ -51,22 +55,20 @@ async function insertChunk(query: Query, entries: readonly EntryRecord[]): Promi
   ]);
   const checked = entries.map((entry) => checkedOf(entry, bundles));
   const good = checked.filter((one): one is Checked => !(one instanceof StoreError));
-  const created = bySimilarity(await query<EntryRow>(insertEntries, [JSON.stringify(good.map(rowOf))]));
-  const others = good.filter(({ entry, key }) => created.get(key)?.id !== entry.id).map(({ key }) => `\\x${key}`);
-  const similar =
-    others.length === 0
-      ? new Map<string, EntryRecord>()
-      : bySimilarity(await query<EntryRow>('SELECT * FROM entries WHERE similarity = ANY($1::bytea[])', [others]));
-  const told = new Set<string>();
+  const rows = `[${good.map(({ row }) => row).join(',')}]`;
+  const written = await query<Pick<EntryRow, 'id' | 'similarity'>>(insertEntries, [rows]);
+  const created = new Map(written.map(({ id, similarity }) => [similarity.toString('hex'), id]));
+  const similar = await findSimilar(query, good, created);
   return checked.map((one) => {
     if (one instanceof StoreError) return one;
-    const made = created.get(one.key);
+    const { entry, key } = one;
     // The first of its kind was created; those after it in the same batch found it there.
-    if (made?.id === one.entry.id && !told.has(one.key)) {
-      told.add(one.key);
-      return { entry: made, existing: false };
+    if (created.get(key) === entry.id) {
+      created.delete(key);
+      similar.set(key, entry);
+      return { entry, existing: false };
     }
-    const found = similar.get(one.key) ?? made;
+    const found = similar.get(key);
     // Another entry has its id, or a similar one was deleted between the two statements: the caller may try again.
     return found === undefined
       ? new StoreError('CONFLICT', 'a record with this key exists')
@@ -74,45 +76,34 @@ async function insertChunk(query: Query, entries: readonly EntryRecord[]): Promi
   });
 }
 
+/** For those that were not written: the entries that stood in their way, by similarity in hex. */
+async function findSimilar(
+  query: Query,
+  entries: readonly Checked[],
+  created: ReadonlyMap<string, string>,
+): Promise<Map<string, EntryRecord>> {
+  const others = entries.filter(({ entry, key }) => created.get(key) !== entry.id).map(({ key }) => `\\x${key}`);
+  if (others.length === 0) return new Map();
+  const rows = await query<EntryRow>('SELECT * FROM entries WHERE similarity = ANY($1::bytea[])', [others]);
+  return new Map(rows.map((row) => [row.similarity.toString('hex'), entryOfRow(row)]));
+}
+
 interface Checked {
   readonly entry: EntryRecord;
   /** Its similarity in hex. */
   readonly key: string;
+  /** Its row as JSON. */
+  readonly row: string;
 }
 
 function checkedOf(entry: EntryRecord, bundles: ReadonlySet<string>): Checked | StoreError {
   try {
     checkEntry(entry);
     checkBundles(entry.federatesWith, bundles);
-    return { entry, key: similarityOf(entry).toString('hex') };
   } catch (error) {
     if (error instanceof StoreError) return error;
     throw error;
   }
-}
-
-function rowOf({ entry, key }: Checked): Record<string, unknown> {
-  const values = entryValues(entry);
-  return {
-    ...Object.fromEntries(entryColumns.map((column, index) => [column, values[index]])),
-    additional_attributes: entry.additionalAttributes ?? null,
-    similarity: `\\x${key}`,
-  };
-}
-
-function bySimilarity(rows: readonly EntryRow[]): Map<string, EntryRecord> {
-  return new Map(rows.map((row) => [row.similarity.toString('hex'), entryOfRow(row)]));
-}
-
-/** Those of the bundles that are there; they stay until this transaction ends: deleting one waits for it. */
-export async function lockFederatedBundles(query: Query, trustDomains: readonly string[]): Promise<Set<string>> {
-  if (trustDomains.length === 0) return new Set();
-  const statement = 'SELECT trust_domain FROM bundles WHERE trust_domain = ANY($1::text[]) ORDER BY 1 FOR KEY SHARE';
-  return new Set((await query<{ trust_domain: string }>(statement, [trustDomains])).map((row) => row.trust_domain));
-}
-
-export function checkBundles(trustDomains: readonly string[], present: ReadonlySet<string>): void {
-  const missing = trustDomains.find((name) => !present.has(name));
-  if (missing === undefined) return;
-  throw new StoreError('UNKNOWN_FEDERATED_BUNDLE', `unable to find federated bundle ${JSON.stringify(missing)}`);
+  const row = entryRowJson(entry);
+  return { entry, key: row.similarity, row: row.json };
 }

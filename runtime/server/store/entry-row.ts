@@ -24,7 +24,7 @@ export interface EntryRow {
   readonly similarity: Buffer;
 }
 
-/** What `entryValues` gives a value for. */
+/** What `entryRowJson` gives a value for. */
 export const entryColumns = [
   'id',
   'spiffe_id',
@@ -45,26 +45,30 @@ export const entryColumns = [
   'similarity',
 ] as const;
 
-export function entryValues(entry: EntryRecord): unknown[] {
-  return [
-    entry.id,
-    entry.spiffeId,
-    entry.parentId,
-    encodeSelectors(entry.selectors),
-    entry.x509SvidTtl,
-    entry.jwtSvidTtl,
-    entry.federatesWith,
-    entry.admin,
-    entry.downstream,
-    entry.storeSvid,
-    entry.expiresAt,
-    entry.createdAt,
-    entry.dnsNames,
-    entry.hint,
-    entry.revisionNumber,
-    entry.additionalAttributes === undefined ? null : JSON.stringify(entry.additionalAttributes),
-    similarityOf(entry),
-  ];
+/** The row as a JSON object, which the database turns into columns, and its similarity in hex. */
+export function entryRowJson(entry: EntryRecord): { readonly json: string; readonly similarity: string } {
+  const selectors = encodeSelectors(entry.selectors);
+  const similarity = similarityOf(entry, selectors);
+  const row: Record<(typeof entryColumns)[number], unknown> = {
+    id: entry.id,
+    spiffe_id: entry.spiffeId,
+    parent_id: entry.parentId,
+    selectors,
+    x509_svid_ttl: entry.x509SvidTtl,
+    jwt_svid_ttl: entry.jwtSvidTtl,
+    federates_with: entry.federatesWith,
+    admin: entry.admin,
+    downstream: entry.downstream,
+    store_svid: entry.storeSvid,
+    expires_at: entry.expiresAt,
+    created_at: entry.createdAt,
+    dns_names: entry.dnsNames,
+    hint: entry.hint,
+    revision_number: entry.revisionNumber,
+    additional_attributes: entry.additionalAttributes ?? null,
+    similarity: `\\x${similarity}`,
+  };
+  return { json: JSON.stringify(row), similarity };
 }
 
 export function entryOfRow(row: EntryRow): EntryRecord {

@@ -1,6 +1,5 @@
 // What makes an entry fit to be kept, whoever sends it; the API checks the wire's side of it before.
-import { createHash } from 'node:crypto';
-import { encodeSelectors } from './selector-text.ts';
+import { hash } from 'node:crypto';
 import { StoreError } from './errors.ts';
 import type { EntryRecord } from './records.ts';
 
@@ -29,9 +28,7 @@ export function checkEntry(entry: EntryRecord): void {
   }
 }
 
-/** Equal for entries with the same parent, SPIFFE ID and set of selectors. */
-export function similarityOf({ parentId, spiffeId, selectors }: EntryRecord): Buffer {
-  return createHash('sha256')
-    .update(JSON.stringify([parentId, spiffeId, encodeSelectors(selectors)]))
-    .digest();
+/** Equal for entries with the same parent, SPIFFE ID and set of selectors; those come sorted, as the database keeps them. In hex. */
+export function similarityOf({ parentId, spiffeId }: EntryRecord, selectors: readonly string[]): string {
+  return hash('sha256', JSON.stringify([parentId, spiffeId, selectors]), 'hex');
 }

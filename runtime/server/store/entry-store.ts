@@ -1,22 +1,28 @@
 // Registration entries in PostgreSQL.
 import { randomUUID } from 'node:crypto';
 import { Conditions, cutPage, sliceOf } from './conditions.ts';
-import type { Database } from './database.ts';
-import { checkBundles, insertAll, lockFederatedBundles } from './entry-insert.ts';
-import { entryColumns, entryOfRow, entryValues } from './entry-row.ts';
+import type { Database, NamedStatement } from './database.ts';
+import { insertAll } from './entry-insert.ts';
+import { entryOfRow } from './entry-row.ts';
 import type { EntryRow } from './entry-row.ts';
-import { checkEntry } from './entry-rules.ts';
+import { updateAll } from './entry-update.ts';
 import { StoreError } from './errors.ts';
 import type { EntryDraft, EntryFilter, EntryRecord } from './records.ts';
 import { encodeSelectors } from './selector-text.ts';
+import { sortSelectors } from '../../spiffe/selector.ts';
 import type { EntryStore } from './store.ts';
 
-const parameters = entryColumns.map((_, i) => `$${i + 1}`).join(', ');
-const replaceEntry = `UPDATE entries SET (${entryColumns.join(', ')}) = (${parameters}) WHERE id = $1 RETURNING *`;
+const selectOne = { name: 'fetch-entry', text: 'SELECT * FROM entries WHERE id = $1' };
+const selectSome = { name: 'fetch-entries', text: 'SELECT * FROM entries WHERE id = ANY($1::text[])' };
+// Locked in order of id, as updates do: two batches then wait for each other instead of for ever.
+const deleteSome = {
+  name: 'delete-entries',
+  text: `DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE) RETURNING *`,
+};
 
 export function createEntryStore(database: Database, clock: () => number): EntryStore {
-  const select = async (tail: string, values: readonly unknown[]): Promise<EntryRecord[]> =>
-    (await database.query<EntryRow>(`SELECT * FROM entries ${tail}`, values)).map(entryOfRow);
+  const all = async (statement: NamedStatement, value: unknown): Promise<EntryRecord[]> =>
+    (await database.query<EntryRow>(statement, [value])).map(entryOfRow);
   const createEntries = (drafts: readonly EntryDraft[]) => {
     const now = Math.floor(clock() / 1000);
     return insertAll(
@@ -32,24 +38,16 @@ export function createEntryStore(database: Database, clock: () => number): Entry
       return outcome;
     },
     createEntries,
-    updateEntry(id, patch) {
-      return database.transaction(async (query) => {
-        const [row] = await query<EntryRow>('SELECT * FROM entries WHERE id = $1 FOR UPDATE', [id]);
-        if (row === undefined) throw new StoreError('NOT_FOUND', `no entry ${JSON.stringify(id)}`);
-        const current = entryOfRow(row);
-        const entry = { ...current, ...patch, id, revisionNumber: current.revisionNumber + 1 };
-        checkEntry(entry);
-        checkBundles(entry.federatesWith, await lockFederatedBundles(query, entry.federatesWith));
-        const [updated] = await query<EntryRow>(replaceEntry, entryValues(entry));
-        return entryOfRow(updated ?? row);
-      });
+    async updateEntry(id, patch) {
+      const [outcome] = await updateAll(database, [{ id, patch }]);
+      if (outcome === undefined || outcome instanceof StoreError) throw outcome ?? new Error('no outcome');
+      return outcome;
     },
-    async deleteEntry(id) {
-      const [row] = await database.query<EntryRow>('DELETE FROM entries WHERE id = $1 RETURNING *', [id]);
-      return row === undefined ? undefined : entryOfRow(row);
-    },
-    fetchEntry: async (id) => (await select('WHERE id = $1', [id]))[0],
-    fetchEntries: (ids) => select('WHERE id = ANY($1::text[])', [ids]),
+    updateEntries: (updates) => updateAll(database, updates),
+    deleteEntry: async (id) => (await all(deleteSome, [id]))[0],
+    deleteEntries: (ids) => all(deleteSome, ids),
+    fetchEntry: async (id) => (await all(selectOne, id))[0],
+    fetchEntries: (ids) => all(selectSome, ids),
     async listEntries(filter, page) {
       const conditions = conditionsOf(filter);
       const slice = sliceOf(page, conditions);
@@ -86,6 +84,7 @@ function completeDraft(draft: EntryDraft, createdAt: number): EntryRecord {
     dnsNames: [],
     hint: '',
     ...given,
+    selectors: sortSelectors(given.selectors),
     id: id === '' ? randomUUID() : id,
     createdAt,
     revisionNumber: 0,

@@ -133,5 +133,38 @@ const replicas = `
     EXECUTE FUNCTION record_change_of_id('replica');
 `;
 
+/** Entries and agents are written many at a time: their changes are noted by one statement for each of those, not row by row. */
+const changesOf = (table: string, kind: string, key: string): string => `
+  CREATE FUNCTION record_changes_of_${table}() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    INSERT INTO changes (kind, subject) SELECT '${kind}', ${key} FROM changed;
+    IF found THEN PERFORM pg_notify('espalier_changes', ''); END IF;
+    RETURN NULL;
+  END $$;
+  DROP TRIGGER ${table}_changed ON ${table};
+  CREATE TRIGGER ${table}_inserted AFTER INSERT ON ${table} REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION record_changes_of_${table}();
+  CREATE TRIGGER ${table}_updated AFTER UPDATE ON ${table} REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION record_changes_of_${table}();
+  CREATE TRIGGER ${table}_deleted AFTER DELETE ON ${table} REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION record_changes_of_${table}();
+`;
+
+/** Most entries federate with nobody, and nobody looks for those: every set that a filter asks for has a member. */
+const lighterIndexes = `
+  DROP INDEX entries_federates_with;
+  CREATE INDEX entries_federates_with ON entries USING gin (federates_with) WHERE federates_with <> '{}';
+  DROP INDEX changes_at;
+  CREATE INDEX changes_at ON changes USING brin (at);
+`;
+
+const bulkWrites = changesOf('entries', 'entry', 'id') + changesOf('agents', 'agent', 'spiffe_id') + lighterIndexes;
+
 /** Version n is the state after the first n steps. */
-export const migrations: readonly string[] = [records, changes, journalExpiry, replicas];
+export const migrations: readonly string[] = [records, changes, journalExpiry, replicas, bulkWrites];
+
+/**
+ * Servers that know at least this version can work with the schema as the last step leaves it. To be raised, to its own version, by a step that
+ * takes away or renames what they use.
+ */
+export const oldestCompatible = 4;

@@ -29,8 +29,14 @@ export interface EntryStore {
   createEntries(drafts: readonly EntryDraft[]): Promise<(CreatedEntry | StoreError)[]>;
   /** Throws NOT_FOUND, CONFLICT (another entry has the same parent, SPIFFE ID and selectors), INVALID. */
   updateEntry(id: string, patch: EntryPatch): Promise<EntryRecord>;
+  /** Many at once, as if one after the other; one that is refused leaves the others alone. Outcomes come in the order of the updates. */
+  updateEntries(
+    updates: readonly { readonly id: string; readonly patch: EntryPatch }[],
+  ): Promise<(EntryRecord | StoreError)[]>;
   /** Returns what was deleted. */
   deleteEntry(id: string): Promise<EntryRecord | undefined>;
+  /** All in one transaction; returns those that were there, in no particular order. */
+  deleteEntries(ids: readonly string[]): Promise<EntryRecord[]>;
   fetchEntry(id: string): Promise<EntryRecord | undefined>;
   /** Those that exist, in no particular order. */
   fetchEntries(ids: readonly string[]): Promise<EntryRecord[]>;

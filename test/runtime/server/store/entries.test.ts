@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoreError } from '../../../../runtime/server/store/errors.ts';
-import type { EntryDraft } from '../../../../runtime/server/store/records.ts';
+import type { EntryDraft, EntryRecord } from '../../../../runtime/server/store/records.ts';
 import type { CreatedEntry } from '../../../../runtime/server/store/store.ts';
 import { emptyBundle } from '../../../../runtime/spiffe/bundle.ts';
 import { parseTrustDomain } from '../../../../runtime/spiffe/trust-domain.ts';
@@ -127,6 +127,70 @@ describe('of a batch', () => {
   });
 });
 
+describe('of a batch of updates', () => {
+  const told = (outcome: EntryRecord | StoreError): string =>
+    outcome instanceof StoreError ? outcome.code : `${outcome.hint} ${outcome.revisionNumber}`;
+
+  test('each has its own outcome, in order, and one that is refused leaves the others alone', async () => {
+    for (const id of ['u1', 'u2', 'u3', 'u4']) await db.store.createEntry(draft(id, { id }));
+    const outcomes = await db.store.updateEntries([
+      { id: 'u1', patch: { hint: 'first' } },
+      { id: 'nowhere', patch: { hint: 'x' } },
+      { id: 'u2', patch: { selectors: [] } },
+      { id: 'u3', patch: { hint: '\0' } },
+      { id: 'u2', patch: { federatesWith: ['unknown.test'] } },
+      { id: 'u3', patch: { spiffeId: 'spiffe://example.org/u4' } },
+      { id: 'u1', patch: { x509SvidTtl: 7 } },
+      { id: 'u4', patch: { hint: 'last', selectors: [unix('uid:2'), unix('gid:1')] } },
+    ]);
+    expect(outcomes.map(told)).toEqual([
+      'first 1',
+      'NOT_FOUND',
+      'INVALID',
+      'INVALID',
+      'UNKNOWN_FEDERATED_BUNDLE',
+      'CONFLICT',
+      'first 2',
+      'last 1',
+    ]);
+    expect(await db.store.fetchEntry('u1')).toEqual(outcomes[6]);
+    expect(await db.store.fetchEntry('u4')).toEqual(outcomes[7]);
+    expect(await db.store.fetchEntry('u2')).toMatchObject({ revisionNumber: 0, selectors: [unix('uid:1000')] });
+  });
+
+  test('one may take the place that another of the same batch leaves, and not before it leaves it', async () => {
+    for (const id of ['place-a', 'place-b']) await db.store.createEntry(draft(id, { id }));
+    const to = (id: string, name: string) => ({ id, patch: { spiffeId: `spiffe://example.org/${name}`, hint: id } });
+    const blocked = await db.store.updateEntries([to('place-a', 'place-b'), to('place-b', 'place-c')]);
+    expect(blocked.map(told)).toEqual(['CONFLICT', 'place-b 1']);
+    const free = await db.store.updateEntries([to('place-b', 'place-d'), to('place-a', 'place-c')]);
+    expect(free.map(told)).toEqual(['place-b 2', 'place-a 1']);
+  });
+
+  test('two servers that change the same in opposite order both come through', async () => {
+    const other = await db.openAnother();
+    const ids = Array.from({ length: 300 }, (_, index) => `both-${index}`);
+    await db.store.createEntries(ids.map((id) => draft(id, { id })));
+    const updates = ids.map((id) => ({ id, patch: { hint: 'changed' } }));
+    const outcomes = await Promise.all([
+      db.store.updateEntries(updates),
+      other.updateEntries(updates.toReversed()),
+      db.store.deleteEntries(ids.slice(0, 100).toReversed()),
+    ]);
+    expect(
+      outcomes[0].concat(outcomes[1]).filter((one) => one instanceof StoreError && one.code !== 'NOT_FOUND'),
+    ).toEqual([]);
+    expect((await db.store.fetchEntries(ids)).map(({ revisionNumber }) => revisionNumber)).toEqual(Array(200).fill(2));
+  });
+});
+
+test('a batch of deletions returns what was there, once', async () => {
+  await db.store.createEntries([draft('gone-a', { id: 'gone-a' }), draft('gone-b', { id: 'gone-b' })]);
+  const deleted = await db.store.deleteEntries(['gone-b', 'never', 'gone-a', 'gone-b']);
+  expect(deleted.map(({ id }) => id).toSorted()).toEqual(['gone-a', 'gone-b']);
+  expect(await db.store.deleteEntries(['gone-a', 'gone-b'])).toEqual([]);
+});
+
 describe('refused are', () => {
   test.each<[string, EntryDraft, string]>([
     ['an entry without selectors', draft('x', { selectors: [] }), 'missing selector list'],
@@ -227,6 +291,29 @@ describe('listing', () => {
     expect(await hints({ byHint: 'c' })).toEqual(['c']);
     expect(await hints({ bySpiffeId: 'spiffe://example.org/downstream' })).toEqual(['d']);
   });
+});
+
+test('pages that are read while others write hold every entry once that was there from the first page on', async () => {
+  const parentId = 'spiffe://example.org/busy';
+  const there = Array.from({ length: 120 }, (_, index) => draft(`busy/${index}`, { id: `busy-${index}`, parentId }));
+  await db.store.createEntries(there);
+  const other = await db.openAnother();
+  const seen: string[] = [];
+  let token = '';
+  for (let page = 0; page === 0 || token !== ''; page += 1) {
+    const found = await db.store.listEntries({ byParentId: parentId }, { size: 7, token });
+    seen.push(...found.entries.map(({ id }) => id));
+    token = found.nextPageToken;
+    const [taken, changed] = [`busy-${page}`, `busy-${119 - page}`];
+    await Promise.all([
+      other.deleteEntries([taken]), // on a page that was read
+      other.updateEntries([{ id: changed, patch: { hint: 'changed' } }]), // on one that was not
+      page < 5 ? other.createEntries([draft(`busy/new/${page}`, { parentId, id: `new-${page}` })]) : undefined,
+    ]);
+  }
+  const isOld = (id: string) => id.startsWith('busy-');
+  expect(seen.filter(isOld)).toEqual(there.map(({ id }) => id));
+  expect(new Set(seen).size).toBe(seen.length);
 });
 
 test('pruning takes expired entries only', async () => {

@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openDatabase } from '../../../../runtime/server/store/database.ts';
 import type { Database } from '../../../../runtime/server/store/database.ts';
 import { migrate } from '../../../../runtime/server/store/migrate.ts';
-import { migrations } from '../../../../runtime/server/store/migrations.ts';
+import { migrations, oldestCompatible } from '../../../../runtime/server/store/migrations.ts';
+import { createEntryStore } from '../../../../runtime/server/store/entry-store.ts';
 import { openPostgresStore } from '../../../../runtime/server/store/postgres-store.ts';
 import { createTestDatabase } from '../../../support/postgres.ts';
 import type { TestDatabase } from '../../../support/postgres.ts';
@@ -52,4 +53,61 @@ test('a database of a newer server is refused', async () => {
     code: 'SCHEMA_NEWER',
     message: `database has schema version 999, this server knows ${migrations.length}`,
   });
+});
+
+test('a newer schema that its server noted as compatible is left as it is, and worked with', async () => {
+  await migrate(database);
+  const { length } = migrations;
+  await database.query('INSERT INTO schema_versions (version, oldest_compatible) VALUES ($1, $2)', [
+    length + 1,
+    length,
+  ]);
+  const store = await open();
+  await store.createJoinToken({ token: 'a', expiresAt: 1 });
+  await store.close();
+  expect((await versions()).at(-1)).toBe(length + 1);
+
+  await database.query('INSERT INTO schema_versions (version, oldest_compatible) VALUES ($1, $2)', [
+    length + 2,
+    length + 1,
+  ]);
+  await expect(open()).rejects.toMatchObject({ code: 'SCHEMA_NEWER' });
+});
+
+test('a server that runs goes on while a newer one migrates', async () => {
+  const steps = migrations.slice(0, oldestCompatible);
+  await migrate(database, steps);
+  const entry = (id: string) => ({
+    id,
+    spiffeId: `spiffe://example.org/${id}`,
+    parentId: 'spiffe://example.org/p',
+    selectors: [{ type: 'unix', value: 'uid:1' }],
+  });
+  const entries = createEntryStore(database, Date.now);
+  await entries.createEntry(entry('before'));
+  await migrate(database);
+  await entries.createEntry(entry('after'));
+  const changes = await database.query('SELECT kind, subject FROM changes ORDER BY revision');
+  expect(changes).toEqual(['before', 'after'].map((subject) => ({ kind: 'entry', subject })));
+});
+
+test('each statement notes every row that it changed, and tells of it once; one that changed none tells nothing', async () => {
+  await migrate(database);
+  const told: string[] = [];
+  const listener = database.createClient();
+  await listener.connect();
+  await listener.query('LISTEN espalier_changes');
+  listener.on('notification', ({ channel }) => told.push(channel));
+  const agents = ['a', 'b', 'c'].map((name) => `('${name}', 'x', '', 0, '', 0, false, true, '{}')`).join(', ');
+  await database.query(`INSERT INTO agents (spiffe_id, attestation_type, x509_svid_serial_number, x509_svid_expires_at,
+    new_x509_svid_serial_number, new_x509_svid_expires_at, banned, can_reattest, selectors) VALUES ${agents}`);
+  await database.query("UPDATE agents SET banned = true WHERE spiffe_id <> 'a'");
+  await database.query("UPDATE agents SET banned = true WHERE spiffe_id = 'nobody'");
+  await database.query("DELETE FROM agents WHERE spiffe_id <> 'b'");
+  const changes = await database.query<{ subject: string }>('SELECT subject FROM changes ORDER BY revision');
+  expect(changes.map(({ subject }) => subject)).toEqual(['a', 'b', 'c', 'b', 'c', 'a', 'c']);
+  await vi.waitFor(() => expect(told).toHaveLength(3));
+  await listener.query('SELECT 1');
+  expect(told).toHaveLength(3);
+  await listener.end();
 });
