@@ -6,6 +6,7 @@ import type { Intercept, RpcLog } from './call-context.ts';
 import type { Connection } from './connection.ts';
 import { adaptHandler } from './handler-adapter.ts';
 import type { Handlers, ServiceDefinition } from './service.ts';
+import { unimplemented } from './status.ts';
 import { alpnProtocol } from './tls-credentials.ts';
 import { listenOnTls } from './tls-listener.ts';
 import type { TlsListenerOptions } from './tls-listener.ts';
@@ -83,8 +84,8 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
       const around = { connectionOf: (peer: string) => connections.get(peer), intercept, log };
       const implementation: UntypedServiceImplementation = {};
       for (const [name, method] of Object.entries(definition)) {
-        const handler = (handlers as Readonly<Record<string, unknown>>)[name];
-        if (handler !== undefined) implementation[name] = adaptHandler(method, handler, around);
+        const handler = (handlers as Readonly<Record<string, unknown>>)[name] ?? notOffered(method.path);
+        implementation[name] = adaptHandler(method, handler, around);
       }
       server.addService(definition as unknown as GrpcServiceDefinition, implementation);
     },
@@ -104,6 +105,13 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
       for (const socket of sockets) socket.destroy();
       await Promise.all(stopped);
     },
+  };
+}
+
+/** Answers for a method that its service does not offer, once the interceptor has let the call through: strangers learn nothing of what is there. */
+function notOffered(path: string): () => never {
+  return () => {
+    throw unimplemented(`method ${path.slice(path.lastIndexOf('/') + 1)} not implemented`);
   };
 }
 

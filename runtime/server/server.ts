@@ -4,7 +4,6 @@ import { dirname } from 'node:path';
 import type { Logger } from '../log.ts';
 import type { RpcServer } from '../rpc/server.ts';
 import { createRpcServer } from '../rpc/server.ts';
-import { clientVerifier } from '../rpc/verify-peer.ts';
 import { createAgentAuthorizer } from './api/agent-authorizer.ts';
 import { createAuditLog } from './api/audit-log.ts';
 import { createAuthorizer } from './api/authorization.ts';
@@ -14,6 +13,7 @@ import { addLocalServices, addServices } from './api/services.ts';
 import { createNodeAttestation } from './attestation.ts';
 import type { CertificateAuthority } from './ca/authority.ts';
 import { createAuthority } from './ca/create-authority.ts';
+import { createClientVerifier } from './client-verifier.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import { createHealthChecker } from './health/health-checker.ts';
 import { listenForHealth } from './health/health-listener.ts';
@@ -137,7 +137,7 @@ async function serve(
   const authorizer = createAuthorizer({
     adminIds: config.adminIds,
     rightsOf: async (id) => ({ admin: cache.isAdmin(String(id)), downstream: cache.isDownstream(String(id)) }),
-    authorizeAgent: createAgentAuthorizer({ agents: store, clock }),
+    authorizeAgent: createAgentAuthorizer({ agents: store, clock, log }),
     ...(config.auditLog ? { audit: createAuditLog(log) } : {}),
   });
   const attestors = createAttestors(config, { log: rootLog, clock, x509Authorities: () => Promise.resolve(roots()) });
@@ -167,11 +167,13 @@ async function serve(
   await local.listenUnix(config.socketPath, { mode: socketMode });
   log.info({ address: config.socketPath, network: 'unix' }, 'Starting Server APIs');
 
+  const clients = await createClientVerifier({ trustDomain, roots, adminIds: config.adminIds, store, log, clock });
+  onStop(() => clients.close());
   const { address: host, port } = await open({ maxConnectionAgeMs }).listenTls({
     host: config.bindAddress,
     port: config.bindPort,
     credentials: () => authority.serverCredentials(),
-    verifyPeer: clientVerifier({ roots, trustDomain, clock }),
+    verifyPeer: clients.verify,
   });
   log.info({ address: `${host}:${port}`, network: 'tcp' }, 'Starting Server APIs');
   return { host, port };

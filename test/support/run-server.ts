@@ -32,6 +32,7 @@ export interface RunServerOptions {
   /** More plugins, and sections beside. */
   readonly plugins?: string;
   readonly sections?: string;
+  readonly clock?: () => number;
 }
 
 /** Every client of the API over one channel. */
@@ -47,7 +48,8 @@ export function clientsOf(channel: RpcChannel) {
 
 export type Clients = ReturnType<typeof clientsOf>;
 
-export async function runServer({ settings = '', plugins = '', sections = '' }: RunServerOptions = {}) {
+export async function runServer(options: RunServerOptions = {}) {
+  const { settings = '', plugins = '', sections = '', clock = Date.now } = options;
   const database = await createTestDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'server-'));
   const socketPath = join(directory, 'private/api.sock');
@@ -72,22 +74,24 @@ export async function runServer({ settings = '', plugins = '', sections = '' }: 
   const lines: string[] = [];
   const log = createLog({ level: 'debug', format: 'text', write: (line) => lines.push(line) });
   const stopping = new AbortController();
-  const server = await startServer(config, { log, clock: Date.now, signal: stopping.signal });
-  const channels: RpcChannel[] = [connect({ unixPath: socketPath })];
-  const local = clientsOf(channels[0]!);
+  const server = await startServer(config, { log, clock, signal: stopping.signal });
+  const localChannel = connect({ unixPath: socketPath });
+  const channels: RpcChannel[] = [localChannel];
+  const local = clientsOf(localChannel);
   const bundle = await local.bundle.getBundle({ outputMask: undefined });
   const roots = bundle.x509Authorities.map(({ asn1 }) => asn1);
 
-  const connectTls = (credentials?: TlsCredentials): Clients => {
+  const openTls = (credentials?: TlsCredentials): RpcChannel => {
     const channel = connect({
       host: '127.0.0.1',
       port: server.address.port,
-      verifyServer: serverVerifier({ expectedId: serverId(trustDomain), roots: () => roots, clock: Date.now }),
+      verifyServer: serverVerifier({ expectedId: serverId(trustDomain), roots: () => roots, clock }),
       ...(credentials === undefined ? {} : { credentials: () => credentials }),
     });
     channels.push(channel);
-    return clientsOf(channel);
+    return channel;
   };
+  const connectTls = (credentials?: TlsCredentials): Clients => clientsOf(openTls(credentials));
 
   return {
     socketPath,
@@ -97,13 +101,23 @@ export async function runServer({ settings = '', plugins = '', sections = '' }: 
     /** What it logged. */
     lines,
     local,
+    localChannel,
     connectTls,
+    openTls,
+    /** After a rotation of the authority. */
+    async trustPresentBundle(): Promise<void> {
+      const present = await local.bundle.getBundle({ outputMask: undefined });
+      roots.splice(0, roots.length, ...present.x509Authorities.map(({ asn1 }) => asn1));
+    },
     /** A caller with an SVID of that ID, minted by the server itself. */
     async connectAs(id: string): Promise<Clients> {
+      return connectTls(await this.mintCredentials(id));
+    },
+    async mintCredentials(id: string): Promise<TlsCredentials> {
       const { privateKey } = generateKeyPairSync('ec-p256');
       const csr = createCsr({ signer: signerOf(privateKey), spiffeId: parseSpiffeId(id) });
       const { svid } = await local.svid.mintX509Svid({ csr, ttl: 0 });
-      return connectTls({ certificateChainPem: certificatesToPem(svid!.certChain), privateKey });
+      return { certificateChainPem: certificatesToPem(svid!.certChain), privateKey };
     },
     /** Attests with a join token; the clients are the agent's. */
     async attestAgent(alias?: string) {

@@ -4,6 +4,7 @@ import {
   PermissionDeniedDetails,
   PermissionDeniedDetails_Reason as Reason,
 } from '../../../proto/gen/spire/api/types/status.ts';
+import type { Logger } from '../../log.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { serialDecimal } from '../../pki/certificate.ts';
 import type { RpcError } from '../../rpc/status.ts';
@@ -22,10 +23,21 @@ export type AgentAuthorizer = (svid: AgentSvid) => Promise<void>;
 export interface AgentAuthorizerOptions {
   readonly agents: Pick<AgentStore, 'fetchAgent' | 'promoteAgentSvid'>;
   readonly clock: () => number;
+  /** Hears why an agent was refused; the agent itself is told the reason's number only. */
+  readonly log?: Pick<Logger, 'error'>;
 }
 
-export function createAgentAuthorizer({ agents, clock }: AgentAuthorizerOptions): AgentAuthorizer {
-  return async ({ id, leaf }) => {
+export function createAgentAuthorizer({ agents, clock, log }: AgentAuthorizerOptions): AgentAuthorizer {
+  return async (svid) => {
+    try {
+      await authorize(svid);
+    } catch (error) {
+      log?.error({ agent_id: String(svid.id), err: error }, 'Agent refused');
+      throw error;
+    }
+  };
+
+  async function authorize({ id, leaf }: AgentSvid): Promise<void> {
     if (clock() > leaf.notAfter) throw refuseAgent(Reason.AGENT_EXPIRED, `agent "${String(id)}" SVID is expired`);
     const agent = await orInternal('unable to look up agent information', () => agents.fetchAgent(String(id)));
     if (agent === undefined) throw refuseAgent(Reason.AGENT_NOT_ATTESTED, `agent "${String(id)}" is not attested`);
@@ -42,7 +54,7 @@ export function createAgentAuthorizer({ agents, clock }: AgentAuthorizerOptions)
     }
     const expected = `expected to have serial number "${agent.x509SvidSerialNumber}"; has "${serial}"`;
     throw refuseAgent(Reason.AGENT_NOT_ACTIVE, `agent "${String(id)}" ${expected}`);
-  };
+  }
 }
 
 /** A refusal that tells an agent what to do next. */

@@ -1,7 +1,7 @@
 // Lets a call through only where the method's policy names a role that the caller has: allow-list, keyed by the resolved method, default deny.
 // Checks run in order of cost, as SPIRE's do: anyone, local, admin by configuration, admin and downstream by entries, agent.
 import type { CallContext, Intercept } from '../../rpc/call-context.ts';
-import { permissionDenied, unimplemented } from '../../rpc/status.ts';
+import { permissionDenied, RpcError, statusCode, unimplemented } from '../../rpc/status.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
 import type { AgentAuthorizer } from './agent-authorizer.ts';
 import type { Caller } from './caller.ts';
@@ -47,17 +47,18 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       const caller = identifyCaller(context.connection);
       try {
         const role = policy === undefined ? undefined : await roleFor(caller, policy.roles);
-        if (role === undefined) throw permissionDenied(`authorization denied for method ${context.method}`);
+        if (role === undefined) throw deny(context.method);
         callers.set(context, caller);
         options.audit?.record(context, caller, role);
-      } catch (error) {
-        options.audit?.record(context, caller, 'nobody', error as Error);
+      } catch (cause) {
+        const error = asDenial(context.method, cause as Error);
+        options.audit?.record(context, caller, 'nobody', error);
         throw error;
       }
     },
     callerOf(context) {
       const caller = callers.get(context);
-      if (caller === undefined) throw permissionDenied(`authorization denied for method ${context.method}`);
+      if (caller === undefined) throw deny(context.method);
       return caller;
     },
   };
@@ -78,6 +79,17 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     await options.authorizeAgent(svid);
     return 'agent';
   }
+}
+
+function deny(method: string, cause?: RpcError): RpcError {
+  return permissionDenied(`authorization denied for method ${method}`, {
+    ...(cause === undefined ? {} : { details: cause.details, cause }),
+  });
+}
+
+/** Whoever is refused reads the same words, whatever the reason; an agent finds its own in the details, by which it acts. */
+function asDenial(method: string, error: Error): Error {
+  return error instanceof RpcError && error.code === statusCode.PERMISSION_DENIED ? deny(method, error) : error;
 }
 
 function serviceOf(method: string): string {

@@ -3,7 +3,7 @@ import type { HealthCheckResponse, HealthService } from '../../../proto/gen/grpc
 import { HealthCheckResponse_ServingStatus as ServingStatus } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Handlers } from '../../rpc/service.ts';
-import { notFound } from '../../rpc/status.ts';
+import { invalidArgument } from '../../rpc/status.ts';
 import type { HealthChecker } from '../health/health-checker.ts';
 
 const watchIntervalMs = 1000;
@@ -16,7 +16,7 @@ export function createHealthService(checker: HealthChecker): Handlers<typeof Hea
 
   return {
     async check({ service }) {
-      if (service !== '') throw notFound('unknown service');
+      if (service !== '') throw invalidArgument('per-service health is not supported');
       return present();
     },
 

@@ -25,6 +25,7 @@ import type { RateLimiter } from './rate-limit.ts';
 import { createLocalAuthorityService } from './local-authority-service.ts';
 import { createRenewAgent } from './renew-agent.ts';
 import { createSvidService } from './svid-service.ts';
+import { witAuthorityMethods } from './wit-authorities.ts';
 
 export interface ServicesOptions {
   readonly trustDomain: TrustDomain;
@@ -53,7 +54,7 @@ export function addServices(server: RpcServer, options: ServicesOptions): void {
     attestAgent: createAttestAgent({ ...options, agents: store }),
   });
   server.addService(SVIDService, createSvidService(options));
-  server.addService(LocalAuthorityService, createLocalAuthorityService(options));
+  server.addService(LocalAuthorityService, { ...createLocalAuthorityService(options), ...witAuthorityMethods });
   server.addService(BundleService, {
     ...createBundleService({ ...options, bundles: store }),
     ...createFederatedBundleService({ ...options, bundles: store }),

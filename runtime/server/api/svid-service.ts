@@ -56,6 +56,16 @@ export function createSvidService(options: SvidServiceOptions): Handlers<typeof 
       return { svid: await signJwtSvid(id, audience, ttl, false) };
     },
 
+    async mintWitsvid() {
+      throw unimplemented('WIT functionality is disabled');
+    },
+
+    async batchNewWitsvid({ params }, context) {
+      if (params.length === 0) throw invalidArgument('missing parameters');
+      await limiter.admit(context, params.length, 'rejecting request due to certificate signing rate limiting');
+      throw unimplemented('WIT functionality is disabled');
+    },
+
     async batchNewX509Svid({ params }, context) {
       if (params.length === 0) throw invalidArgument('missing parameters');
       await limiter.admit(context, params.length, 'rejecting request due to certificate signing rate limiting');

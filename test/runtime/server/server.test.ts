@@ -131,8 +131,8 @@ describe('health', () => {
   test('is told over gRPC on the private socket', async () => {
     expect(await server.local.health.check({ service: '' })).toEqual({ status: 1 });
     await expect(server.local.health.check({ service: 'other' })).rejects.toMatchObject({
-      code: statusCode.NOT_FOUND,
-      message: 'unknown service',
+      code: statusCode.INVALID_ARGUMENT,
+      message: 'per-service health is not supported',
     });
     expect(await server.local.health.list({})).toEqual({ statuses: { '': { status: 1 } } });
   });
