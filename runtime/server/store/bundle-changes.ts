@@ -59,7 +59,7 @@ export function findJwtAuthority(bundle: TrustBundle, keyId: string): JwtAuthori
   return found;
 }
 
-function findX509Authority(bundle: TrustBundle, subjectKeyId: string): X509Authority {
+export function findX509Authority(bundle: TrustBundle, subjectKeyId: string): X509Authority {
   const found = bundle.x509Authorities.find((held) => x509AuthorityId(held) === subjectKeyId.toLowerCase());
   if (found === undefined)
     throw new StoreError('NOT_FOUND', `no root CA with subject key id ${JSON.stringify(subjectKeyId)}`);

@@ -14,6 +14,7 @@ import type { BundleRow } from './bundle-row.ts';
 import { Conditions, cutPage, sliceOf } from './conditions.ts';
 import type { Database, Query } from './database.ts';
 import { StoreError } from './errors.ts';
+import { noteRevoked, readRevoked, revokedJwt, revokedX509, withoutRevoked } from './revoked.ts';
 import type { BundleDeleteMode, BundleStore } from './store.ts';
 
 const columns = 'trust_domain, sequence_number, refresh_hint_seconds, authorities';
@@ -23,13 +24,16 @@ const lockBundle = 'SELECT * FROM bundles WHERE trust_domain = $1 FOR UPDATE';
 
 export function createBundleStore(database: Database): BundleStore {
   /** The changed bundle, one sequence number on; the bundle as it was when the change is none. */
-  const change = (trustDomain: string, act: (bundle: TrustBundle) => TrustBundle): Promise<TrustBundle> =>
+  const change = (
+    trustDomain: string,
+    act: (bundle: TrustBundle, query: Query) => TrustBundle | Promise<TrustBundle>,
+  ): Promise<TrustBundle> =>
     database.transaction(async (query) => {
       const [row] = await query<BundleRow>(lockBundle, [trustDomain]);
       if (row === undefined)
         throw new StoreError('NOT_FOUND', `no bundle for trust domain ${JSON.stringify(trustDomain)}`);
       const current = bundleOfRow(row);
-      const changed = act(current);
+      const changed = await act(current, query);
       if (bundlesEqual(current, changed)) return current;
       const next = { ...changed, sequenceNumber: current.sequenceNumber + 1 };
       await query(replaceBundle, bundleValues(next));
@@ -54,7 +58,10 @@ export function createBundleStore(database: Database): BundleStore {
       const empty = emptyBundle(added.trustDomain);
       const first = { ...empty, refreshHintSeconds: added.refreshHintSeconds };
       await database.query(`${insertBundle} ON CONFLICT (trust_domain) DO NOTHING`, bundleValues(first));
-      return change(added.trustDomain.name, (bundle) => mergeBundles(bundle, added).bundle);
+      return change(added.trustDomain.name, async (bundle, query) => {
+        const isRevoked = await readRevoked(query, bundle.trustDomain.name);
+        return mergeBundles(bundle, withoutRevoked(added, isRevoked)).bundle;
+      });
     },
     changeBundle: change,
     async listBundles(page) {
@@ -88,14 +95,22 @@ export function createBundleStore(database: Database): BundleStore {
     taintX509Authority: (trustDomain, subjectKeyId) =>
       change(trustDomain, (bundle) => withTaintedX509Authority(bundle, subjectKeyId)),
     revokeX509Authority: (trustDomain, subjectKeyId) =>
-      change(trustDomain, (bundle) => withoutX509Authority(bundle, subjectKeyId)),
+      change(trustDomain, async (bundle, query) => {
+        const changed = withoutX509Authority(bundle, subjectKeyId);
+        await noteRevoked(query, trustDomain, revokedX509(bundle, subjectKeyId));
+        return changed;
+      }),
     async taintJwtAuthority(trustDomain, keyId) {
       const bundle = await change(trustDomain, (current) => withTaintedJwtAuthority(current, keyId));
       return findJwtAuthority(bundle, keyId);
     },
     async revokeJwtAuthority(trustDomain, keyId) {
       let revoked: TrustBundle | undefined;
-      const bundle = await change(trustDomain, (current) => withoutJwtAuthority((revoked = current), keyId));
+      const bundle = await change(trustDomain, async (current, query) => {
+        const changed = withoutJwtAuthority((revoked = current), keyId);
+        await noteRevoked(query, trustDomain, revokedJwt(current, keyId));
+        return changed;
+      });
       return findJwtAuthority(revoked ?? bundle, keyId);
     },
   };

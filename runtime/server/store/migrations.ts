@@ -160,8 +160,65 @@ const lighterIndexes = `
 
 const bulkWrites = changesOf('entries', 'entry', 'id') + changesOf('agents', 'agent', 'spiffe_id') + lighterIndexes;
 
+/**
+ * Of authorities: acts that one server asks of another, what was revoked and must not come back by an append, what was about to be signed or published, and
+ * up to when something signed may be valid.
+ */
+const authorities = `
+  CREATE TABLE authority_acts (
+    id text PRIMARY KEY,
+    owner text NOT NULL,
+    asked_by text NOT NULL,
+    kind text NOT NULL,
+    act text NOT NULL,
+    authority_id text NOT NULL,
+    state text NOT NULL DEFAULT 'asked',
+    answer jsonb,
+    asked_at timestamptz NOT NULL DEFAULT now()
+  );
+  -- Asked twice, it is done once.
+  CREATE UNIQUE INDEX authority_acts_pending ON authority_acts (owner, kind, act, authority_id) WHERE state IN ('asked', 'taken');
+  CREATE TRIGGER acts_changed AFTER INSERT OR UPDATE ON authority_acts FOR EACH ROW EXECUTE FUNCTION record_change_of_id('act');
+
+  CREATE TABLE revoked_authorities (
+    trust_domain text NOT NULL,
+    kind text NOT NULL,
+    authority_id text NOT NULL,
+    -- Unix seconds: when the authority itself would have ended; 0 is never.
+    expires_at bigint NOT NULL,
+    revoked_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (trust_domain, kind, authority_id)
+  );
+
+  CREATE TABLE authority_intents (
+    id text PRIMARY KEY,
+    replica text NOT NULL,
+    kind text NOT NULL,
+    authority_id text NOT NULL,
+    issuer_id text NOT NULL,
+    serial_number text UNIQUE,
+    expires_at bigint NOT NULL,
+    intended_at timestamptz NOT NULL DEFAULT now(),
+    done_at timestamptz
+  );
+  CREATE INDEX authority_intents_expires_at ON authority_intents (expires_at);
+
+  CREATE TABLE signed_until (
+    kind text NOT NULL,
+    authority_id text NOT NULL,
+    upstream_authority_id text NOT NULL,
+    -- Unix seconds.
+    expires_at bigint NOT NULL,
+    until bigint NOT NULL,
+    settled boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (kind, authority_id)
+  );
+
+  CREATE TABLE maintenance_tasks (task text PRIMARY KEY, done_at bigint NOT NULL);
+`;
+
 /** Version n is the state after the first n steps. */
-export const migrations: readonly string[] = [records, changes, journalExpiry, replicas, bulkWrites];
+export const migrations: readonly string[] = [records, changes, journalExpiry, replicas, bulkWrites, authorities];
 
 /**
  * Servers that know at least this version can work with the schema as the last step leaves it. To be raised, to its own version, by a step that

@@ -1,6 +1,7 @@
 // The store on PostgreSQL: the parts put together over one pool of connections.
 import type { Logger } from '../../log.ts';
 import { createAgentStore } from './agent-store.ts';
+import { createAuthorityActStore } from './authority-act-store.ts';
 import { createBundleStore } from './bundle-store.ts';
 import { createCaJournalStore } from './ca-journal-store.ts';
 import { openChangeFeed } from './change-feed.ts';
@@ -41,6 +42,7 @@ export async function openPostgresStore({
       ...createBundleStore(database),
       ...createCaJournalStore(database, clock),
       ...createReplicaStore(database),
+      ...createAuthorityActStore(database),
       allEntries: async () => (await entries.listEntries({})).entries,
       allAgents: async () => (await agents.listAgents({})).agents,
       watch: feed.watch,

@@ -143,7 +143,30 @@ export interface ReplicaRecord extends ReplicaReport {
   readonly isLive: boolean;
 }
 
+export type AuthorityKindName = 'x509' | 'jwt';
+
+/** What one server asks of the one whose authority it is. */
+export interface AuthorityActRequest {
+  /** Replica ids. */
+  readonly owner: string;
+  readonly askedBy: string;
+  readonly kind: AuthorityKindName;
+  readonly act: 'activate' | 'taint' | 'revoke';
+  readonly authorityId: string;
+}
+
+export type AuthorityActAnswer =
+  | { readonly state: HeldAuthority }
+  | { readonly refusal: { readonly name: string; readonly code: string; readonly message: string } };
+
+export interface AuthorityActRecord extends AuthorityActRequest {
+  readonly id: string;
+  /** asked, taken by its owner, answered; or withdrawn before the owner took it. */
+  readonly state: 'asked' | 'taken' | 'answered' | 'withdrawn';
+  readonly answer: AuthorityActAnswer | null;
+}
+
 /** `reset`: changes may have been missed for too long, everything must be read again. */
 export type StoreChange =
-  | { readonly kind: 'entry' | 'agent' | 'bundle' | 'replica'; readonly id: string; readonly revision: number }
+  | { readonly kind: 'entry' | 'agent' | 'bundle' | 'replica' | 'act'; readonly id: string; readonly revision: number }
   | { readonly kind: 'reset' };

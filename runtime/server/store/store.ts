@@ -5,6 +5,9 @@ import type {
   AgentFilter,
   AgentPatch,
   AgentRecord,
+  AuthorityActAnswer,
+  AuthorityActRecord,
+  AuthorityActRequest,
   CaJournalRecord,
   EntryDraft,
   EntryFilter,
@@ -81,7 +84,7 @@ export interface BundleStore {
   setBundle(bundle: TrustBundle): Promise<TrustBundle>;
   /** Throws CONFLICT when there is one. */
   createBundle(bundle: TrustBundle): Promise<TrustBundle>;
-  /** Adds the authorities that are new (creating the bundle); the sequence number grows by one when anything changed. */
+  /** Adds the authorities that are new and were never revoked (creating the bundle); the sequence number grows by one when anything changed. */
   appendBundle(added: TrustBundle): Promise<TrustBundle>;
   /** One transaction: the bundle that `act` makes of the present one, with the next sequence number; nothing when it is equal. Throws NOT_FOUND. */
   changeBundle(trustDomain: string, act: (bundle: TrustBundle) => TrustBundle): Promise<TrustBundle>;
@@ -122,7 +125,22 @@ export interface ReplicaStore {
   pruneReplicas(): Promise<number>;
 }
 
-export interface Store extends EntryStore, AgentStore, JoinTokenStore, BundleStore, CaJournalStore, ReplicaStore {
+/** `watch` tells of each act that is asked, taken, answered or withdrawn. */
+export interface AuthorityActStore {
+  /** The same act, asked again before it is answered, is joined. */
+  askAct(request: AuthorityActRequest): Promise<AuthorityActRecord>;
+  /** The oldest that waits for this owner: from then on it can no longer be withdrawn. */
+  takeAct(owner: string): Promise<AuthorityActRecord | undefined>;
+  answerAct(id: string, answer: AuthorityActAnswer): Promise<void>;
+  fetchAct(id: string): Promise<AuthorityActRecord | undefined>;
+  /** Afterwards it will never be done; false where its owner has taken it already. */
+  withdrawAct(id: string): Promise<boolean>;
+  /** Forgets those asked more than a day ago. */
+  pruneActs(): Promise<number>;
+}
+
+export interface Store
+  extends EntryStore, AgentStore, JoinTokenStore, BundleStore, CaJournalStore, ReplicaStore, AuthorityActStore {
   /** Everything at one instant, for caches that follow `watch`. Watch first, then read. */
   allEntries(): Promise<EntryRecord[]>;
   allAgents(): Promise<AgentRecord[]>;
