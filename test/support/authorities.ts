@@ -2,6 +2,8 @@
 import { generateKeyPairSync } from '../../runtime/pki/key-type.ts';
 import type { AuthorityConfig, CertificateAuthority } from '../../runtime/server/ca/authority.ts';
 import { createAuthority } from '../../runtime/server/ca/create-authority.ts';
+import type { FaultHook } from '../../runtime/server/ca/fault-points.ts';
+import type { Logger } from '../../runtime/log.ts';
 import type { KeyManager } from '../../runtime/server/keys/key-manager.ts';
 import { createMemoryKeyManager } from '../../runtime/server/keys/memory.ts';
 import type { Store } from '../../runtime/server/store/store.ts';
@@ -27,6 +29,9 @@ export interface TestAuthorityOptions {
   readonly clock?: () => number;
   readonly upstream?: UpstreamAuthority;
   readonly upstreamPatienceMs?: number;
+  readonly patienceMs?: number;
+  readonly faultPoint?: FaultHook;
+  readonly log?: Logger;
 }
 
 export function createTestAuthority({

@@ -59,9 +59,13 @@ function explainAuthority(message: string, cause: AuthorityError): RpcError {
     case 'NOT_READY':
     case 'UPSTREAM_UNAVAILABLE':
     case 'REPLICAS_BEHIND':
+    case 'REPLICA_UNAVAILABLE':
       return unavailable(message, { cause });
     case 'INVALID':
       return invalidArgument(message, { cause });
+    case 'TTL_LATTICE':
+    case 'WRONG_STATE':
+      return failedPrecondition(message, { cause });
     default:
       return internal(message, { cause });
   }

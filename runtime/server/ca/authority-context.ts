@@ -1,10 +1,14 @@
 // What the parts of the CA have in common.
 import type { Logger } from '../../log.ts';
+import { emptyBundle } from '../../spiffe/bundle.ts';
+import type { TrustBundle } from '../../spiffe/bundle.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { KeyManager } from '../keys/key-manager.ts';
 import type { Store } from '../store/store.ts';
 import type { UpstreamAuthority } from '../upstream/upstream-authority.ts';
 import type { AuthorityConfig } from './authority.ts';
+import type { FaultHook } from './fault-points.ts';
+import type { LiveBundle } from './live-bundle.ts';
 
 export interface AuthorityContext {
   readonly trustDomain: TrustDomain;
@@ -17,4 +21,17 @@ export interface AuthorityContext {
   readonly clock: () => number;
   /** Ends waits for the upstream. */
   readonly signal: AbortSignal;
+  /** Our bundle as this server knows it. */
+  readonly live: LiveBundle;
+  /** For tests that end the process between two steps. */
+  readonly faultPoint?: FaultHook | undefined;
+}
+
+/** Into the bundle, for all servers; this one knows it afterwards, and may sign with it. */
+export async function publish(
+  { store, live, trustDomain }: AuthorityContext,
+  added: Partial<TrustBundle>,
+): Promise<void> {
+  await store.appendBundle({ ...emptyBundle(trustDomain), ...added });
+  await live.refresh();
 }

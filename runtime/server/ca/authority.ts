@@ -5,6 +5,7 @@ import type { KeyType } from '../../pki/key-type.ts';
 import type { TlsCredentials } from '../../rpc/tls-credentials.ts';
 import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { SharedControl } from './shared-control.ts';
 import type { HeldAuthorities, HeldAuthority } from '../store/records.ts';
 
 /** `ca_subject` of the configuration. */
@@ -77,6 +78,8 @@ export type AuthorityErrorCode =
   | 'TTL_LATTICE'
   /** Done, but a server on the same database has not applied it in time. */
   | 'REPLICAS_BEHIND'
+  /** The server that holds the authority is dead, or does not answer. */
+  | 'REPLICA_UNAVAILABLE'
   | 'INVALID';
 
 export class AuthorityError extends Error {
@@ -89,13 +92,13 @@ export class AuthorityError extends Error {
   }
 }
 
-/** Forced rotation, as localauthority.v1 has it. Each act names its authority; '' is refused. */
+/** Forced rotation of one server's authorities, as localauthority.v1 has it. Each act names its authority; '' is refused. */
 export interface SlotControl {
   readonly states: () => SlotStates;
-  prepare(): Promise<AuthorityState>;
-  activate(authorityId: string): Promise<AuthorityState>;
-  taint(authorityId: string): Promise<AuthorityState>;
-  revoke(authorityId: string): Promise<AuthorityState>;
+  readonly prepare: () => Promise<AuthorityState>;
+  readonly activate: (authorityId: string) => Promise<AuthorityState>;
+  readonly taint: (authorityId: string) => Promise<AuthorityState>;
+  readonly revoke: (authorityId: string) => Promise<AuthorityState>;
 }
 
 export interface CertificateAuthority {
@@ -108,8 +111,13 @@ export interface CertificateAuthority {
   /** Throws NOT_READY. */
   x509Authority(): AuthorityState;
   jwtAuthority(): AuthorityState;
-  readonly x509: SlotControl;
-  readonly jwt: SlotControl;
+  readonly x509: SharedControl;
+  readonly jwt: SharedControl;
+  /** Taint and revoke roots of the upstream, by hex subject key id; absent where the CA signs itself. Both return once every live server has applied it. */
+  readonly x509Upstream?: {
+    taint(subjectKeyId: string): Promise<void>;
+    revoke(subjectKeyId: string): Promise<void>;
+  };
 
   /** Of this server among those on its database (`ReplicaStore`), for this run of the process. */
   readonly replicaId: string;

@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateKeyPair } from '../../pki/key-type.ts';
 import { createSpiffeId } from '../../spiffe/spiffe-id.ts';
-import { x509AuthorityId } from '../store/bundle-changes.ts';
 import { version } from '../version.ts';
 import { AuthorityError } from './authority.ts';
 import type { CertificateAuthority, SlotControl } from './authority.ts';
 import type { AuthorityContext } from './authority-context.ts';
 import { createExclusion } from './exclusively.ts';
+import { createHandOver } from './hand-over.ts';
 import { openJournal } from './journal.ts';
 import { createJwtAuthorities, publishJwtAuthority, restoreJwtSlots } from './jwt-authorities.ts';
 import { createLiveBundle } from './live-bundle.ts';
@@ -15,19 +15,22 @@ import { startMaintenance } from './maintenance.ts';
 import { createPresence } from './presence.ts';
 import { createRotation } from './rotation.ts';
 import { createServerIdentity } from './server-identity.ts';
+import { createSharedControl } from './shared-control.ts';
 import { createSigning } from './sign.ts';
 import { stateOf } from './slot.ts';
-import type { X509Slot } from './slot.ts';
 import { createUpstreamBundleSync } from './upstream-bundle.ts';
+import { createVouching, rootIdOf } from './vouching.ts';
 import { createX509Authorities, restoreX509Slots } from './x509-authorities.ts';
 
-export interface CreateAuthorityOptions extends Omit<AuthorityContext, 'signal'> {
+export interface CreateAuthorityOptions extends Omit<AuthorityContext, 'signal' | 'live'> {
   /** Gives up waiting for the upstream at the start. */
   readonly signal?: AbortSignal;
   /** Between looks at the clock. */
   readonly tickMs?: number;
   /** How long the start waits for an upstream that does not answer yet. */
   readonly upstreamPatienceMs?: number;
+  /** How long an act waits for other servers. */
+  readonly patienceMs?: number;
 }
 
 const defaultTickMs = 10_000;
@@ -42,39 +45,46 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   const { store, keys, trustDomain, log, config, upstream } = options;
   const closing = new AbortController();
   const signals = options.signal === undefined ? [closing.signal] : [closing.signal, options.signal];
-  const context: AuthorityContext = { ...options, signal: AbortSignal.any(signals) };
   const live = createLiveBundle(store, trustDomain, log);
-  const bundle = await live.refresh();
+  const context: AuthorityContext = { ...options, signal: AbortSignal.any(signals), live };
+  await live.refresh();
+  const vouching = createVouching(live.current);
   const journal = await openJournal({ store, keys, log });
   const exclusively = createExclusion();
-  const common = { clock: context.clock, log, exclusively };
+  const common = { clock: context.clock, log, exclusively, faultPoint: options.faultPoint };
+  const [x509Records, jwtRecords] = [
+    { journal, vouching: vouching.x509 },
+    { journal, vouching: vouching.jwt },
+  ];
 
   const x509 = createRotation({
     ...common,
-    kind: createX509Authorities(context, journal),
-    restored: restoreX509Slots(context, journal, bundle),
+    kind: createX509Authorities(context, x509Records),
+    restored: restoreX509Slots(context, x509Records),
   });
   const jwt =
     config.disableJwtSvids === true
       ? undefined
       : createRotation({
           ...common,
-          kind: createJwtAuthorities(context, journal),
-          restored: restoreJwtSlots(context, journal, bundle),
+          kind: createJwtAuthorities(context, jwtRecords),
+          restored: restoreJwtSlots(context, jwtRecords),
         });
-  const signing = createSigning({ context, activeX509: x509.active, activeJwt: jwt?.active });
+  const signing = createSigning({ context, activeX509: x509.signing, activeJwt: jwt?.signing });
+  const identity = createServerIdentity({
+    context,
+    activeX509: x509.active,
+    sign: signing.signX509SvidNow,
+    isTainted: vouching.x509.isTainted,
+  });
 
-  const isTainted = ({ authorityId, upstreamAuthorityId }: X509Slot): boolean => {
-    const root = upstreamAuthorityId ?? authorityId;
-    return live.current().x509Authorities.some((held) => held.tainted === true && x509AuthorityId(held) === root);
-  };
-  const identity = createServerIdentity({ context, activeX509: x509.active, sign: signing.signX509SvidNow, isTainted });
-
+  const patience = options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs };
   let appliedSequence = 0;
   const presence = createPresence({
     store,
     log,
     version,
+    ...patience,
     state: () => ({
       appliedSequence,
       authorities: { x509: x509.control.states(), jwt: jwt?.control.states() ?? {} },
@@ -88,12 +98,24 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     await presence.report();
   };
 
+  /** A JWT key must not wait for an X.509 CA that cannot be had, unless there is none at all: then nothing can be noted. */
+  const rotate = async (): Promise<void> => {
+    const failed: unknown[] = [];
+    for (const kind of jwt === undefined ? [x509] : [x509, jwt]) {
+      await kind.tick().catch((error: unknown) => failed.push(error));
+      if (failed.length > 0 && x509.control.states().active === undefined) break;
+    }
+    if (failed.length > 1) throw new AggregateError(failed, 'neither X.509 CA nor JWT key could be rotated');
+    if (failed.length > 0) throw failed[0];
+  };
+
   let failures = 0;
   const tick = async (): Promise<void> => {
     try {
-      await x509.tick();
-      await jwt?.tick();
+      await live.refresh();
+      await rotate();
       await apply();
+      await journal.flush();
       failures = 0;
     } catch (error) {
       failures += 1;
@@ -119,12 +141,10 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   const maintenance = startMaintenance({ context, tick, tickMs: options.tickMs ?? defaultTickMs });
   // A taint must not wait for the next look at the clock.
   live.onChange(() => maintenance.tickSoon());
-  const replaceTainted = async (tainted: ReadonlySet<string>): Promise<void> => {
-    if (!tainted.has(x509.active().upstreamAuthorityId ?? '')) return;
-    log.warn('Current root CA is signed by a tainted upstream authority, preparing rotation');
-    await x509.replace();
-  };
-  const sync = createUpstreamBundleSync({ context, onTainted: replaceTainted });
+  const sync = createUpstreamBundleSync({
+    context,
+    beforeTaint: (roots) => x509.replaceIf((slot) => roots.has(rootIdOf(slot))),
+  });
   const following = upstream?.watchBundle?.(sync, context.signal).catch((error: unknown) => {
     if (!context.signal.aborted) log.error({ err: error }, 'the upstream bundle is no longer followed');
   });
@@ -134,25 +154,66 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     await apply();
     return result;
   };
+  const appliedEverywhere = async (): Promise<void> => {
+    await apply();
+    await presence.untilApplied(live.current().sequenceNumber);
+  };
+  const own = {
+    x509: withRefresh(x509.control, refreshed),
+    jwt: jwt === undefined ? disabledControl : withRefresh(jwt.control, refreshed),
+  };
+  const handOver = createHandOver({
+    store,
+    log,
+    replicaId: presence.id,
+    ...patience,
+    perform: ({ kind, act, authorityId }) => own[kind][act](authorityId),
+    faultPoint: options.faultPoint,
+  });
+  handOver.start();
+  const revokeUnheldJwt = async (authorityId: string) => {
+    const { expiresAt } = await store.revokeJwtAuthority(trustDomain.name, authorityId);
+    return { authorityId, issuedAt: 0, expiresAt: expiresAt * 1000 };
+  };
+  const shared = (kind: 'x509' | 'jwt') =>
+    createSharedControl({
+      kind,
+      own: own[kind],
+      handOver,
+      replicas: store,
+      replicaId: presence.id,
+      appliedEverywhere,
+      revokeUnheld: kind === 'jwt' ? revokeUnheldJwt : undefined,
+      faultPoint: options.faultPoint,
+    });
+  const changeUpstream = async (act: Promise<unknown>): Promise<void> => {
+    await act;
+    await appliedEverywhere();
+  };
   return {
     ...signing,
     x509Authority: () => stateOf(x509.active()),
     jwtAuthority: () => stateOf(active(jwt)),
-    x509: withRefresh(x509.control, refreshed),
-    jwt: jwt === undefined ? disabledControl : withRefresh(jwt.control, refreshed),
+    x509: shared('x509'),
+    jwt: shared('jwt'),
+    ...(upstream === undefined
+      ? {}
+      : {
+          x509Upstream: {
+            taint: (id) => changeUpstream(store.taintX509Authority(trustDomain.name, id)),
+            revoke: (id) => changeUpstream(store.revokeX509Authority(trustDomain.name, id)),
+          },
+        }),
     replicaId: presence.id,
-    async appliedEverywhere() {
-      await apply();
-      await presence.untilApplied(live.current().sequenceNumber);
-    },
+    appliedEverywhere,
     bundle: live.current,
     async refreshBundle() {
       await live.refresh();
     },
     onBundle: live.onChange,
     publishJwtAuthority: async (authority) => {
-      const { jwtAuthorities } = await refreshed(publishJwtAuthority(context, authority));
-      return jwtAuthorities;
+      await refreshed(publishJwtAuthority(context, authority));
+      return live.current().jwtAuthorities;
     },
     serverCredentials: identity.credentials,
     async checkHealth() {
@@ -164,6 +225,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     async close() {
       maintenance.stop();
       closing.abort();
+      await handOver.close();
       await maintenance.stopped();
       await following;
       await close();

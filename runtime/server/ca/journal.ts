@@ -28,6 +28,8 @@ export interface Journal {
   entries(kind: JournalKind): readonly JournalEntry[];
   /** Replaces what it says of the same authority. A failure is logged only: signing matters more than remembering. */
   note(kind: JournalKind, entries: readonly JournalEntry[]): Promise<void>;
+  /** Tries again what could not be saved. */
+  flush(): Promise<void>;
 }
 
 const maxEntries = 10;
@@ -41,6 +43,7 @@ export interface JournalOptions {
 export async function openJournal({ store, keys, log }: JournalOptions): Promise<Journal> {
   let record = await findRecord(store, keys);
   const known = parseJournal(record?.data, log);
+  let isSaved = true;
 
   const save = async (): Promise<void> => {
     const activeOf = (kind: JournalKind) =>
@@ -59,6 +62,16 @@ export async function openJournal({ store, keys, log }: JournalOptions): Promise
     });
   };
 
+  const saveOrLog = async (): Promise<void> => {
+    isSaved = false;
+    try {
+      await save();
+      isSaved = true;
+    } catch (error) {
+      log.error({ err: error }, 'cannot save the CA journal');
+    }
+  };
+
   return {
     entries: (kind) => known[kind],
     async note(kind, entries) {
@@ -67,7 +80,10 @@ export async function openJournal({ store, keys, log }: JournalOptions): Promise
       // The active one stays, however many were prepared after it: the journal is found by it.
       const active = noted.findLast(({ status }) => status === 'active');
       known[kind] = noted.filter((entry, i) => entry === active || i >= noted.length - maxEntries);
-      await save().catch((error: unknown) => log.error({ err: error }, 'cannot save the CA journal'));
+      await saveOrLog();
+    },
+    async flush() {
+      if (!isSaved) await saveOrLog();
     },
   };
 }

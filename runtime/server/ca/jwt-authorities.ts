@@ -1,30 +1,41 @@
 // JWT authorities: keys that are published, upstream first and then in our bundle, before anything is signed with them.
 import { randomBytes } from 'node:crypto';
 import { encodePublicKey } from '../../pki/public-key.ts';
-import { emptyBundle } from '../../spiffe/bundle.ts';
-import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
+import type { JwtAuthority } from '../../spiffe/bundle.ts';
+import type { ManagedKey } from '../keys/key-manager.ts';
+import { publish } from './authority-context.ts';
 import type { AuthorityContext } from './authority-context.ts';
 import type { Journal, JournalEntry } from './journal.ts';
+import { checkRemainingLifetime } from './lifetime.ts';
+import { placeOrphans, placeRestored } from './restore.ts';
 import type { AuthorityKind, RestoredSlots } from './rotation.ts';
 import { jwtKeyId } from './slot.ts';
 import type { JwtSlot } from './slot.ts';
+import type { Vouching } from './vouching.ts';
 
 const publishTimeoutMs = 5_000;
 
-export function createJwtAuthorities(context: AuthorityContext, journal: Journal): AuthorityKind<JwtSlot> {
-  const { trustDomain, store, keys, config, clock } = context;
+export function createJwtAuthorities(
+  context: AuthorityContext,
+  { journal, vouching }: { readonly journal: Journal; readonly vouching: Vouching<JwtSlot> },
+): AuthorityKind<JwtSlot> {
+  const { trustDomain, store, keys, config, clock, faultPoint } = context;
   return {
+    ...vouching,
+    name: 'jwt',
     label: 'JWT key',
     async mint(name) {
       const key = await keys.generateKey(jwtKeyId(name), config.jwtKeyType);
+      await faultPoint?.('jwt.prepare.keyGenerated');
       const issuedAt = clock();
       const slot: JwtSlot = { name, key, issuedAt, notAfter: issuedAt + config.caTtl, authorityId: randomKeyId() };
-      const expiresAt = Math.floor(slot.notAfter / 1000);
+      await faultPoint?.('jwt.prepare.made');
       await publishJwtAuthority(context, {
         keyId: slot.authorityId,
         publicKey: encodePublicKey(key.publicKey),
-        expiresAt,
+        expiresAt: Math.floor(slot.notAfter / 1000),
       });
+      await faultPoint?.('jwt.prepare.published');
       return slot;
     },
     remember: (slots) =>
@@ -44,38 +55,49 @@ export function createJwtAuthorities(context: AuthorityContext, journal: Journal
     async revoke(authorityId) {
       await store.revokeJwtAuthority(trustDomain.name, authorityId);
     },
+    checkRemaining(slot) {
+      checkRemainingLifetime('JWT authority', slot, { now: clock(), svidTtl: config.jwtSvidTtl });
+    },
   };
 }
 
-/** Returns the bundle that has it. Fails when the upstream cannot be told: a key unknown above is not used below. */
-export async function publishJwtAuthority(context: AuthorityContext, authority: JwtAuthority): Promise<TrustBundle> {
-  const { upstream, trustDomain, store, signal } = context;
+/** Fails when the upstream cannot be told: a key unknown above is not used below. */
+export async function publishJwtAuthority(context: AuthorityContext, authority: JwtAuthority): Promise<void> {
+  const { upstream, signal } = context;
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(publishTimeoutMs)]);
   const fromAbove = (await upstream?.publishJwtAuthority?.(authority, timeout)) ?? [];
-  return store.appendBundle({ ...emptyBundle(trustDomain), jwtAuthorities: [...fromAbove, authority] });
+  await publish(context, { jwtAuthorities: [...fromAbove, authority] });
 }
 
 /** As with X.509: the key must be here, the bundle must have it, and its time must not be over. */
 export function restoreJwtSlots(
   context: AuthorityContext,
-  journal: Journal,
-  bundle: TrustBundle | undefined,
+  { journal, vouching }: { readonly journal: Journal; readonly vouching: Vouching<JwtSlot> },
 ): RestoredSlots<JwtSlot> {
-  const { keys, clock } = context;
-  const usable = ({ slot: name, authorityId, issuedAt, notAfter }: JournalEntry): JwtSlot | undefined => {
+  const { keys, clock, live, config } = context;
+  const published = live.current().jwtAuthorities;
+  const entries = journal.entries('jwt');
+  const usable = ({ slot: name, authorityId, issuedAt, notAfter }: JournalEntry): JwtSlot[] => {
     const key = keys.getKey(jwtKeyId(name));
-    const published = bundle?.jwtAuthorities.find(({ keyId }) => keyId === authorityId);
-    if (key === undefined || published === undefined || notAfter <= clock()) return undefined;
-    if (!Buffer.from(published.publicKey).equals(encodePublicKey(key.publicKey))) return undefined;
-    return { name, key, issuedAt, notAfter, authorityId };
+    const held = published.find(({ keyId }) => keyId === authorityId);
+    if (key === undefined || held === undefined || notAfter <= clock() || !isKeyOf(held, key)) return [];
+    return [{ name, key, issuedAt, notAfter, authorityId }];
   };
-  const newest = (status: JournalEntry['status']) =>
-    journal
-      .entries('jwt')
-      .filter((entry) => entry.status === status)
-      .map(usable)
-      .findLast((slot) => slot !== undefined);
-  return { active: newest('active'), prepared: newest('prepared'), old: newest('old') };
+  /** Published before the process ended, and not in the journal yet. */
+  const orphans = (['A', 'B'] as const).flatMap((name) => {
+    const key = keys.getKey(jwtKeyId(name));
+    const held = key && published.find((one) => isKeyOf(one, key));
+    if (held === undefined || entries.some(({ authorityId }) => authorityId === held.keyId)) return [];
+    const notAfter = held.expiresAt * 1000;
+    const issuedAt = notAfter - config.caTtl;
+    return usable({ slot: name, authorityId: held.keyId, issuedAt, notAfter, status: 'prepared' });
+  });
+  const known = entries.flatMap((entry) => usable(entry).map((slot) => [slot, entry.status] as const));
+  return placeRestored([...placeOrphans(orphans), ...known], vouching);
+}
+
+function isKeyOf({ publicKey }: JwtAuthority, key: ManagedKey): boolean {
+  return Buffer.from(publicKey).equals(encodePublicKey(key.publicKey));
 }
 
 /** 32 characters, letters and digits, as SPIRE's. */

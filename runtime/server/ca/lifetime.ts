@@ -50,6 +50,24 @@ export function checkAuthorityLifetime(lifetime: Lifetime, config: AuthorityConf
   log.warn(`TTL lattice broken, SVIDs will be cut short: ${fault.message}`);
 }
 
+/** Made at the moment, an authority is a little older when it is activated. */
+const activationCushionMs = 10_000;
+
+/** Refuses to activate what would end before an SVID of default lifetime does: it would cut every one of them short. */
+export function checkRemainingLifetime(
+  what: string,
+  { notAfter }: Lifetime,
+  { now, svidTtl }: { readonly now: number; readonly svidTtl: number },
+): void {
+  if (notAfter - now + activationCushionMs >= svidTtl) return;
+  const left = `${formatDuration(wholeSeconds(notAfter - now))}, an SVID ${formatDuration(svidTtl)}`;
+  throw new AuthorityError('TTL_LATTICE', `${what} would end before what it signs: it has left ${left}`);
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.max(0, Math.floor(ms / 1000) * 1000);
+}
+
 /** The step below: a downstream's CA under ours. */
 export function checkDownstreamLifetime(ttlMs: number, ours: Lifetime, config: AuthorityConfig, log: Logger): void {
   const root = ours.notAfter - ours.issuedAt;

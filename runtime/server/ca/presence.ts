@@ -26,7 +26,8 @@ export interface PresenceOptions {
 
 /** Five of them fit into the life of a replica: one slow answer does not kill it. */
 const heartbeatMs = 2_000;
-const defaultPatienceMs = 30_000;
+/** Longer than a dead server counts, shorter than callers wait. */
+const defaultPatienceMs = 15_000;
 /** For what no notification tells: that a server has died. */
 const lookAgainMs = 1_000;
 
@@ -99,6 +100,6 @@ function stillBehind(behind: readonly ReplicaRecord[], sequenceNumber: number, p
   const names = behind.map(({ id, appliedSequence }) => `${id} (at ${appliedSequence})`).join(', ');
   return new AuthorityError(
     'REPLICAS_BEHIND',
-    `done, but not applied everywhere: after ${patienceMs / 1000} s bundle ${sequenceNumber} is still to reach ${names}`,
+    `bundle ${sequenceNumber} is not applied everywhere after ${patienceMs / 1000} s: ${names}`,
   );
 }

@@ -1,64 +1,84 @@
-// Keeps the upstream's authorities in our bundle: what it adds, what it marks as tainted, and what it takes away.
-import type { TrustBundle, X509Authority } from '../../spiffe/bundle.ts';
-import { emptyBundle } from '../../spiffe/bundle.ts';
+// Keeps the upstream's authorities in our bundle: what it adds, what it marks as tainted, and what it takes away. A mark is never taken back, and what was
+// revoked here does not return, whatever the upstream still holds.
+import type { TrustBundle } from '../../spiffe/bundle.ts';
 import type { UpstreamBundle } from '../upstream/upstream-authority.ts';
 import { x509AuthorityId } from '../store/bundle-changes.ts';
+import { StoreError } from '../store/errors.ts';
+import { publish } from './authority-context.ts';
 import type { AuthorityContext } from './authority-context.ts';
 
 export interface UpstreamBundleOptions {
   readonly context: AuthorityContext;
-  /** Called before an authority is marked as tainted here, so that we no longer sign under it. Hex subject key ids. */
-  readonly onTainted: (authorityIds: ReadonlySet<string>) => Promise<void>;
+  /** Called before authorities are marked as tainted here, so that we no longer sign under them. Hex subject key ids. */
+  readonly beforeTaint: (authorityIds: ReadonlySet<string>) => Promise<void>;
 }
-
-/** An answer may have been on its way while a server beside us added a root: only what is missing twice in a row was removed. */
-const removalsNeeded = 2;
 
 export function createUpstreamBundleSync({
   context,
-  onTainted,
+  beforeTaint,
 }: UpstreamBundleOptions): (above: UpstreamBundle) => Promise<void> {
-  const { store, trustDomain, log } = context;
-  let missing = new Map<string, number>();
+  const { store, trustDomain, log, live } = context;
+
+  const taint = async (above: UpstreamBundle): Promise<void> => {
+    const tainted = taintedIdsOf(above);
+    const ours = taintedIdsOf(live.current());
+    for (const id of tainted.x509) if (!ours.x509.has(id)) log.info({ subject_key_id: id }, 'X.509 authority tainted');
+    if (tainted.x509.size > 0) await beforeTaint(tainted.x509);
+    await store.changeBundle(trustDomain.name, (bundle) => ({
+      ...bundle,
+      x509Authorities: bundle.x509Authorities.map((held) =>
+        tainted.x509.has(x509AuthorityId(held)) ? { ...held, tainted: true } : held,
+      ),
+      jwtAuthorities: bundle.jwtAuthorities.map((held) =>
+        tainted.jwt.has(held.keyId) ? { ...held, tainted: true } : held,
+      ),
+    }));
+  };
+
+  /** As in SPIRE, only what is tainted is taken away: an upstream that is behind has not heard of the newest authorities yet. */
+  const revoke = async (above: UpstreamBundle): Promise<void> => {
+    const ours = taintedIdsOf(live.current());
+    const present = { x509: new Set(above.x509Authorities.map(x509AuthorityId)), jwt: keyIdsOf(above) };
+    for (const id of ours.x509) {
+      if (present.x509.has(id)) continue;
+      const done = await unlessGone(() => store.revokeX509Authority(trustDomain.name, id));
+      if (done) log.info({ subject_key_id: id }, 'X.509 authority revoked');
+    }
+    for (const id of ours.jwt) {
+      if (present.jwt.has(id)) continue;
+      const done = await unlessGone(() => store.revokeJwtAuthority(trustDomain.name, id));
+      if (done) log.info({ local_authority_id: id }, 'JWT authority revoked');
+    }
+  };
 
   return async (above) => {
-    const tainted = above.x509Authorities.filter((authority) => authority.tainted === true).map(x509AuthorityId);
-    if (tainted.length > 0) await onTainted(new Set(tainted));
-    await store.appendBundle({ ...emptyBundle(trustDomain), ...above });
-    const present = new Set(above.x509Authorities.map(keyOf));
-    const seen = new Map<string, number>();
-    await store.changeBundle(trustDomain.name, (ours) => {
-      seen.clear();
-      const kept = ours.x509Authorities.filter((held) => {
-        if (present.has(keyOf(held))) return true;
-        const times = (missing.get(keyOf(held)) ?? 0) + 1;
-        seen.set(keyOf(held), times);
-        return times < removalsNeeded;
-      });
-      // An upstream that answers with nothing does not leave us with nothing.
-      return withMarks({ ...ours, x509Authorities: kept.length === 0 ? ours.x509Authorities : kept }, above);
-    });
-    for (const [key, times] of seen)
-      if (times === removalsNeeded) log.info({ authority: key.slice(0, 16) }, 'root removed by the upstream');
-    missing = seen;
+    await live.refresh();
+    await publish(context, above);
+    await taint(above);
+    await live.refresh();
+    await revoke(above);
+    await live.refresh();
   };
 }
 
-/** Taints of the upstream hold here; one that it took back does not stay. */
-function withMarks(ours: TrustBundle, above: UpstreamBundle): TrustBundle {
-  const x509 = new Map(above.x509Authorities.map((authority) => [keyOf(authority), authority.tainted === true]));
-  const jwt = new Map(above.jwtAuthorities.map(({ keyId, tainted }) => [keyId, tainted === true]));
+function taintedIdsOf({ x509Authorities, jwtAuthorities }: Pick<TrustBundle, 'x509Authorities' | 'jwtAuthorities'>) {
   return {
-    ...ours,
-    x509Authorities: ours.x509Authorities.map((held) => marked(held, x509.get(keyOf(held)))),
-    jwtAuthorities: ours.jwtAuthorities.map((held) => marked(held, jwt.get(held.keyId))),
+    x509: new Set(x509Authorities.filter(({ tainted }) => tainted === true).map(x509AuthorityId)),
+    jwt: new Set(jwtAuthorities.flatMap(({ keyId, tainted }) => (tainted === true ? [keyId] : []))),
   };
 }
 
-function marked<T extends { readonly tainted?: boolean }>(held: T, tainted: boolean | undefined): T {
-  return tainted === undefined || tainted === (held.tainted === true) ? held : { ...held, tainted };
+function keyIdsOf({ jwtAuthorities }: UpstreamBundle): Set<string> {
+  return new Set(jwtAuthorities.map(({ keyId }) => keyId));
 }
 
-function keyOf({ asn1 }: X509Authority): string {
-  return Buffer.from(asn1).toString('base64');
+/** Another server on this database may have been faster; the last authority stays, whatever is said of it. */
+async function unlessGone(act: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await act();
+    return true;
+  } catch (error) {
+    if (error instanceof StoreError && (error.code === 'NOT_FOUND' || error.code === 'LAST_AUTHORITY')) return false;
+    throw error;
+  }
 }

@@ -38,7 +38,7 @@ describe('an X.509 authority', () => {
       });
     }
     await expect(authorities.revokeX509Authority({ authorityId: second.authorityId })).rejects.toMatchObject({
-      message: 'invalid authority ID: unable to use a prepared key',
+      message: 'invalid authority ID: only Old local authority can be revoked',
     });
 
     expect(await authorities.activateX509Authority({ authorityId: second.authorityId })).toEqual({
@@ -69,7 +69,7 @@ describe('an X.509 authority', () => {
       message: 'failed to taint X.509 authority: root CA is already tainted',
     });
     expect(await authorities.revokeX509Authority({ authorityId: first.authorityId })).toEqual({
-      revokedAuthority: first,
+      revokedAuthority: { authorityId: first.authorityId, expiresAt: 0, upstreamAuthoritySubjectKeyId: '' },
     });
     expect(await roots()).toHaveLength(1);
   });
@@ -80,7 +80,7 @@ describe('an X.509 authority', () => {
     ['taintX509Authority', '', 'no authority ID provided'],
     ['taintX509Authority', 'x', 'unexpected authority ID'],
     ['revokeX509Authority', '', 'invalid authority ID: no authority ID provided'],
-    ['revokeX509Authority', 'x', 'invalid authority ID: no X.509 authority found with provided authority ID'],
+    ['revokeX509Authority', 'x', 'invalid authority ID: only Old local authority can be revoked'],
     ['activateJwtAuthority', '', 'no authority ID provided'],
     ['taintJwtAuthority', 'x', 'unexpected authority ID'],
     ['revokeJwtAuthority', 'x', 'invalid authority ID: no JWT authority found with provided authority ID'],
@@ -91,6 +91,26 @@ describe('an X.509 authority', () => {
     });
   });
 });
+
+test.each(['taintX509UpstreamAuthority', 'revokeX509UpstreamAuthority'] as const)(
+  '%s is refused where there is no upstream authority',
+  async (method) => {
+    await expect(authorities[method]({ subjectKeyId: 'x' })).rejects.toMatchObject({
+      code: statusCode.FAILED_PRECONDITION,
+      message: 'upstream authority is not configured',
+    });
+  },
+);
+
+test.each(['getWitAuthorityState', 'prepareWitAuthority'] as const)(
+  '%s is not implemented, as in SPIRE',
+  async (method) => {
+    await expect(authorities[method]({})).rejects.toMatchObject({
+      code: statusCode.UNIMPLEMENTED,
+      message: 'WIT-SVID functionality is not yet implemented',
+    });
+  },
+);
 
 describe('the commands', () => {
   test('show, prepare and activate a JWT authority', async () => {

@@ -51,7 +51,7 @@ describe('a wait for the others', () => {
     const [one, other] = [await present(5, 50), await present(4)];
     await expect(one.untilApplied(5)).rejects.toMatchObject({
       code: 'REPLICAS_BEHIND',
-      message: `done, but not applied everywhere: after 0.05 s bundle 5 is still to reach ${other.id} (at 4)`,
+      message: `bundle 5 is not applied everywhere after 0.05 s: ${other.id} (at 4)`,
     });
   });
 
