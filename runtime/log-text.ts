@@ -2,11 +2,13 @@
 
 /** Turns the logger's JSON line into text; what comes in is always an object that the logger wrote itself. */
 export function formatLogLine(json: string): string {
-  const { time, level, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  const { time, level, msg, func, file, ...fields } = JSON.parse(json) as Record<string, unknown>;
   const ordered: [string, unknown][] = [
     ['time', time],
     ['level', level],
     ['msg', msg],
+    ['func', func],
+    ['file', file],
     ...Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)),
   ];
   const pairs = ordered

@@ -2,12 +2,14 @@
 import { inspect } from 'node:util';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
+import { attachControl, LoggerFamily, logLevels, pinoLevel } from './log-control.ts';
+import type { LogLevel } from './log-control.ts';
+import { sourceLocation } from './log-source.ts';
 import { formatLogLine } from './log-text.ts';
 
 export type { Logger } from 'pino';
-
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof logLevels)[number];
+export { logControlOf, logLevels } from './log-control.ts';
+export type { LogControl, LogLevel } from './log-control.ts';
 
 export const logFormats = ['text', 'json'] as const;
 export type LogFormat = (typeof logFormats)[number];
@@ -20,13 +22,21 @@ export interface LogOptions {
   /** Takes each line instead of a file or standard output. */
   readonly write?: (line: string) => void;
   readonly clock?: () => number;
+  /** Adds `file` and `func` to each line: where in our sources it was written. */
+  readonly sourceLocation?: boolean;
 }
 
-export function createLog({ level, format, file, write, clock = Date.now }: LogOptions): Logger {
-  const sink = write === undefined ? openSink(file) : { write };
-  return pino(
+/** A log whose level can be changed and whose file can be opened anew: see logControlOf. */
+export function createLog(options: LogOptions): Logger {
+  const { level: launchLevel, format, file, write, clock = Date.now } = options;
+  const sink = write === undefined ? openSink(file) : { write, reopen: () => undefined };
+  const family = new LoggerFamily();
+  let level = launchLevel;
+  const logger = pino(
     {
-      level,
+      level: pinoLevel(level),
+      onChild: (child) => family.add(child),
+      ...(options.sourceLocation === true ? { mixin: () => ({ ...sourceLocation() }) } : {}),
       base: null,
       errorKey: 'error',
       timestamp: () => `,"time":"${rfc3339(clock())}"`,
@@ -35,6 +45,16 @@ export function createLog({ level, format, file, write, clock = Date.now }: LogO
     },
     format === 'json' ? sink : { write: (line: string) => sink.write(formatLogLine(line)) },
   );
+  family.add(logger);
+  return attachControl(logger, {
+    launchLevel,
+    level: () => level,
+    setLevel(next) {
+      level = next;
+      family.setLevel(next);
+    },
+    reopen: () => sink.reopen(),
+  });
 }
 
 /** A level as configuration and flags write it, in any case; undefined where there is none of that name. */
@@ -65,11 +85,27 @@ function describeOne(error: Error): string {
   return error instanceof AggregateError ? error.errors.map(describeError).join('; ') : error.name;
 }
 
+interface Sink {
+  write(line: string): unknown;
+  reopen(): void;
+}
+
 /** Written at once, so that the last line before a crash is not lost. */
-function openSink(file: string | undefined): { write(line: string): void } {
-  return pino.destination(
-    file === undefined ? { dest: 1, sync: true } : { dest: file, sync: true, append: true, mode: 0o640 },
-  );
+function openSink(file: string | undefined): Sink {
+  if (file === undefined) {
+    const output = pino.destination({ dest: 1, sync: true });
+    return { write: (line) => output.write(line), reopen: () => undefined };
+  }
+  const open = () => pino.destination({ dest: file, sync: true, append: true, mode: 0o640 });
+  let output = open();
+  return {
+    write: (line) => output.write(line),
+    reopen() {
+      const next = open();
+      output.end();
+      output = next;
+    },
+  };
 }
 
 /** `err`, as pino's users write it, is `error` in SPIRE's logs. */

@@ -1,9 +1,11 @@
 // Log lines, whole, in both formats.
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createLog, describeError, parseLogFormat, parseLogLevel } from '../../runtime/log.ts';
+import { pino } from 'pino';
+import { createLog, describeError, logControlOf, parseLogFormat, parseLogLevel } from '../../runtime/log.ts';
+import { sourceLocation } from '../../runtime/log-source.ts';
 import type { LogFormat, LogLevel, Logger } from '../../runtime/log.ts';
 
 function linesOf(format: LogFormat, level: LogLevel, act: (log: Logger) => void): readonly string[] {
@@ -124,5 +126,94 @@ describe('describeError', () => {
     const error = new Error('a');
     error.cause = error;
     expect(describeError(error).length).toBeLessThan(50);
+  });
+});
+
+describe('the control of a log', () => {
+  const open = (level: LogLevel) => {
+    const lines: string[] = [];
+    const log = createLog({ level, format: 'text', write: (line) => lines.push(line) });
+    return { log, control: logControlOf(log), lines };
+  };
+
+  it('changes the level of the log and of the children that it has and will have', () => {
+    const { log, control, lines } = open('warn');
+    const child = log.child({ a: 1 });
+    const grandchild = child.child({ b: 2 });
+    control.setLevel('debug');
+    for (const one of [log, child, grandchild, grandchild.child({})]) one.debug('heard');
+    expect(lines).toHaveLength(4);
+    control.setLevel('error');
+    for (const one of [log, child, grandchild]) one.warn('not heard');
+    expect(lines).toHaveLength(4);
+    expect([control.level(), control.launchLevel]).toEqual(['error', 'warn']);
+  });
+
+  it('is the same for a child', () => {
+    const { log, control } = open('info');
+    expect(logControlOf(log.child({}))).toBe(control);
+  });
+
+  it.each(['panic', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const)('knows the level %s', (level) => {
+    const { log, control, lines } = open('info');
+    control.setLevel(level);
+    const acts = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+    for (const act of acts) log[act]('x');
+    expect(lines).toHaveLength(['panic', ...acts].indexOf(level));
+  });
+
+  it('still reaches all after thousands of children came and went', () => {
+    const { log, control, lines } = open('info');
+    const first = log.child({ first: true });
+    for (let made = 0; made < 5_000; made += 1) log.child({ made });
+    control.setLevel('debug');
+    first.debug('heard');
+    expect(lines).toHaveLength(1);
+  });
+
+  it('opens the file anew, so that a rotated one is left alone', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'log-'));
+    const file = join(directory, 'server.log');
+    const log = createLog({ level: 'info', format: 'text', file });
+    log.info('one');
+    renameSync(file, `${file}.1`);
+    log.info('two');
+    logControlOf(log).reopen();
+    log.info('three');
+    expect(readFileSync(`${file}.1`, 'utf8')).toMatch(/msg=one\n.*msg=two\n$/);
+    expect(readFileSync(file, 'utf8')).toMatch(/^[^\n]*msg=three\n$/);
+    rmSync(directory, { recursive: true });
+    expect(() => logControlOf(log).reopen()).toThrow(/ENOENT/);
+    expect(() => log.info('four')).not.toThrow();
+  });
+
+  it('is not there for a logger from elsewhere', () => {
+    expect(() => logControlOf(pino({ level: 'silent' }))).toThrow('this logger has no control');
+  });
+});
+
+describe('the source location', () => {
+  it('is that of the caller', () => {
+    const lines: string[] = [];
+    const write = (line: string) => lines.push(line);
+    const log = createLog({ level: 'info', format: 'text', write, sourceLocation: true, clock: () => 0 });
+    const tellFromHere = () => log.child({ a: 1 }).info('x');
+    tellFromHere();
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(
+      /^time="1970-01-01T00:00:00Z" level=info msg=x func=tellFromHere file="log\.test\.ts:\d+" a=1\n$/,
+    );
+  });
+
+  it.each([
+    ['    at start (file:///srv/runtime/server/server.ts:12:3)', { file: 'server.ts:12', func: 'start' }],
+    ['    at async Store.read (/srv/store.ts:1:2)', { file: 'store.ts:1', func: 'Store.read' }],
+    ['    at new Pool (/srv/pool.ts:7:2)', { file: 'pool.ts:7', func: 'Pool' }],
+    ['    at file:///srv/main.ts:3:1', { file: 'main.ts:3' }],
+    ['    at node:internal/timers:1:2', undefined],
+    ['    at mixin (file:///srv/runtime/log.ts:12:3)\n    at run (/srv/run.ts:9:1)', { file: 'run.ts:9', func: 'run' }],
+    ['    at asJson (/srv/node_modules/pino/lib/tools.js:1:1)', undefined],
+  ])('of %j', (stack, expected) => {
+    expect(sourceLocation(`Error\n${stack}`)).toEqual(expected);
   });
 });

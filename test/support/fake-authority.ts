@@ -4,6 +4,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Bundle } from '../../proto/gen/spire/api/types/bundle.ts';
 import { issueSelfSignedCa, issueX509Svid } from '../../runtime/pki/issue.ts';
 import type { Issuer } from '../../runtime/pki/issue.ts';
+import { parseCompactJws, signCompactJws } from '../../runtime/pki/jws.ts';
 import { signJwtSvid } from '../../runtime/pki/jwt-svid.ts';
 import { generateKeyPairSync } from '../../runtime/pki/key-type.ts';
 import { certificatesToPem } from '../../runtime/pki/pem.ts';
@@ -68,7 +69,13 @@ export function createFakeAuthority(trustDomain: TrustDomain) {
       sequenceNumber: sequence,
       witAuthorities: [],
     }),
-    signJwt(spiffeId: SpiffeId, audience: readonly string[], ttl = 300_000) {
+    /** With `changes` it signs claims that no authority should: undefined takes one away. */
+    signJwt(
+      spiffeId: SpiffeId,
+      audience: readonly string[],
+      ttl = 300_000,
+      changes?: Readonly<Record<string, unknown>>,
+    ) {
       const issuedAt = Date.now();
       const input = {
         signer: signerOf(jwtKey.privateKey),
@@ -78,7 +85,15 @@ export function createFakeAuthority(trustDomain: TrustDomain) {
         issuedAt,
         expiresAt: issuedAt + ttl,
       };
-      const token = signJwtSvid({ ...input, jti: randomUUID() });
+      const honest = signJwtSvid({ ...input, jti: randomUUID() });
+      const token =
+        changes === undefined
+          ? honest
+          : signCompactJws(
+              input.signer,
+              { kid: keyId, typ: 'JWT' },
+              { ...parseCompactJws(honest).payload, ...changes },
+            );
       const expiresAt = Math.floor(input.expiresAt / 1000);
       return { token, id: undefined, issuedAt: Math.floor(issuedAt / 1000), expiresAt, hint: '' };
     },

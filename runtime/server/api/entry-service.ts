@@ -7,7 +7,7 @@ import type {
 import type { Entry, EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
 import type { Logger } from '../../log.ts';
 import type { Handlers } from '../../rpc/service.ts';
-import { invalidArgument, notFound, statusCode } from '../../rpc/status.ts';
+import { invalidArgument, notFound, RpcError, statusCode } from '../../rpc/status.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { StoreError } from '../store/errors.ts';
 import type { EntryDraft, EntryFilter, EntryPatch } from '../store/records.ts';
@@ -121,7 +121,7 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
         continue;
       }
       const { status: itsStatus, value } = await statusOfItem(() =>
-        attempt('failed to update entry', () => settled(outcomes[index])),
+        attempt('failed to update entry', () => settled(outcomes[index])).catch(sayNotFoundAlone),
       );
       results.push({ status: itsStatus, entry: value === undefined ? undefined : encodeEntry(value, outputMask) });
     }
@@ -154,6 +154,14 @@ async function settled<T extends object>(outcome: T | StoreError | undefined): P
   if (outcome === undefined) throw new Error('no outcome');
   if (outcome instanceof StoreError) throw outcome;
   return outcome;
+}
+
+/** What was not found is in the request; SPIRE does not repeat it. */
+function sayNotFoundAlone(error: unknown): never {
+  if (error instanceof RpcError && error.code === statusCode.NOT_FOUND) {
+    throw notFound('failed to update entry', { cause: error });
+  }
+  throw error;
 }
 
 type WireFilter = CountEntriesRequest_Filter | ListEntriesRequest_Filter;

@@ -2,8 +2,11 @@
 import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
+import { DebugService } from '../../../proto/gen/spire/api/server/debug/v1/debug.ts';
 import { LocalAuthorityService } from '../../../proto/gen/spire/api/server/localauthority/v1/localauthority.ts';
+import { LoggerService } from '../../../proto/gen/spire/api/server/logger/v1/logger.ts';
 import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
+import { logControlOf } from '../../log.ts';
 import type { Logger } from '../../log.ts';
 import type { RpcServer } from '../../rpc/server.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
@@ -17,10 +20,12 @@ import { createAttestAgent } from './attest-agent.ts';
 import { createAuthorizedEntriesService } from './authorized-entries-service.ts';
 import { createBundleService } from './bundle-service.ts';
 import type { CallerOf } from './caller.ts';
+import { createDebugService } from './debug-service.ts';
 import { entryService } from './entry-list.ts';
 import { createEntryService } from './entry-service.ts';
 import { createFederatedBundleService } from './federated-bundle-service.ts';
 import { createHealthService } from './health-service.ts';
+import { createLoggerService } from './logger-service.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import { createLocalAuthorityService } from './local-authority-service.ts';
 import { createRenewAgent } from './renew-agent.ts';
@@ -62,6 +67,8 @@ export function addServices(server: RpcServer, options: ServicesOptions): void {
 }
 
 /** The services that exist on the Unix socket only. */
-export function addLocalServices(server: RpcServer, { checker }: Pick<ServicesOptions, 'checker'>): void {
-  server.addService(HealthService, createHealthService(checker));
+export function addLocalServices(server: RpcServer, options: ServicesOptions): void {
+  server.addService(HealthService, createHealthService(options.checker));
+  server.addService(DebugService, createDebugService({ ...options, startedAt: options.clock() }));
+  server.addService(LoggerService, createLoggerService(logControlOf(options.log)));
 }

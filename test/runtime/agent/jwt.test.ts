@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { statusCode } from '../../../runtime/rpc/status.ts';
 import { createSpiffeId } from '../../../runtime/spiffe/spiffe-id.ts';
+import { parseTrustDomain } from '../../../runtime/spiffe/trust-domain.ts';
 import { createFakeAuthority } from '../../support/fake-authority.ts';
 import { startFakeSpireServer } from '../../support/fake-spire-server.ts';
 import type { FakeSpireServer } from '../../support/fake-spire-server.ts';
@@ -77,17 +78,78 @@ describe('FetchJWTSVID', () => {
 });
 
 describe('ValidateJWTSVID', () => {
-  it.each([
-    ['another audience', () => fetchToken('a'), 'b'],
-    ['a changed token', async () => (await fetchToken('a')).replace(/.....$/, 'AAAAA'), 'a'],
-    ['a token of a key that the bundle does not have', () => Promise.resolve(stranger()), 'a'],
-    ['something that is no token', () => Promise.resolve('x.y'), 'a'],
-  ])('refuses %s', async (_name, make, audience) => {
-    await expect(agent.api.validateJwtsvid({ audience, svid: await make() }, { metadata })).rejects.toMatchObject({
-      code: statusCode.INVALID_ARGUMENT,
-    });
+  it.each<[string, () => Promise<string> | string, string | RegExp]>([
+    ['another audience', () => fetchToken('b', 'c'), 'expected audience in ["a"] (audience=["b" "c"])'],
+    [
+      'a changed token',
+      async () => (await fetchToken('a')).replace(/.....$/, 'AAAAA'),
+      /^(?:go-jose\/go-jose: error in cryptographic primitive|unable to parse JWT token: token's signature is not base64url)$/,
+    ],
+    [
+      'a token of a key that the bundle does not have',
+      () => stranger(),
+      /^public key "[0-9a-f-]{36}" not found in trust domain "example\.org"$/,
+    ],
+    ['a token of another trust domain', () => foreigner(), 'no keys found for trust domain "elsewhere.org"'],
+    [
+      'something that is no token',
+      () => 'x.y',
+      'unable to parse JWT token: go-jose/go-jose: compact JWS format must have three parts',
+    ],
+    ['a token without subject', () => token({ kid: 'k' }, { aud: 'a' }), 'token missing subject claim'],
+    [
+      'a subject that is no ID',
+      () => token({ kid: 'k' }, { sub: 'somebody' }),
+      'token has in invalid subject claim: scheme is missing or invalid',
+    ],
+    ['no key ID', () => token({}, { sub: 'spiffe://example.org/w' }), 'token header missing key id'],
+    [
+      'an algorithm with a shared secret',
+      () => token({ kid: 'k', alg: 'HS256' }, { sub: 'spiffe://example.org/w' }),
+      'unable to parse JWT token: unexpected signature algorithm "HS256"; expected ["ES256" "ES384" "ES512" "RS256" "RS384" "RS512" "PS256" "PS384" "PS512"]',
+    ],
+    ['no audience', () => signed({ aud: undefined }), 'expected audience in ["a"] (audience=[])'],
+    ['an end that has passed', () => signed({ exp: 1_000 }), 'token has expired'],
+    ['no end', () => signed({ exp: undefined }), 'token missing exp claim'],
+    [
+      'a beginning to come',
+      () => signed({ nbf: later() }),
+      'go-jose/go-jose/jwt: validation failed, token not valid yet (nbf)',
+    ],
+    [
+      'a signature to come',
+      () => signed({ iat: later() }),
+      'go-jose/go-jose/jwt: validation field, token issued in the future (iat)',
+    ],
+  ])('refuses %s', async (_name, make, message) => {
+    const refused = await agent.api
+      .validateJwtsvid({ audience: 'a', svid: await make() }, { metadata })
+      .catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: statusCode.INVALID_ARGUMENT });
+    const told = (refused as Error).message;
+    if (typeof message === 'string') expect(told).toBe(message);
+    else expect(told).toMatch(message);
   });
 });
+
+const later = () => Math.floor(Date.now() / 1000) + 3_600;
+
+/** Not signed by anybody. */
+function token(header: object, claims: object): string {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return `${part({ alg: 'ES256', typ: 'JWT', ...header })}.${part(claims)}.${'A'.repeat(86)}`;
+}
+
+/** By the authority of the bundle, with claims changed. */
+function signed(changes: Readonly<Record<string, unknown>>): string {
+  const id = createSpiffeId(server.trustDomain, '/workload');
+  return server.authority.signJwt(id, ['a'], undefined, changes).token;
+}
+
+function foreigner(): string {
+  const elsewhere = parseTrustDomain('elsewhere.org');
+  return createFakeAuthority(elsewhere).signJwt(createSpiffeId(elsewhere, '/workload'), ['a']).token;
+}
 
 function stranger(): string {
   const authority = createFakeAuthority(server.trustDomain);

@@ -139,8 +139,8 @@ describe('an entry', () => {
   test.each([
     [{ id: 'a b' }, /contains invalid characters/],
     [{ id: 'x'.repeat(256) }, /too long/],
-    [{ x509SvidTtl: -1 }, /TTL/i],
-    [{ jwtSvidTtl: -1 }, /TTL/i],
+    [{ x509SvidTtl: -1 }, /X509SvidTtl is not set$/],
+    [{ jwtSvidTtl: -1 }, /JwtSvidTtl is not set$/],
     [{ federatesWith: ['unknown.org'] }, /unknown\.org/],
     [
       {
@@ -154,7 +154,7 @@ describe('an entry', () => {
     ],
     [
       { storeSvid: true, additionalAttributes: { disableX509SvidPrefetch: true, jwtSvidIncludeJti: false } },
-      /prefetch/i,
+      /datastore-validation: specifying cache behaviour/,
     ],
   ])('%j is refused by the store', async (fields, reason) => {
     const { status, entry } = await createOne(fields);
@@ -192,7 +192,10 @@ describe('an update', () => {
   });
 
   test('of an entry that is not there is refused', async () => {
-    expect((await update(entryWith({ id: 'nothing' }))).status).toMatchObject({ code: statusCode.NOT_FOUND });
+    expect((await update(entryWith({ id: 'nothing' }))).status).toEqual({
+      code: statusCode.NOT_FOUND,
+      message: 'failed to update entry',
+    });
   });
 
   test('to no selectors is refused when the mask names them, and only then', async () => {

@@ -193,15 +193,35 @@ test('a batch of deletions returns what was there, once', async () => {
 
 describe('refused are', () => {
   test.each<[string, EntryDraft, string]>([
-    ['an entry without selectors', draft('x', { selectors: [] }), 'missing selector list'],
-    ['an id too long', draft('x', { id: 'a'.repeat(256) }), 'entry ID too long'],
-    ['an id with other characters', draft('x', { id: 'a/b' }), 'entry ID contains invalid characters'],
-    ['a negative TTL', draft('x', { x509SvidTtl: -1 }), 'X509-SVID TTL is out of range'],
-    ['a hint too long', draft('x', { hint: 'h'.repeat(1025) }), 'hint is too long'],
+    [
+      'an entry without selectors',
+      draft('x', { selectors: [] }),
+      'datastore-validation: invalid registration entry: missing selector list',
+    ],
+    [
+      'an id too long',
+      draft('x', { id: 'a'.repeat(256) }),
+      'datastore-validation: invalid registration entry: entry ID too long',
+    ],
+    [
+      'an id with other characters',
+      draft('x', { id: 'a/b' }),
+      'datastore-validation: invalid registration entry: entry ID contains invalid characters',
+    ],
+    [
+      'a negative TTL',
+      draft('x', { x509SvidTtl: -1 }),
+      'datastore-validation: invalid registration entry: X509SvidTtl is not set',
+    ],
+    [
+      'a hint too long',
+      draft('x', { hint: 'h'.repeat(1025) }),
+      'datastore-validation: invalid registration entry: hint is too long',
+    ],
     [
       'selectors of two types for an SVID that is stored',
       draft('x', { storeSvid: true, selectors: [unix('uid:1'), { type: 'k8s', value: 'ns:a' }] }),
-      'selector types must be the same when store SVID is enabled',
+      'datastore-validation: invalid registration entry: selector types must be the same when store SVID is enabled',
     ],
     [
       'no prefetch for an SVID that is stored',
@@ -209,7 +229,7 @@ describe('refused are', () => {
         storeSvid: true,
         additionalAttributes: { disableX509SvidPrefetch: true, jwtSvidIncludeJti: false },
       }),
-      'X509-SVID prefetch cannot be disabled when store SVID is enabled',
+      'datastore-validation: specifying cache behaviour is incompatible with storable SVIDs',
     ],
     ['text with a NUL', draft('x', { selectors: [unix('uid:\0')] }), 'text holds bytes that cannot be stored'],
   ])('%s', async (_, refused, message) => {

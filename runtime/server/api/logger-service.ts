@@ -1,0 +1,44 @@
+// spire.api.server.logger.v1.Logger, on the Unix socket only: how much this server logs, until it is told otherwise or starts anew.
+import type { LoggerService } from '../../../proto/gen/spire/api/server/logger/v1/logger.ts';
+import { LogLevel as WireLevel } from '../../../proto/gen/spire/api/types/logger.ts';
+import type { Logger as WireLogger } from '../../../proto/gen/spire/api/types/logger.ts';
+import type { LogControl, LogLevel } from '../../log.ts';
+import type { Handlers } from '../../rpc/service.ts';
+import { invalidArgument } from '../../rpc/status.ts';
+
+const wireLevels: Readonly<Record<LogLevel, WireLevel>> = {
+  panic: WireLevel.PANIC,
+  fatal: WireLevel.FATAL,
+  error: WireLevel.ERROR,
+  warn: WireLevel.WARN,
+  info: WireLevel.INFO,
+  debug: WireLevel.DEBUG,
+  trace: WireLevel.TRACE,
+};
+const levels: ReadonlyMap<WireLevel, LogLevel> = new Map(
+  Object.entries(wireLevels).map(([name, level]) => [level, name as LogLevel]),
+);
+
+export function createLoggerService(control: LogControl): Handlers<typeof LoggerService> {
+  const present = (): WireLogger => ({
+    currentLevel: wireLevels[control.level()],
+    launchLevel: wireLevels[control.launchLevel],
+  });
+
+  return {
+    getLogger: async () => present(),
+
+    async setLogLevel({ newLevel }) {
+      if (newLevel === WireLevel.UNSPECIFIED) throw invalidArgument('newLevel value cannot be LogLevel_UNSPECIFIED');
+      const level = levels.get(newLevel);
+      if (level === undefined) throw invalidArgument('unsupported log level');
+      control.setLevel(level);
+      return present();
+    },
+
+    async resetLogLevel() {
+      control.setLevel(control.launchLevel);
+      return present();
+    },
+  };
+}
