@@ -15,6 +15,9 @@ import type { CertificateAuthority } from './ca/authority.ts';
 import { createAuthority } from './ca/create-authority.ts';
 import { createClientVerifier } from './client-verifier.ts';
 import type { ServerConfig } from './config/server-config.ts';
+import { followFederatedBundles } from './fleet/federated-bundles.ts';
+import type { FederatedRevisions } from './fleet/federated-bundles.ts';
+import { createWatchers } from './fleet/watchers.ts';
 import { createHealthChecker } from './health/health-checker.ts';
 import { listenForHealth } from './health/health-listener.ts';
 import { createAttestors, openKeyManager, openUpstreamAuthority } from './plugins.ts';
@@ -111,9 +114,11 @@ async function start(
   parts.authority = authority;
   const cache = await openAuthorizedEntries({ store, log: log.child({ subsystem_name: 'entry_cache' }), clock });
   onStop(() => cache.close());
+  const federated = await followFederatedBundles({ store, trustDomain, log: log.child({ subsystem_name: 'fleet' }) });
+  onStop(() => federated.close());
   onStop(startPruning({ store, pruneAgents: config.pruneAgents, clock, log }));
 
-  const address = await serve(config, around, { store, authority, cache, checker }, onStop);
+  const address = await serve(config, around, { store, authority, cache, federated, checker }, onStop);
   parts.serving = true;
   return address;
 }
@@ -122,25 +127,28 @@ interface Parts extends Pick<ServicesOptions, 'checker'> {
   readonly store: Store;
   readonly authority: CertificateAuthority;
   readonly cache: AuthorizedEntries;
+  readonly federated: FederatedRevisions;
 }
 
 /** One set of services behind two listeners: the private socket, and TLS. */
 async function serve(
   config: ServerConfig,
   { log: rootLog, clock }: ServerSurroundings,
-  { store, authority, cache, checker }: Parts,
+  { store, authority, cache, federated, checker }: Parts,
   onStop: (stop: Stop) => void,
 ): Promise<RunningServer['address']> {
   const { trustDomain } = config;
   const log = rootLog.child({ subsystem_name: 'endpoints' });
   const roots = () => authority.bundle().x509Authorities.map(({ asn1 }) => asn1);
+  const authorizeAgent = createAgentAuthorizer({ agents: store, clock, log });
   const authorizer = createAuthorizer({
     adminIds: config.adminIds,
     rightsOf: async (id) => ({ admin: cache.isAdmin(String(id)), downstream: cache.isDownstream(String(id)) }),
-    authorizeAgent: createAgentAuthorizer({ agents: store, clock, log }),
+    authorizeAgent,
     ...(config.auditLog ? { audit: createAuditLog(log) } : {}),
   });
   const attestors = createAttestors(config, { log: rootLog, clock, x509Authorities: () => Promise.resolve(roots()) });
+  const watchers = createWatchers({ cache, authority, federated, confirmAgent: authorizeAgent, clock });
   const services: ServicesOptions = {
     trustDomain,
     store,
@@ -150,6 +158,7 @@ async function serve(
     limiter: createRateLimiter({ ...config.rateLimit, clock }),
     callerOf: authorizer.callerOf,
     checker,
+    watchers,
     disableJwtSvids: config.authority.disableJwtSvids ?? false,
     clock,
     log,
@@ -176,5 +185,6 @@ async function serve(
     verifyPeer: clients.verify,
   });
   log.info({ address: `${host}:${port}`, network: 'tcp' }, 'Starting Server APIs');
+  onStop(() => watchers.close()); // before the listeners, which would wait for the streams
   return { host, port };
 }

@@ -66,8 +66,12 @@ function parseUri(uri: string): SpiffeId {
 
 /** The caller's SPIFFE ID, where the method's policy lets only callers through that have one. */
 export function requireCallerId(caller: Caller): SpiffeId {
+  return requireCallerSvid(caller).id;
+}
+
+export function requireCallerSvid(caller: Caller): NonNullable<RemoteCaller['svid']> {
   if (caller.kind === 'local' || caller.svid === undefined) throw internal('caller ID missing from request context');
-  return caller.svid.id;
+  return caller.svid;
 }
 
 export type CallerOf = (context: CallContext) => Caller;

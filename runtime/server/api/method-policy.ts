@@ -1,10 +1,10 @@
-// Who may call which method, over which transport, and which rate limit counts it: SPIRE's policy data and limits as one table. A method that is
-// not here is refused to everybody.
+// Who may call which method, over which transport, and which rate limit counts it: SPIRE's policy data and limits, and those of our fleet API, as
+// one table. A method that is not here is refused to everybody.
 
 export type Role = 'any' | 'local' | 'admin' | 'agent' | 'downstream';
 
 /** Limits per address, in calls (or items of a batch) a second; the same number is the burst. Calls over the Unix socket have none. */
-export const rateLimits = { attest: 1, sign: 500, publish: 500, status: 10 } as const;
+export const rateLimits = { attest: 1, sign: 500, publish: 500, status: 10, fleet: 100 } as const;
 export type RateLimitName = keyof typeof rateLimits;
 
 export interface MethodPolicy {
@@ -29,7 +29,7 @@ function all(policy: MethodPolicy, methods: readonly string[]): Record<string, M
   return Object.fromEntries(methods.map((method) => [method, policy]));
 }
 
-/** Full method name to policy: SPIRE's 65 methods. */
+/** Full method name to policy: SPIRE's 65 methods, and ours. */
 export const methodPolicies: ReadonlyMap<string, MethodPolicy> = new Map([
   ...service('spire.api.server.svid.v1.SVID', {
     ...all(admin, ['MintX509SVID', 'MintJWTSVID', 'MintWITSVID']),
@@ -71,4 +71,5 @@ export const methodPolicies: ReadonlyMap<string, MethodPolicy> = new Map([
     ...all(admin, ['GetWITAuthorityState', 'PrepareWITAuthority', 'ActivateWITAuthority']),
     ...all(admin, ['TaintWITAuthority', 'RevokeWITAuthority']),
   }),
+  ...service('espalier.fleet.v1.Fleet', { Watch: { roles: ['agent', 'downstream'], limit: 'fleet' } }),
 ]);

@@ -1,5 +1,6 @@
 // All services of the server, put on an RPC server. What a service is not given answers UNIMPLEMENTED.
 import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
+import { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { DebugService } from '../../../proto/gen/spire/api/server/debug/v1/debug.ts';
@@ -12,6 +13,7 @@ import type { RpcServer } from '../../rpc/server.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { NodeAttestation } from '../attestation.ts';
 import type { CertificateAuthority } from '../ca/authority.ts';
+import type { Watchers } from '../fleet/watchers.ts';
 import type { HealthChecker } from '../health/health-checker.ts';
 import type { AuthorizedEntries } from '../store/authorized-entries.ts';
 import type { Store } from '../store/store.ts';
@@ -24,6 +26,7 @@ import { createDebugService } from './debug-service.ts';
 import { entryService } from './entry-list.ts';
 import { createEntryService } from './entry-service.ts';
 import { createFederatedBundleService } from './federated-bundle-service.ts';
+import { createFleetService } from './fleet-service.ts';
 import { createHealthService } from './health-service.ts';
 import { createLoggerService } from './logger-service.ts';
 import type { RateLimiter } from './rate-limit.ts';
@@ -41,6 +44,7 @@ export interface ServicesOptions {
   readonly limiter: RateLimiter;
   readonly callerOf: CallerOf;
   readonly checker: HealthChecker;
+  readonly watchers: Watchers;
   readonly disableJwtSvids: boolean;
   readonly clock: () => number;
   readonly log: Logger;
@@ -60,6 +64,7 @@ export function addServices(server: RpcServer, options: ServicesOptions): void {
   });
   server.addService(SVIDService, createSvidService(options));
   server.addService(LocalAuthorityService, { ...createLocalAuthorityService(options), ...witAuthorityMethods });
+  server.addService(FleetService, createFleetService(options));
   server.addService(BundleService, {
     ...createBundleService({ ...options, bundles: store }),
     ...createFederatedBundleService({ ...options, bundles: store }),

@@ -4,6 +4,14 @@ import { EntryIndex, isExpired } from './entry-index.ts';
 import type { AgentRecord, EntryRecord, StoreChange } from './records.ts';
 import type { Store } from './store.ts';
 
+/** What was read anew. `all`: everything, and nothing is named. */
+export interface CacheChange {
+  readonly all: boolean;
+  /** Each as it was and as it is now, where it was or is. */
+  readonly entries: readonly EntryRecord[];
+  readonly agents: ReadonlySet<string>;
+}
+
 export interface AuthorizedEntries {
   /** In order of id, without expired ones. The array is shared: do not change it. */
   authorizedEntries(agentId: string): readonly EntryRecord[];
@@ -12,9 +20,11 @@ export interface AuthorizedEntries {
   /** Has any entry for this SPIFFE ID the admin flag? */
   isAdmin(spiffeId: string): boolean;
   isDownstream(spiffeId: string): boolean;
+  /** Whose SPIFFE ID is this one, expired ones among them. */
+  entriesFor(spiffeId: string): Iterable<EntryRecord>;
   agent(spiffeId: string): AgentRecord | undefined;
   /** Called after entries or agents changed. Returns the way to stop. */
-  onChange(listener: () => void): () => void;
+  onChange(listener: (change: CacheChange) => void): () => void;
   close(): void;
 }
 
@@ -30,7 +40,7 @@ const retryMs = 1_000;
 export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): Promise<AuthorizedEntries> {
   const { store, log, clock } = options;
   const index = new EntryIndex();
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(change: CacheChange) => void>();
   const nowSeconds = (): number => Math.floor(clock() / 1000);
   let pending = noChanges();
   // From the first look at the store on: a change that is told meanwhile is read after it, never overwritten by it.
@@ -41,9 +51,10 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
   const update = async (): Promise<void> => {
     const taken = pending;
     pending = noChanges();
+    let changed: readonly EntryRecord[] = [];
     try {
       if (taken.all) await loadAll(store, index);
-      else await loadSome(store, index, taken);
+      else changed = await loadSome(store, index, taken);
     } catch (error) {
       // Taken up again: nothing of it is lost.
       pending = {
@@ -53,7 +64,7 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
       };
       throw error;
     }
-    for (const listener of listeners) listener();
+    for (const listener of listeners) listener({ all: taken.all, entries: changed, agents: taken.agents });
   };
 
   const updateSoon = (): void => {
@@ -100,6 +111,7 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
     authorizedEntry: (agentId, entryId) => index.authorized(agentId, nowSeconds()).byId.get(entryId),
     isAdmin: (spiffeId) => anyEntry(spiffeId, ({ admin }) => admin),
     isDownstream: (spiffeId) => anyEntry(spiffeId, ({ downstream }) => downstream),
+    entriesFor: (spiffeId) => index.entriesFor(spiffeId),
     agent: (spiffeId) => index.agent(spiffeId),
     onChange(listener) {
       listeners.add(listener);
@@ -141,16 +153,19 @@ async function loadAll(store: AuthorizedEntriesOptions['store'], index: EntryInd
   for (const agent of agents) index.setAgent(agent);
 }
 
+/** The entries that changed, as they were and as they are. */
 async function loadSome(
   store: AuthorizedEntriesOptions['store'],
   index: EntryIndex,
   { entries, agents }: Changes,
-): Promise<void> {
+): Promise<EntryRecord[]> {
+  const changed: EntryRecord[] = [];
   const found = new Map(
     (entries.size === 0 ? [] : await store.fetchEntries([...entries])).map((entry) => [entry.id, entry]),
   );
   for (const id of entries) {
-    const entry = found.get(id);
+    const [before, entry] = [index.entry(id), found.get(id)];
+    for (const one of [before, entry]) if (one !== undefined) changed.push(one);
     if (entry === undefined) index.removeEntry(id);
     if (entry !== undefined) index.setEntry(entry);
   }
@@ -159,4 +174,5 @@ async function loadSome(
     if (agent === undefined) index.removeAgent(id);
     if (agent !== undefined) index.setAgent(agent);
   }
+  return changed;
 }

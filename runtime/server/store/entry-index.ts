@@ -58,6 +58,10 @@ export class EntryIndex {
     this.#agents.delete(spiffeId);
   }
 
+  entry(id: string): EntryRecord | undefined {
+    return this.#entries.get(id);
+  }
+
   agent(spiffeId: string): AgentRecord | undefined {
     return this.#agents.get(spiffeId);
   }

@@ -7,6 +7,7 @@ import { EntryMask } from '../../../../proto/gen/spire/api/types/entry.ts';
 import { statusCode } from '../../../../runtime/rpc/status.ts';
 import { createAuthorizedEntriesService } from '../../../../runtime/server/api/authorized-entries-service.ts';
 import { identifyCaller } from '../../../../runtime/server/api/caller.ts';
+import type { CacheChange } from '../../../../runtime/server/store/authorized-entries.ts';
 import type { EntryRecord } from '../../../../runtime/server/store/records.ts';
 import { agentRecord, callOf, issueLeaf, remote } from './callers.ts';
 
@@ -133,12 +134,12 @@ test('GetAuthorizedEntries sends everything that the agent may serve', async () 
 });
 
 test('an agent that our cache does not know yet is waited for', async () => {
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(change: CacheChange) => void>();
   let known = false;
   const cache = {
     agent: () => (known ? agentRecord(agentId, leaf) : undefined),
     authorizedEntries: () => (known ? entriesOf(1) : []),
-    onChange: (listener: () => void) => {
+    onChange: (listener: (change: CacheChange) => void) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
@@ -147,7 +148,7 @@ test('an agent that our cache does not know yet is waited for', async () => {
   const answer = service.getAuthorizedEntries!({ outputMask: undefined }, context);
   await new Promise((resolve) => setTimeout(resolve, 20));
   known = true;
-  for (const listener of listeners) listener();
+  for (const listener of listeners) listener({ all: false, entries: [], agents: new Set([agentId]) });
   expect((await answer).entries).toHaveLength(1);
   expect(listeners.size).toBe(0);
 });

@@ -1,6 +1,7 @@
-// The 65 methods of the server's API, one row each: who may call it, over which transport, and what it answers to an empty request once the caller
+// The 65 methods of SPIRE's server API and those of our own, one row each: who may call it, over which transport, and what it answers to an empty request once the caller
 // is let through. Written from spire-rules §3.4 and from what SPIRE's services answer, apart from our own policy table.
 import { HealthService } from '../../../../../proto/gen/grpc/health/v1/health.ts';
+import { FleetService } from '../../../../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { AgentService } from '../../../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { DebugService } from '../../../../../proto/gen/spire/api/server/debug/v1/debug.ts';
@@ -126,6 +127,7 @@ const table: readonly [string, ServiceDefinition, string][] = [
      TaintWITAuthority local+admin both ${wit}
      RevokeWITAuthority local+admin both ${wit}`,
   ],
+  ['espalier.fleet.v1.Fleet', FleetService, 'Watch agent+downstream both OK'],
 ];
 
 function parseRow(service: string, definition: ServiceDefinition, line: string): RpcRow {
