@@ -18,10 +18,12 @@ import type { RotationPolicy } from './rotation.ts';
 import { openAgentData } from './state/agent-data.ts';
 import { createMemoryKeyStore, openDiskKeyStore } from './state/key-store.ts';
 import { createSyncDemand } from './sync/demand.ts';
+import { createSyncHints } from './sync/hints.ts';
 import { createEntryFetcher } from './sync/fetch-entries.ts';
 import { createSvidSigner } from './sync/sign-svids.ts';
 import { runSyncLoop } from './sync/sync-loop.ts';
 import { Synchronizer } from './sync/synchronizer.ts';
+import { watchServer } from './sync/watch-server.ts';
 import { version } from './version.ts';
 import { createCallers } from './workload-api/caller.ts';
 import { serveWorkloads } from './workload-api/endpoint.ts';
@@ -75,6 +77,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   const svidClient = () => link.clients().svid;
   const jwtSvids = createJwtSvids({ client: svidClient, maxSize: config.jwtSvidCacheMaxSize, policy, clock, log });
   const demand = createSyncDemand(cache.wanted);
+  const hints = createSyncHints({ wanted: cache.wanted, clock });
   const synchronizer = new Synchronizer({
     identity,
     link,
@@ -92,6 +95,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     log,
   });
 
+  const watching = new AbortController();
   let probes: Server | undefined;
   let server: RpcServer | undefined;
   try {
@@ -112,11 +116,13 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     server = await serveWorkloads(config, { cache, demand, jwtSvids, callers, health, clock, log });
     health.ready = true;
     cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
+    void watchServer({ link, hints, random, log }, watching.signal);
     await runSyncLoop(
       {
         synchronizer,
         wanted: cache.wanted,
         demand,
+        hints,
         intervalMs: config.syncIntervalMs,
         random,
         clock,
@@ -128,6 +134,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     if (!signal.aborted) throw error;
   } finally {
     health.ready = false;
+    watching.abort();
     await server?.close(goodbyeMs);
     probes?.close();
     link.close();

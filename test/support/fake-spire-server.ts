@@ -1,6 +1,9 @@
 // A small SPIRE server for tests of what talks to one: real certificates, real TLS, real gRPC, and no store. Tests change what it holds while it runs.
+// It tells of no change by itself: where it has our fleet API, tests say what a watch hears.
 import { randomUUID } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { FleetService } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
+import type { WatchResponse } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { AgentService } from '../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import type { AttestAgentResponse } from '../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
@@ -16,6 +19,8 @@ import {
 import { parseCsr } from '../../runtime/pki/csr.ts';
 import { certificatesToPem } from '../../runtime/pki/pem.ts';
 import type { CallContext } from '../../runtime/rpc/call-context.ts';
+import { createQueue } from '../../runtime/rpc/queue.ts';
+import type { Queue } from '../../runtime/rpc/queue.ts';
 import { createRpcServer } from '../../runtime/rpc/server.ts';
 import { invalidArgument, notFound, permissionDenied, unauthenticated, unavailable } from '../../runtime/rpc/status.ts';
 import type { RpcError } from '../../runtime/rpc/status.ts';
@@ -43,6 +48,7 @@ const openMethods = new Set(['attestAgent', 'getBundle']);
 export async function startFakeSpireServer({
   port = 0,
   hasSync = true,
+  hasFleet = false,
   authority = createFakeAuthority(trustDomain),
 } = {}) {
   const state = {
@@ -62,7 +68,10 @@ export async function startFakeSpireServer({
     /** How many calls of GetBundle fail before the next one succeeds. */
     bundleFailures: 0,
     pageSize: 2,
+    /** Revisions that watches began with. */
+    watchedFrom: [] as string[],
   };
+  const watches = new Set<Queue<WatchResponse>>();
 
   const issueAgent = (publicKey: KeyObject, spiffeId: SpiffeId) => {
     state.agents.push(spiffeId.toString());
@@ -106,6 +115,22 @@ export async function startFakeSpireServer({
     },
     postStatus: async () => ({}),
   });
+
+  if (hasFleet) {
+    server.addService(FleetService, {
+      async *watch({ revision }) {
+        state.watchedFrom.push(revision);
+        const watch = createQueue<WatchResponse>();
+        watches.add(watch);
+        try {
+          yield { revision: 'r0', entriesChanged: revision !== 'r0', bundlesChanged: revision !== 'r0' };
+          yield* watch;
+        } finally {
+          watches.delete(watch);
+        }
+      },
+    });
+  }
 
   server.addService(BundleService, {
     getBundle: async () => {
@@ -164,6 +189,15 @@ export async function startFakeSpireServer({
     },
     setEntries(...entries: FakeEntry[]): void {
       state.entries = entries.map(entryOf);
+    },
+    /** To every watch. */
+    tell(revision: string, changed: { entries?: true; bundles?: true }): void {
+      const { entries: entriesChanged = false, bundles: bundlesChanged = false } = changed;
+      for (const watch of watches) watch.push({ revision, entriesChanged, bundlesChanged });
+    },
+    watchCount: () => watches.size,
+    endWatches(error: Error): void {
+      for (const watch of watches) watch.end(error);
     },
     close: () => server.close(50),
   };

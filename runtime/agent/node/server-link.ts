@@ -1,6 +1,7 @@
 // The agent's way to its server: one channel with the agent's current SVID, replaced when that changes, and clients for what the agent calls.
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
+import { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { EntryService } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import type { RpcLog } from '../../rpc/call-context.ts';
@@ -19,6 +20,8 @@ export interface ServerClients {
   readonly agent: Client<typeof AgentService>;
   readonly bundle: Client<typeof BundleService>;
   readonly entry: Client<typeof EntryService>;
+  /** Ours: a plain SPIRE server answers UNIMPLEMENTED. */
+  readonly fleet: Client<typeof FleetService>;
   readonly svid: Client<typeof SVIDService>;
 }
 
@@ -26,6 +29,8 @@ export interface ServerLink {
   clients(): ServerClients;
   /** The next call goes over a new connection, with the SVID of then. Calls under way may end on the old one. */
   renew(): void;
+  /** Called when the link is renewed: a stream that stays on the old connection would end with it. Returns the way to stop. */
+  onRenew(listener: () => void): () => void;
   close(): void;
 }
 
@@ -42,6 +47,7 @@ const drainMs = 35_000;
 export function openServerLink({ host, port, log, credentials, verifyServer }: ServerLinkOptions): ServerLink {
   let channel: RpcChannel | undefined;
   let clients: ServerClients | undefined;
+  const listeners = new Set<() => void>();
   const draining = new Map<RpcChannel, NodeJS.Timeout>();
 
   return {
@@ -61,6 +67,11 @@ export function openServerLink({ host, port, log, credentials, verifyServer }: S
       draining.set(old, timer);
       channel = undefined;
       clients = undefined;
+      for (const listener of listeners) listener();
+    },
+    onRenew(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
     close() {
       for (const [old, timer] of draining) {
@@ -80,6 +91,7 @@ function clientsOf(channel: RpcChannel): ServerClients {
     agent: createClient(AgentService, channel),
     bundle: createClient(BundleService, channel),
     entry: createClient(EntryService, channel),
+    fleet: createClient(FleetService, channel),
     svid: createClient(SVIDService, channel),
   };
 }

@@ -26,6 +26,12 @@ export interface SynchronizerOptions {
   readonly log: Logger;
 }
 
+/** What a turn is to bring up to date. */
+export interface Wanted {
+  readonly entries: boolean;
+  readonly bundles: boolean;
+}
+
 export class Synchronizer {
   readonly #options: SynchronizerOptions;
   readonly #knownTainted = new Set<string>();
@@ -38,14 +44,20 @@ export class Synchronizer {
     this.#options = options;
   }
 
-  /** Everything but the workloads' SVIDs. */
-  async fetch(signal: AbortSignal): Promise<void> {
+  isRenewalDue(): boolean {
+    return this.#options.identity.isRenewalDue();
+  }
+
+  /** Everything but the workloads' SVIDs, or the part of it that is known to have changed. */
+  async fetch(signal: AbortSignal, wanted: Wanted = { entries: true, bundles: true }): Promise<void> {
     const { link, trust, cache, fetcher, log } = this.#options;
     await this.#renewIdentity(signal);
     const { bundle: client } = link.clients();
-    const entries = await fetcher.fetch(this.#entries, signal);
-    const bundle = await fetchBundle(client, trust.bundle(), signal);
-    const federated = await fetchFederatedBundles(client, entries.values(), this.#federated, { signal, log });
+    const entries = wanted.entries ? await fetcher.fetch(this.#entries, signal) : this.#entries;
+    const bundle = wanted.bundles ? await fetchBundle(client, trust.bundle(), signal) : trust.bundle();
+    const federated = wanted.bundles
+      ? await fetchFederatedBundles(client, entries.values(), this.#federated, { signal, log })
+      : this.#federated;
     if (entries.size !== this.#entries.size) log.debug({ count: entries.size }, 'Authorized entries received');
     this.#entries = entries;
     this.#federated = federated;
