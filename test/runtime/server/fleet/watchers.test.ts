@@ -5,7 +5,7 @@ import {
   PermissionDeniedDetails_Reason as Reason,
 } from '../../../../proto/gen/spire/api/types/status.ts';
 import type { WatchResponse } from '../../../../proto/gen/espalier/fleet/v1/fleet.ts';
-import type { RpcError} from '../../../../runtime/rpc/status.ts';
+import type { RpcError } from '../../../../runtime/rpc/status.ts';
 import { permissionDenied, statusCode } from '../../../../runtime/rpc/status.ts';
 import { createWatchers } from '../../../../runtime/server/fleet/watchers.ts';
 import type { Watchers, WatchLimits } from '../../../../runtime/server/fleet/watchers.ts';
