@@ -1,11 +1,11 @@
 // HTTP/1.1 with JSON answers over mutual TLS: the listening side for the demonstration workload's two ports, and one request to another's.
-import { createServer, request } from 'node:http';
+import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { RpcLog } from '../rpc/call-context.ts';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import type { WorkloadError } from '../workloadapi/errors.ts';
-import { createMtlsServer } from '../workloadapi/mtls.ts';
+import { createHttpsServer } from '../workloadapi/https.ts';
 import type { MtlsServer } from '../workloadapi/mtls.ts';
 import type { X509Source } from '../workloadapi/x509-source.ts';
 import type { Listen } from './workload-config.ts';
@@ -34,32 +34,23 @@ const longestBody = 64 * 1024;
 const timeoutMs = 10_000;
 
 export function listenForHttp({ answer, log, ...listen }: MtlsHttpOptions): Promise<MtlsServer> {
-  const callers = new WeakMap<object, SpiffeId>();
-  const respond = async (asked: IncomingMessage): Promise<Answer> => {
-    const caller = callers.get(asked.socket);
-    if (caller === undefined) throw new Error('connection has no caller');
-    return answer({ route: `${asked.method ?? ''} ${asked.url ?? ''}`, caller, body: await readBody(asked) });
-  };
-  const http = createServer((asked, response) => {
-    respond(asked)
-      .catch((error: unknown): Answer => {
-        log.error({ err: error }, 'request failed');
-        return { status: 500, body: { error: 'internal error' } };
-      })
-      .then(({ status, body }) => {
-        response.writeHead(status, { 'content-type': 'application/json' });
-        response.end(`${JSON.stringify(body)}\n`);
-      })
-      .catch((error: unknown) => log.error({ err: error }, 'answer was not sent'));
-  });
-  http.requestTimeout = timeoutMs;
-  http.headersTimeout = timeoutMs;
-  return createMtlsServer({
+  const respond = async (asked: IncomingMessage, caller: SpiffeId): Promise<Answer> =>
+    answer({ route: `${asked.method ?? ''} ${asked.url ?? ''}`, caller, body: await readBody(asked) });
+  return createHttpsServer({
     ...listen,
     log,
-    accept(socket, peer) {
-      callers.set(socket, peer.id);
-      http.emit('connection', socket);
+    requestTimeoutMs: timeoutMs,
+    handler(asked, response, { id }) {
+      respond(asked, id)
+        .catch((error: unknown): Answer => {
+          log.error({ err: error }, 'request failed');
+          return { status: 500, body: { error: 'internal error' } };
+        })
+        .then(({ status, body }) => {
+          response.writeHead(status, { 'content-type': 'application/json' });
+          response.end(`${JSON.stringify(body)}\n`);
+        })
+        .catch((error: unknown) => log.error({ err: error }, 'answer was not sent'));
     },
   });
 }

@@ -9,7 +9,8 @@ export type WorkloadErrorCode =
   | 'CLOSED'
   | 'PEER_WITHOUT_CERTIFICATE'
   | 'PEER_NOT_VERIFIED'
-  | 'PEER_NOT_AUTHORIZED';
+  | 'PEER_NOT_AUTHORIZED'
+  | 'POLICY';
 
 export interface WorkloadErrorOptions {
   readonly cause?: unknown;

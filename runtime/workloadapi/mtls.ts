@@ -7,6 +7,7 @@ import type { VerifiedSocket } from '../rpc/tls-dial.ts';
 import { listenOnTls } from '../rpc/tls-listener.ts';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import { WorkloadError } from './errors.ts';
+import type { Handshakes } from './handshakes.ts';
 import { peerVerifier, tlsCredentialsOf } from './tls.ts';
 import type { X509Source } from './x509-source.ts';
 
@@ -25,6 +26,10 @@ export interface MtlsServerOptions {
   readonly accept: (socket: TLSSocket, peer: MtlsPeer) => void;
   /** Learns of each connection that was closed because of who its peer is. */
   readonly refused?: (error: WorkloadError) => void;
+  /** Counts them all. */
+  readonly handshakes?: Handshakes;
+  /** The one protocol to be spoken, as gRPC wants it; none is negotiated where it is left out. */
+  readonly alpnProtocol?: string;
   readonly log?: RpcLog;
   readonly clock?: () => number;
 }
@@ -37,9 +42,10 @@ export interface MtlsServer {
 
 /** Listens. A peer that is refused sees its connection closed, and no reason. */
 export async function createMtlsServer(options: MtlsServerOptions): Promise<MtlsServer> {
-  const { host, port, source, authorize, accept, refused, log, clock = Date.now } = options;
+  const { host, port, source, authorize, accept, refused, handshakes, alpnProtocol, log, clock = Date.now } = options;
   const verify = peerVerifier({ source, authorize, clock });
   const report = (error: unknown): void => {
+    handshakes?.refused('server', error);
     if (error instanceof WorkloadError) refused?.(error);
   };
   const verifyPeer = (chain: Uint8Array[]): SpiffeId => {
@@ -55,8 +61,12 @@ export async function createMtlsServer(options: MtlsServerOptions): Promise<Mtls
     { host, port, credentials: () => tlsCredentialsOf(source), verifyPeer },
     {
       log,
+      ...(alpnProtocol === undefined ? {} : { alpnProtocol }),
       accept(socket, { peerId, peerChain }) {
-        if (peerId !== undefined) return accept(socket, { id: peerId, chain: peerChain });
+        if (peerId !== undefined) {
+          handshakes?.accepted('server', peerId);
+          return accept(socket, { id: peerId, chain: peerChain });
+        }
         const error = new WorkloadError('PEER_WITHOUT_CERTIFICATE', 'peer showed no certificate');
         report(error);
         throw error;
@@ -84,21 +94,39 @@ export interface ConnectMtlsOptions {
   readonly authorize: (id: SpiffeId) => boolean;
   readonly clock?: () => number;
   readonly timeoutMs?: number;
+  readonly handshakes?: Handshakes;
 }
 
 /**
  * A connection whose server is verified and authorized. In TLS 1.3 the server judges us only after that: it closes the connection where it refuses,
  * so the first read tells.
  */
-export function connectMtls({
-  host,
-  port,
-  source,
-  authorize,
-  clock = Date.now,
-  timeoutMs,
-}: ConnectMtlsOptions): Promise<VerifiedSocket> {
+export async function connectMtls(options: ConnectMtlsOptions): Promise<VerifiedSocket> {
+  return secureMtls({ port: options.port }, options);
+}
+
+/** The same over a connection that is there already, for instance a tunnel, or what a gRPC channel opened. */
+export async function secureMtls(
+  over: Socket | { readonly port: number },
+  options: Omit<ConnectMtlsOptions, 'port'> & { readonly alpnProtocol?: string },
+): Promise<VerifiedSocket> {
+  const { host, source, authorize, clock = Date.now, timeoutMs, alpnProtocol, handshakes } = options;
   const verifyServer = peerVerifier({ source, authorize, clock });
-  const limits = timeoutMs === undefined ? {} : { timeoutMs };
-  return dialTls({ port }, { host, credentials: () => tlsCredentialsOf(source), verifyServer, ...limits });
+  const more = {
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(alpnProtocol === undefined ? {} : { alpnProtocol }),
+  };
+  try {
+    const verified = await dialTls(over, {
+      host,
+      credentials: () => tlsCredentialsOf(source),
+      verifyServer,
+      ...more,
+    });
+    handshakes?.accepted('client', verified.peerId);
+    return verified;
+  } catch (error) {
+    handshakes?.refused('client', error);
+    throw error;
+  }
 }

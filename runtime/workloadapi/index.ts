@@ -1,0 +1,22 @@
+// The library for workloads, as one import: sources that stay fresh, mutual TLS for `tls`, `https` and gRPC, whom to admit, and who came.
+export { WorkloadError } from './errors.ts';
+export type { WorkloadErrorCode } from './errors.ts';
+export { createWorkloadApi } from './workload-api.ts';
+export type { JwtSvid, JwtSvidRequest, WorkloadApi, WorkloadApiOptions } from './workload-api.ts';
+export { createX509Source } from './x509-source.ts';
+export type { X509Source, X509SourceOptions } from './x509-source.ts';
+export type { X509Svid } from './x509-context.ts';
+export { createJwtSource } from './jwt-source.ts';
+export type { JwtSource, JwtSourceOptions } from './jwt-source.ts';
+export { connectMtls, createMtlsServer, secureMtls } from './mtls.ts';
+export type { ConnectMtlsOptions, MtlsPeer, MtlsServer, MtlsServerOptions } from './mtls.ts';
+export { createHttpsAgent, createHttpsServer } from './https.ts';
+export type { HttpsAgentOptions, HttpsHandler, HttpsServerOptions } from './https.ts';
+export { createGrpcCredentials, listenForGrpc } from './grpc.ts';
+export type { GrpcCredentialsOptions, GrpcListener } from './grpc.ts';
+export { openPeerPolicy, parsePeerPolicy } from './policy.ts';
+export type { Authorize, PeerPolicyFile, PeerPolicyFileOptions } from './policy.ts';
+export { createHandshakes } from './handshakes.ts';
+export type { HandshakeCount, HandshakeOutcome, HandshakeRole, Handshakes } from './handshakes.ts';
+export { annotateSpan, spanAttributes } from './spans.ts';
+export type { Span } from './spans.ts';
