@@ -49,6 +49,7 @@ const areas: Readonly<Record<string, Area>> = {
   },
   'runtime/agent': { may: [...program, 'runtime/attest'], not: foreign },
   'runtime/node': { may: [...program, 'runtime/attest', 'runtime/workloadapi'], not: [temporal, kubernetes] },
+  'runtime/helper': { may: [...program, 'runtime/workloadapi'], not: foreign },
   'runtime/demo': { may: [...program, 'runtime/workloadapi'], not: foreign },
   activities: { may: [...base, 'runtime/workloadapi'], not: [kubernetes, aws, ...google] },
   'activities/clients': { may: [...base, 'runtime/workloadapi', 'activities'] },

@@ -9,7 +9,8 @@ const retryMs = { first: 100, longest: 5_000 };
 export interface Follow<T> {
   /** Opens the stream anew; it ends with the signal. */
   readonly open: (signal: AbortSignal) => AsyncIterable<T>;
-  readonly update: (value: T) => void;
+  /** Awaited, so that updates do not overtake each other. */
+  readonly update: (value: T) => unknown;
   readonly signal: AbortSignal;
   readonly log: RpcLog | undefined;
 }
@@ -22,7 +23,7 @@ export async function follow<T>({ open, update, signal, log }: Follow<T>): Promi
     try {
       for await (const value of open(signal)) {
         if (isClosed()) return;
-        update(value);
+        await update(value);
         waitMs = retryMs.first;
       }
     } catch (error) {

@@ -25,7 +25,7 @@ export interface ArtifactFile {
 
 const digestSuffix = '.sha256';
 const keptArchives = 3;
-const launchers = ['spire-server', 'spire-agent', 'espalier-node'];
+const launchers = ['spire-server', 'spire-agent', 'spiffe-helper', 'espalier-node'];
 
 /** `root` is the checkout, `directory` where archives are kept. */
 export function ensureArtifact(root: string, directory: string): ArtifactFile {

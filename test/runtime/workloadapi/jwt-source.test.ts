@@ -63,7 +63,7 @@ test('a token for us is verified without a call', async () => {
   expect(source.validate({ token: first.token('us'), audience: 'us' })).toMatchObject({ id, audience: ['us'] });
 });
 
-test.for([
+const refusedTokens: readonly (readonly [string, () => string, string])[] = [
   ['of another audience', () => first.token('them'), 'TOKEN_AUDIENCE'],
   ['by a key that is not in the bundle', () => second.token('us'), 'TOKEN_UNKNOWN_KEY'],
   ['that is none', () => 'a.b.c', 'TOKEN_FORMAT'],
@@ -72,7 +72,9 @@ test.for([
     () => first.token('us', parseSpiffeId('spiffe://foreign.test/a')),
     'NO_BUNDLE',
   ],
-] as const)('a token %s is refused', async ([, token, code]) => {
+];
+
+test.for(refusedTokens)('a token %s is refused', async ([, token, code]) => {
   const { source } = await open();
   expect(refusalOf(() => source.validate({ token: token(), audience: 'us' }))).toMatchObject({ code });
 });

@@ -35,7 +35,7 @@ test.for([
     'allow[0] "spiffe://example.org/a/../b": path cannot contain dot segments',
   ],
   ['{"allow": ["spiffe://example.org/a/"]}', 'allow[0] "spiffe://example.org/a/": path cannot contain empty segments'],
-])('refuses %s', ([text, reason]) => {
+] as const)('refuses %s', ([text, reason]) => {
   expect(() => parsePeerPolicy(text)).toThrow(`peer policy cannot be used: ${reason} (want {"allow": ["spiffe://…"]})`);
 });
 
