@@ -56,6 +56,8 @@ export interface DownstreamCaInput extends Validity {
   readonly subject?: NameFields;
   /** How many certificates the issuer's chain has; 1, a root, where it is left out. */
   readonly issuerChainLength?: number;
+  /** Magnitude, big endian; random where it is left out. */
+  readonly serialNumber?: Uint8Array;
 }
 
 export interface X509SvidInput extends Validity {
@@ -119,9 +121,13 @@ interface UnderIssuer extends Validity {
   readonly spiffeId: SpiffeId;
   readonly dnsNames: readonly string[];
   readonly subject: Uint8Array;
+  readonly serialNumber?: Uint8Array;
 }
 
-function issueUnder(profile: Profile, { issuer, publicKey, spiffeId, ...rest }: UnderIssuer): Certificate {
+function issueUnder(
+  profile: Profile,
+  { issuer, publicKey, spiffeId, serialNumber = createSerialNumber(), ...rest }: UnderIssuer,
+): Certificate {
   const { certificate, signer } = issuer;
   checkIssuer(issuer, spiffeId);
   if (rest.notAfter > certificate.notAfter) {
@@ -131,7 +137,7 @@ function issueUnder(profile: Profile, { issuer, publicKey, spiffeId, ...rest }: 
     );
   }
   const spki = encodePublicKey(publicKey);
-  return issue(signer, createSerialNumber(), {
+  return issue(signer, serialNumber, {
     ...rest,
     profile,
     issuer: certificate.subject,

@@ -1,4 +1,4 @@
-// Sweeps up what has expired: entries, join tokens and, where the configuration says so, agents. Several servers on one database may all do it.
+// Sweeps up what has expired: entries, join tokens and, where the configuration says so, agents. Of several servers on one database one does it.
 import type { Logger } from '../log.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import type { Store } from './store/store.ts';
@@ -22,6 +22,8 @@ export function startPruning({
   intervalMs = defaultIntervalMs,
 }: PruningOptions): () => void {
   const prune = async (): Promise<void> => {
+    // Of all servers on this database one does it. Timers are not exact: whose turn it is again is not late by a millisecond.
+    if (!(await store.claimTask('entries-tokens-agents', clock(), intervalMs * 0.9))) return;
     const now = Math.floor(clock() / 1000);
     const entries = await store.pruneEntries(now);
     const tokens = await store.pruneJoinTokens(now);

@@ -13,6 +13,7 @@ import { addLocalServices, addServices } from './api/services.ts';
 import { createNodeAttestation } from './attestation.ts';
 import type { CertificateAuthority } from './ca/authority.ts';
 import { createAuthority } from './ca/create-authority.ts';
+import type { FaultHook } from './ca/fault-points.ts';
 import { createClientVerifier } from './client-verifier.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import { followFederatedBundles } from './fleet/federated-bundles.ts';
@@ -39,6 +40,8 @@ export interface ServerSurroundings {
   readonly clock: () => number;
   /** Gives up starting: an upstream may let us wait for minutes. */
   readonly signal: AbortSignal;
+  /** For tests that end the process between two steps of the CA. */
+  readonly faultPoint?: FaultHook;
 }
 
 /** Told to reconnect on TCP, so that a client that is gone from the bundle does not stay. */
@@ -109,6 +112,7 @@ async function start(
     log: log.child({ subsystem_name: 'ca_manager' }),
     clock,
     signal,
+    faultPoint: around.faultPoint,
   });
   onStop(() => authority.close());
   parts.authority = authority;

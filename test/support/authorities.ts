@@ -30,6 +30,7 @@ export interface TestAuthorityOptions {
   readonly upstream?: UpstreamAuthority;
   readonly upstreamPatienceMs?: number;
   readonly patienceMs?: number;
+  readonly tickMs?: number;
   readonly faultPoint?: FaultHook;
   readonly log?: Logger;
 }

@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts';
 import type { UpstreamAuthority } from '../upstream/upstream-authority.ts';
 import type { AuthorityConfig } from './authority.ts';
 import type { FaultHook } from './fault-points.ts';
+import type { Intend } from './intents.ts';
 import type { LiveBundle } from './live-bundle.ts';
 
 export interface AuthorityContext {
@@ -23,6 +24,7 @@ export interface AuthorityContext {
   readonly signal: AbortSignal;
   /** Our bundle as this server knows it. */
   readonly live: LiveBundle;
+  readonly intend: Intend;
   /** For tests that end the process between two steps. */
   readonly faultPoint?: FaultHook | undefined;
 }

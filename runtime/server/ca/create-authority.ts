@@ -1,28 +1,37 @@
 // Puts the CA together: slots restored from the journal or made anew, rotated by the clock, with the bundle and the server's own identity kept fresh.
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateKeyPair } from '../../pki/key-type.ts';
 import { createSpiffeId } from '../../spiffe/spiffe-id.ts';
 import { version } from '../version.ts';
 import { AuthorityError } from './authority.ts';
-import type { CertificateAuthority, SlotControl } from './authority.ts';
+import type { CertificateAuthority } from './authority.ts';
 import type { AuthorityContext } from './authority-context.ts';
 import { createExclusion } from './exclusively.ts';
-import { createHandOver } from './hand-over.ts';
+import { createIntents } from './intents.ts';
 import { openJournal } from './journal.ts';
-import { createJwtAuthorities, publishJwtAuthority, restoreJwtSlots } from './jwt-authorities.ts';
+import {
+  createJwtAuthorities,
+  publishJwtAuthority,
+  restoreJwtSlots,
+  warnWithoutJwtUpstream,
+} from './jwt-authorities.ts';
 import { createLiveBundle } from './live-bundle.ts';
 import { startMaintenance } from './maintenance.ts';
 import { createPresence } from './presence.ts';
 import { createRotation } from './rotation.ts';
+import type { AuthorityKind, RestoredSlots } from './rotation.ts';
 import { createServerIdentity } from './server-identity.ts';
-import { createSharedControl } from './shared-control.ts';
 import { createSigning } from './sign.ts';
+import { openSignedUntil } from './signed-until.ts';
 import { stateOf } from './slot.ts';
+import type { Slot } from './slot.ts';
+import { createTierControl } from './tier-control.ts';
 import { createUpstreamBundleSync } from './upstream-bundle.ts';
 import { createVouching, rootIdOf } from './vouching.ts';
 import { createX509Authorities, restoreX509Slots } from './x509-authorities.ts';
 
-export interface CreateAuthorityOptions extends Omit<AuthorityContext, 'signal' | 'live'> {
+export interface CreateAuthorityOptions extends Omit<AuthorityContext, 'signal' | 'live' | 'intend'> {
   /** Gives up waiting for the upstream at the start. */
   readonly signal?: AbortSignal;
   /** Between looks at the clock. */
@@ -42,57 +51,55 @@ const maxFailures = 10;
 
 /** Resolves once X509-SVIDs and JWT-SVIDs can be signed. Throws what the last attempt met. */
 export async function createAuthority(options: CreateAuthorityOptions): Promise<CertificateAuthority> {
-  const { store, keys, trustDomain, log, config, upstream } = options;
+  const { store, keys, trustDomain, log, config, clock, upstream, faultPoint, patienceMs } = options;
   const closing = new AbortController();
   const signals = options.signal === undefined ? [closing.signal] : [closing.signal, options.signal];
+  const replicaId = randomUUID();
   const live = createLiveBundle(store, trustDomain, log);
-  const context: AuthorityContext = { ...options, signal: AbortSignal.any(signals), live };
+  const intend = createIntents({ store, replicaId, log });
+  const context: AuthorityContext = { ...options, signal: AbortSignal.any(signals), live, intend };
+  warnWithoutJwtUpstream(context);
   await live.refresh();
   const vouching = createVouching(live.current);
   const journal = await openJournal({ store, keys, log });
   const exclusively = createExclusion();
-  const common = { clock: context.clock, log, exclusively, faultPoint: options.faultPoint };
-  const [x509Records, jwtRecords] = [
-    { journal, vouching: vouching.x509 },
-    { journal, vouching: vouching.jwt },
-  ];
 
-  const x509 = createRotation({
-    ...common,
-    kind: createX509Authorities(context, x509Records),
-    restored: restoreX509Slots(context, x509Records),
-  });
+  const rotationOf = async <S extends Slot>(kind: AuthorityKind<S>, restored: RestoredSlots<S>) => {
+    const marks = await openSignedUntil({ kind: kind.name, store, log, restored });
+    const beforeActivation = (slot: S) => marks.cover(slot, clock());
+    const hooks = { beforeActivation, onRetired: marks.retire, faultPoint };
+    return { marks, ...createRotation({ kind, restored, clock, log, exclusively, ...hooks }) };
+  };
+  const records = { x509: { journal, vouching: vouching.x509 }, jwt: { journal, vouching: vouching.jwt } };
+  const x509 = await rotationOf(createX509Authorities(context, records.x509), restoreX509Slots(context, records.x509));
   const jwt =
     config.disableJwtSvids === true
       ? undefined
-      : createRotation({
-          ...common,
-          kind: createJwtAuthorities(context, jwtRecords),
-          restored: restoreJwtSlots(context, jwtRecords),
-        });
-  const signing = createSigning({ context, activeX509: x509.signing, activeJwt: jwt?.signing });
-  const identity = createServerIdentity({
+      : await rotationOf(createJwtAuthorities(context, records.jwt), restoreJwtSlots(context, records.jwt));
+  const signing = createSigning({
     context,
-    activeX509: x509.active,
-    sign: signing.signX509SvidNow,
-    isTainted: vouching.x509.isTainted,
+    activeX509: x509.signing,
+    activeJwt: jwt?.signing,
+    marks: { x509: x509.marks, jwt: jwt?.marks },
+    intend,
   });
+  const { isTainted } = vouching.x509;
+  const identity = createServerIdentity({ context, activeX509: x509.active, sign: signing.signX509SvidNow, isTainted });
 
-  const patience = options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs };
   let appliedSequence = 0;
+  const states = () => ({ x509: x509.control.states(), jwt: jwt?.control.states() ?? {} });
   const presence = createPresence({
     store,
     log,
+    id: replicaId,
     version,
-    ...patience,
-    state: () => ({
-      appliedSequence,
-      authorities: { x509: x509.control.states(), jwt: jwt?.control.states() ?? {} },
-    }),
+    state: () => ({ appliedSequence, authorities: states() }),
+    ...(patienceMs === undefined ? {} : { patienceMs }),
   });
   /** What the bundle in the store demands of this server; the others hear when it is done. */
   const apply = async (): Promise<void> => {
     const { sequenceNumber } = await live.refresh();
+    if (isTainted(x509.active())) await x509.tick();
     await identity.renewIfDue();
     appliedSequence = sequenceNumber;
     await presence.report();
@@ -103,7 +110,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     const failed: unknown[] = [];
     for (const kind of jwt === undefined ? [x509] : [x509, jwt]) {
       await kind.tick().catch((error: unknown) => failed.push(error));
-      if (failed.length > 0 && x509.control.states().active === undefined) break;
+      if (failed.length > 0 && states().x509.active === undefined) break;
     }
     if (failed.length > 1) throw new AggregateError(failed, 'neither X.509 CA nor JWT key could be rotated');
     if (failed.length > 0) throw failed[0];
@@ -115,6 +122,8 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
       await live.refresh();
       await rotate();
       await apply();
+      await x509.marks.advance(x509.active(), clock());
+      await jwt?.marks.advance(jwt.active(), clock());
       await journal.flush();
       failures = 0;
     } catch (error) {
@@ -149,70 +158,37 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     if (!context.signal.aborted) log.error({ err: error }, 'the upstream bundle is no longer followed');
   });
 
-  const refreshed = async <T>(act: Promise<T>): Promise<T> => {
-    const result = await act;
-    await apply();
-    return result;
-  };
   const appliedEverywhere = async (): Promise<void> => {
     await apply();
     await presence.untilApplied(live.current().sequenceNumber);
   };
-  const own = {
-    x509: withRefresh(x509.control, refreshed),
-    jwt: jwt === undefined ? disabledControl : withRefresh(jwt.control, refreshed),
-  };
-  const handOver = createHandOver({
-    store,
-    log,
-    replicaId: presence.id,
-    ...patience,
-    perform: ({ kind, act, authorityId }) => own[kind][act](authorityId),
-    faultPoint: options.faultPoint,
+  const { close: stopTierControl, ...tierControl } = createTierControl({
+    context,
+    replicaId,
+    x509: x509.control,
+    jwt: jwt?.control,
+    apply,
+    appliedEverywhere,
+    patienceMs,
   });
-  handOver.start();
-  const revokeUnheldJwt = async (authorityId: string) => {
-    const { expiresAt } = await store.revokeJwtAuthority(trustDomain.name, authorityId);
-    return { authorityId, issuedAt: 0, expiresAt: expiresAt * 1000 };
-  };
-  const shared = (kind: 'x509' | 'jwt') =>
-    createSharedControl({
-      kind,
-      own: own[kind],
-      handOver,
-      replicas: store,
-      replicaId: presence.id,
-      appliedEverywhere,
-      revokeUnheld: kind === 'jwt' ? revokeUnheldJwt : undefined,
-      faultPoint: options.faultPoint,
-    });
-  const changeUpstream = async (act: Promise<unknown>): Promise<void> => {
-    await act;
-    await appliedEverywhere();
-  };
   return {
     ...signing,
+    ...tierControl,
     x509Authority: () => stateOf(x509.active()),
-    jwtAuthority: () => stateOf(active(jwt)),
-    x509: shared('x509'),
-    jwt: shared('jwt'),
-    ...(upstream === undefined
-      ? {}
-      : {
-          x509Upstream: {
-            taint: (id) => changeUpstream(store.taintX509Authority(trustDomain.name, id)),
-            revoke: (id) => changeUpstream(store.revokeX509Authority(trustDomain.name, id)),
-          },
-        }),
-    replicaId: presence.id,
+    jwtAuthority() {
+      if (jwt === undefined) throw new AuthorityError('JWT_DISABLED', 'JWT-SVIDs are disabled');
+      return stateOf(jwt.active());
+    },
+    replicaId,
     appliedEverywhere,
     bundle: live.current,
     async refreshBundle() {
       await live.refresh();
     },
     onBundle: live.onChange,
-    publishJwtAuthority: async (authority) => {
-      await refreshed(publishJwtAuthority(context, authority));
+    async publishJwtAuthority(authority) {
+      await publishJwtAuthority(context, authority);
+      await apply();
       return live.current().jwtAuthorities;
     },
     serverCredentials: identity.credentials,
@@ -225,7 +201,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     async close() {
       maintenance.stop();
       closing.abort();
-      await handOver.close();
+      await stopTierControl();
       await maintenance.stopped();
       await following;
       await close();
@@ -252,27 +228,3 @@ async function retryWhileUnavailable(
     }
   }
 }
-
-function active<S>(rotation: { active(): S } | undefined): S {
-  if (rotation === undefined) throw new AuthorityError('JWT_DISABLED', 'JWT-SVIDs are disabled');
-  return rotation.active();
-}
-
-function withRefresh(control: SlotControl, refreshed: <T>(act: Promise<T>) => Promise<T>): SlotControl {
-  return {
-    states: control.states,
-    prepare: () => refreshed(control.prepare()),
-    activate: (authorityId) => refreshed(control.activate(authorityId)),
-    taint: (authorityId) => refreshed(control.taint(authorityId)),
-    revoke: (authorityId) => refreshed(control.revoke(authorityId)),
-  };
-}
-
-const refuse = (): never => active(undefined);
-const disabledControl: SlotControl = {
-  states: () => ({}),
-  prepare: async () => refuse(),
-  activate: async () => refuse(),
-  taint: async () => refuse(),
-  revoke: async () => refuse(),
-};

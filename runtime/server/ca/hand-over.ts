@@ -17,7 +17,7 @@ export interface HandOver {
   /** What others have asked of this server is done from now on. */
   start(): void;
   /** Ends after what is being done now. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export interface HandOverOptions {

@@ -19,7 +19,7 @@ export function createJwtAuthorities(
   context: AuthorityContext,
   { journal, vouching }: { readonly journal: Journal; readonly vouching: Vouching<JwtSlot> },
 ): AuthorityKind<JwtSlot> {
-  const { trustDomain, store, keys, config, clock, faultPoint } = context;
+  const { trustDomain, store, keys, config, clock, intend, faultPoint } = context;
   return {
     ...vouching,
     name: 'jwt',
@@ -29,12 +29,20 @@ export function createJwtAuthorities(
       await faultPoint?.('jwt.prepare.keyGenerated');
       const issuedAt = clock();
       const slot: JwtSlot = { name, key, issuedAt, notAfter: issuedAt + config.caTtl, authorityId: randomKeyId() };
+      const isDone = await intend({
+        kind: 'jwt-key',
+        authorityId: slot.authorityId,
+        issuerId: '',
+        expiresAt: Math.floor(slot.notAfter / 1000),
+      });
+      await faultPoint?.('jwt.prepare.intended');
       await faultPoint?.('jwt.prepare.made');
       await publishJwtAuthority(context, {
         keyId: slot.authorityId,
         publicKey: encodePublicKey(key.publicKey),
         expiresAt: Math.floor(slot.notAfter / 1000),
       });
+      await isDone();
       await faultPoint?.('jwt.prepare.published');
       return slot;
     },
@@ -67,6 +75,15 @@ export async function publishJwtAuthority(context: AuthorityContext, authority: 
   const timeout = AbortSignal.any([signal, AbortSignal.timeout(publishTimeoutMs)]);
   const fromAbove = (await upstream?.publishJwtAuthority?.(authority, timeout)) ?? [];
   await publish(context, { jwtAuthorities: [...fromAbove, authority] });
+}
+
+/** SPIRE's warning, given once. */
+export function warnWithoutJwtUpstream({ upstream, log }: Pick<AuthorityContext, 'upstream' | 'log'>): void {
+  if (upstream === undefined || upstream.publishJwtAuthority !== undefined) return;
+  log.warn(
+    { plugin_name: upstream.name },
+    'UpstreamAuthority plugin does not support JWT-SVIDs. Workloads managed by this server may have trouble communicating with workloads outside this cluster when using JWT-SVIDs.',
+  );
 }
 
 /** As with X.509: the key must be here, the bundle must have it, and its time must not be over. */

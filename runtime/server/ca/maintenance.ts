@@ -20,34 +20,53 @@ const hourSeconds = 3_600;
 const pruneBundleEveryMs = 6 * 3_600_000;
 /** Expired authorities stay a day longer, for clocks that are behind. */
 const bundleGraceSeconds = 24 * hourSeconds;
-const pruneJournalsEveryMs = 8 * 3_600_000;
-/** Journals stay two weeks longer than their last authority. */
-const journalGraceSeconds = 14 * 24 * hourSeconds;
+/** CA journals and what else is kept of authorities. */
+const pruneRecordsEveryMs = 8 * 3_600_000;
+/** They stay two weeks longer than their authorities. */
+const recordGraceSeconds = 14 * 24 * hourSeconds;
+/** Timers are not exact: a server whose turn it is again is not late by a millisecond. */
+const claimShare = 0.9;
 
 export function startMaintenance({ context, tick, tickMs }: MaintenanceOptions): Maintenance {
   const { store, trustDomain, clock, log } = context;
   const nowSeconds = (): number => Math.floor(clock() / 1000);
   let prunedBundleAt = clock();
-  let prunedJournalsAt = clock();
+  let prunedRecordsAt = clock();
   let running: Promise<void> | undefined;
   let [isStopped, isAskedAgain] = [false, false];
 
+  /** One of the servers on this database does it; the others look again after the same time. */
+  const claim = (task: string, everyMs: number): Promise<boolean> =>
+    store.claimTask(task, clock(), everyMs * claimShare);
+
   const pruneBundle = async (): Promise<void> => {
     prunedBundleAt = clock();
+    if (!(await claim('bundle', pruneBundleEveryMs))) return;
     try {
-      await store.pruneBundle(trustDomain.name, nowSeconds() - bundleGraceSeconds);
+      const isChanged = await store.pruneBundle(trustDomain.name, nowSeconds() - bundleGraceSeconds);
+      if (isChanged) log.debug('Expired certificates were successfully pruned from bundle');
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'LAST_AUTHORITY') throw error;
       log.warn({ err: error }, 'bundle not pruned');
     }
   };
 
+  const pruneRecords = async (): Promise<void> => {
+    prunedRecordsAt = clock();
+    if (!(await claim('records-of-authorities', pruneRecordsEveryMs))) return;
+    const expiredBefore = nowSeconds() - recordGraceSeconds;
+    await store.pruneCaJournals(expiredBefore);
+    await store.pruneIntents(expiredBefore);
+    await store.pruneSignedUntil(expiredBefore);
+    await store.pruneRevokedAuthorities(trustDomain.name, expiredBefore);
+    await store.pruneActs();
+    await store.pruneReplicas();
+  };
+
   const run = async (): Promise<void> => {
     await tick();
     if (clock() - prunedBundleAt >= pruneBundleEveryMs) await pruneBundle();
-    if (clock() - prunedJournalsAt < pruneJournalsEveryMs) return;
-    prunedJournalsAt = clock();
-    await store.pruneCaJournals(nowSeconds() - journalGraceSeconds);
+    if (clock() - prunedRecordsAt >= pruneRecordsEveryMs) await pruneRecords();
   };
 
   /** Asked during a run, it runs once more. */

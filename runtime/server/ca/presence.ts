@@ -1,5 +1,4 @@
 // This server among the others on its database: it tells them what it has applied and which authorities it holds, and can wait for them.
-import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../log.ts';
 import type { ReplicaRecord, ReplicaReport } from '../store/records.ts';
 import type { ReplicaStore, Store } from '../store/store.ts';
@@ -7,8 +6,7 @@ import { AuthorityError } from './authority.ts';
 import { createAlarm } from './alarm.ts';
 
 export interface Presence {
-  readonly id: string;
-  /** Tells the others what holds now, where it is news to them. */
+  /** Tells the others what holds now, where it is news to them. With the first report this server is one of those that others wait for. */
   report(): Promise<void>;
   /** Resolves once every live server has applied our bundle up to this sequence number. Throws REPLICAS_BEHIND after a while, naming who has not. */
   untilApplied(sequenceNumber: number): Promise<void>;
@@ -19,6 +17,7 @@ export interface Presence {
 export interface PresenceOptions {
   readonly store: ReplicaStore & Pick<Store, 'watch'>;
   readonly log: Logger;
+  readonly id: string;
   readonly version: string;
   readonly state: () => Omit<ReplicaReport, 'id' | 'version'>;
   readonly patienceMs?: number;
@@ -31,14 +30,8 @@ const defaultPatienceMs = 15_000;
 /** For what no notification tells: that a server has died. */
 const lookAgainMs = 1_000;
 
-export function createPresence({
-  store,
-  log,
-  version,
-  state,
-  patienceMs = defaultPatienceMs,
-}: PresenceOptions): Presence {
-  const id = randomUUID();
+export function createPresence(options: PresenceOptions): Presence {
+  const { store, log, id, version, state, patienceMs = defaultPatienceMs } = options;
   let told = '';
   let isClosed = false;
   let telling: Promise<void> = Promise.resolve();
@@ -56,14 +49,16 @@ export function createPresence({
     telling = next.catch(() => undefined);
     return next;
   };
-  const heartbeat = setInterval(() => {
+  let heartbeat: NodeJS.Timeout | undefined;
+  const beat = (): void => {
     tell(true).catch((error: unknown) => log.warn({ err: error }, 'cannot tell the other servers that this one lives'));
-  }, heartbeatMs);
-  heartbeat.unref();
+  };
 
   return {
-    id,
-    report: () => tell(false),
+    report() {
+      if (!isClosed) heartbeat ??= setInterval(beat, heartbeatMs).unref();
+      return tell(false);
+    },
     async untilApplied(sequenceNumber) {
       const deadline = performance.now() + patienceMs;
       const alarm = createAlarm();

@@ -48,13 +48,15 @@ export interface RotationOptions<S extends Slot> {
   readonly log: Logger;
   /** One act at a time, over all kinds. */
   readonly exclusively: <T>(act: () => Promise<T>) => Promise<T>;
-  /** The active authority is another one now, or an authority is gone. */
+  /** It signs from then on. */
+  readonly beforeActivation?: (slot: S) => Promise<void>;
+  /** It signs no more. */
   readonly onRetired?: (slot: S) => Promise<void>;
   readonly faultPoint?: FaultHook | undefined;
 }
 
 export function createRotation<S extends Slot>(options: RotationOptions<S>): Rotation<S> {
-  const { kind, clock, log, exclusively, onRetired, faultPoint } = options;
+  const { kind, clock, log, exclusively, beforeActivation, onRetired, faultPoint } = options;
   let { active, prepared, old } = options.restored;
 
   const prepare = async (): Promise<S> => {
@@ -73,6 +75,7 @@ export function createRotation<S extends Slot>(options: RotationOptions<S>): Rot
 
   const activate = async (next: S): Promise<S> => {
     kind.checkRemaining(next);
+    await beforeActivation?.(next);
     const previous = active;
     [active, prepared, old] = [next, undefined, previous ?? old];
     await faultPoint?.(`${kind.name}.activate.swapped`);

@@ -38,7 +38,7 @@ export function createServerIdentity({ context, activeX509, sign, isTainted }: S
     const { signedBy } = current;
     // Under a tainted active authority a new one would be tainted too.
     if (signedBy === activeX509() || !isTainted(signedBy)) return false;
-    log.info('Server SVID signed using a tainted authority, forcing rotation');
+    log.info('Server SVID signed using a tainted authority, forcing rotation of the Server SVID');
     return true;
   };
 

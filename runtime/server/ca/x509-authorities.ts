@@ -5,6 +5,7 @@ import type { Certificate } from '../../pki/certificate.ts';
 import { issueSelfSignedCa, issueX509Svid, notBeforeCushionMs } from '../../pki/issue.ts';
 import { subjectKeyIdOf } from '../../pki/key-id.ts';
 import { encodePublicKey } from '../../pki/public-key.ts';
+import { createSerialNumber, serialNumberText } from '../../pki/serial-number.ts';
 import { verifyChain } from '../../pki/verify-chain.ts';
 import { verifyX509Svid } from '../../pki/x509-svid.ts';
 import type { X509Authority } from '../../spiffe/bundle.ts';
@@ -29,7 +30,7 @@ export function createX509Authorities(
   context: AuthorityContext,
   { journal, vouching }: { readonly journal: Journal; readonly vouching: Vouching<X509Slot> },
 ): AuthorityKind<X509Slot> {
-  const { trustDomain, store, keys, upstream, config, log, clock, faultPoint } = context;
+  const { trustDomain, store, keys, upstream, config, log, clock, intend, faultPoint } = context;
   const refuseWithUpstream = (act: string): void => {
     if (upstream === undefined) return;
     throw new AuthorityError('HAS_UPSTREAM', `local authority can't be ${act} if there is an upstream authority`);
@@ -42,13 +43,24 @@ export function createX509Authorities(
       const key = await keys.generateKey(x509KeyId(name), config.caKeyType);
       await faultPoint?.('x509.prepare.keyGenerated');
       const issuedAt = clock();
-      const minted = upstream === undefined ? signSelf(context, key) : await signAbove(context, key);
+      const serialNumber = createSerialNumber();
+      const isDone = await intend({
+        kind: 'x509-ca',
+        authorityId: hexOf(subjectKeyIdOf(encodePublicKey(key.publicKey))),
+        issuerId: '',
+        // An upstream chooses its own.
+        ...(upstream === undefined ? { serialNumber: serialNumberText(serialNumber) } : {}),
+        expiresAt: Math.floor((issuedAt + config.caTtl) / 1000),
+      });
+      await faultPoint?.('x509.prepare.intended');
+      const minted = upstream === undefined ? signSelf(context, key, serialNumber) : await signAbove(context, key);
       const slot = createSlot({ name, key, issuedAt, hasUpstream: upstream !== undefined, now: issuedAt, ...minted });
       checkAuthorityLifetime(slot, config, log);
       probe(slot, minted.roots, context);
       refuseTainted(slot, minted.roots, context);
       await faultPoint?.('x509.prepare.made');
       await publish(context, { x509Authorities: minted.roots });
+      await isDone();
       await faultPoint?.('x509.prepare.published');
       return slot;
     },
@@ -85,9 +97,10 @@ interface Minted {
   readonly roots: readonly X509Authority[];
 }
 
-function signSelf({ config, trustDomain, clock }: AuthorityContext, key: ManagedKey): Minted {
+function signSelf({ config, trustDomain, clock }: AuthorityContext, key: ManagedKey, serialNumber: Uint8Array): Minted {
   const certificate = issueSelfSignedCa({
     signer: key.signer,
+    serialNumber,
     subject: { ...(config.caSubject ?? defaultSubject) },
     spiffeId: createSpiffeId(trustDomain, ''),
     notBefore: clock() - notBeforeCushionMs,

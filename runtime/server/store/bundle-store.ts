@@ -14,7 +14,7 @@ import type { BundleRow } from './bundle-row.ts';
 import { Conditions, cutPage, sliceOf } from './conditions.ts';
 import type { Database, Query } from './database.ts';
 import { StoreError } from './errors.ts';
-import { noteRevoked, readRevoked, revokedJwt, revokedX509, withoutRevoked } from './revoked.ts';
+import { noteRevoked, pruneRevoked, readRevoked, revokedJwt, revokedX509, withoutRevoked } from './revoked.ts';
 import type { BundleDeleteMode, BundleStore } from './store.ts';
 
 const columns = 'trust_domain, sequence_number, refresh_hint_seconds, authorities';
@@ -92,6 +92,7 @@ export function createBundleStore(database: Database): BundleStore {
       });
       return pruned.sequenceNumber !== before;
     },
+    pruneRevokedAuthorities: (trustDomain, expiredBefore) => pruneRevoked(database.query, trustDomain, expiredBefore),
     taintX509Authority: (trustDomain, subjectKeyId) =>
       change(trustDomain, (bundle) => withTaintedX509Authority(bundle, subjectKeyId)),
     revokeX509Authority: (trustDomain, subjectKeyId) =>

@@ -8,7 +8,9 @@ import { openChangeFeed } from './change-feed.ts';
 import { parseConnectionString } from './connection-string.ts';
 import { openDatabase } from './database.ts';
 import { createEntryStore } from './entry-store.ts';
+import { createIssuanceStore } from './issuance-store.ts';
 import { createJoinTokenStore } from './join-token-store.ts';
+import { claimTask } from './maintenance-store.ts';
 import { migrate } from './migrate.ts';
 import { createReplicaStore } from './replica-store.ts';
 import type { Store } from './store.ts';
@@ -43,6 +45,8 @@ export async function openPostgresStore({
       ...createCaJournalStore(database, clock),
       ...createReplicaStore(database),
       ...createAuthorityActStore(database),
+      ...createIssuanceStore(database),
+      claimTask: (task, now, everyMs) => claimTask(database, task, now, everyMs),
       allEntries: async () => (await entries.listEntries({})).entries,
       allAgents: async () => (await agents.listAgents({})).agents,
       watch: feed.watch,

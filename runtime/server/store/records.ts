@@ -166,6 +166,35 @@ export interface AuthorityActRecord extends AuthorityActRequest {
   readonly answer: AuthorityActAnswer | null;
 }
 
+/** Written before an authority is signed or published, and marked when that is done: what was begun and never finished can be told from what never was. */
+export interface AuthorityIntent {
+  readonly id: string;
+  /** Of the server that signs. */
+  readonly replica: string;
+  readonly kind: 'x509-ca' | 'downstream-ca' | 'jwt-key';
+  /** X.509: hex subject key id; JWT: key id. */
+  readonly authorityId: string;
+  /** hex subject key id of what signs it; '' where that is itself, or not known yet. */
+  readonly issuerId: string;
+  /** Decimal; absent where somebody else chooses it, and of JWT keys. */
+  readonly serialNumber?: string;
+  /** Unix seconds. */
+  readonly expiresAt: number;
+}
+
+/** An authority of this tier, and up to when something that it signed may be valid. */
+export interface SignedUntil {
+  readonly kind: AuthorityKindName;
+  readonly authorityId: string;
+  /** '' where there is no upstream. */
+  readonly upstreamAuthorityId: string;
+  /** Unix seconds: its own end. */
+  readonly expiresAt: number;
+  /** Unix seconds. While it signs, a bound that is ahead of what is signed; once it has retired, the exact time. */
+  readonly until: number;
+  readonly settled: boolean;
+}
+
 /** `reset`: changes may have been missed for too long, everything must be read again. */
 export type StoreChange =
   | { readonly kind: 'entry' | 'agent' | 'bundle' | 'replica' | 'act'; readonly id: string; readonly revision: number }

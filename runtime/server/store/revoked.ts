@@ -50,5 +50,8 @@ export function withoutRevoked(added: TrustBundle, isRevoked: IsRevoked | undefi
 }
 
 /** What would have ended by now cannot come back anyway. */
-export const pruneRevoked =
-  'DELETE FROM revoked_authorities WHERE trust_domain = $1 AND expires_at > 0 AND expires_at < $2';
+export async function pruneRevoked(query: Query, trustDomain: string, expiredBefore: number): Promise<number> {
+  const statement = `DELETE FROM revoked_authorities
+    WHERE trust_domain = $1 AND expires_at > 0 AND expires_at < $2 RETURNING authority_id`;
+  return (await query(statement, [trustDomain, expiredBefore])).length;
+}

@@ -8,6 +8,7 @@ import type {
   AuthorityActAnswer,
   AuthorityActRecord,
   AuthorityActRequest,
+  AuthorityIntent,
   CaJournalRecord,
   EntryDraft,
   EntryFilter,
@@ -17,6 +18,7 @@ import type {
   PageRequest,
   ReplicaRecord,
   ReplicaReport,
+  SignedUntil,
   StoreChange,
 } from './records.ts';
 
@@ -94,6 +96,8 @@ export interface BundleStore {
   deleteBundle(trustDomain: string, mode: BundleDeleteMode): Promise<boolean>;
   /** Drops the authorities that expired before (unix seconds), never the last of a kind (throws LAST_AUTHORITY). true when changed. */
   pruneBundle(trustDomain: string, expiredBefore: number): Promise<boolean>;
+  /** Forgets the revoked authorities that would have expired before (unix seconds) anyway; returns how many. */
+  pruneRevokedAuthorities(trustDomain: string, expiredBefore: number): Promise<number>;
   /** By hex subject key id. Throws NOT_FOUND, ALREADY_TAINTED. */
   taintX509Authority(trustDomain: string, subjectKeyId: string): Promise<TrustBundle>;
   /** Throws NOT_FOUND, NOT_TAINTED, LAST_AUTHORITY. */
@@ -139,8 +143,40 @@ export interface AuthorityActStore {
   pruneActs(): Promise<number>;
 }
 
+/** What is kept of what authorities are and sign. SVIDs themselves are not recorded. */
+export interface IssuanceStore {
+  /** Throws CONFLICT where the serial number was taken before. */
+  recordIntent(intent: AuthorityIntent): Promise<void>;
+  completeIntent(id: string): Promise<void>;
+  listIntents(): Promise<(AuthorityIntent & { readonly isDone: boolean })[]>;
+  /** Forgets those of authorities that ended before (unix seconds); returns how many. */
+  pruneIntents(expiredBefore: number): Promise<number>;
+  /** Never lowers the bound; returns it as it is now. */
+  raiseSignedUntil(mark: Omit<SignedUntil, 'settled'>): Promise<number>;
+  /** The authority has retired: the exact time takes the place of the bound. */
+  settleSignedUntil(mark: Omit<SignedUntil, 'settled'>): Promise<void>;
+  /** Of all authorities of this tier that are not pruned yet. */
+  listSignedUntil(): Promise<SignedUntil[]>;
+  /** Forgets the authorities that ended before (unix seconds); returns how many. */
+  pruneSignedUntil(expiredBefore: number): Promise<number>;
+}
+
+export interface MaintenanceStore {
+  /** Of all servers on this database, one is told to do it, and none again before `everyMs` have passed since `now` (epoch ms). */
+  claimTask(task: string, now: number, everyMs: number): Promise<boolean>;
+}
+
 export interface Store
-  extends EntryStore, AgentStore, JoinTokenStore, BundleStore, CaJournalStore, ReplicaStore, AuthorityActStore {
+  extends
+    EntryStore,
+    AgentStore,
+    JoinTokenStore,
+    BundleStore,
+    CaJournalStore,
+    ReplicaStore,
+    AuthorityActStore,
+    IssuanceStore,
+    MaintenanceStore {
   /** Everything at one instant, for caches that follow `watch`. Watch first, then read. */
   allEntries(): Promise<EntryRecord[]>;
   allAgents(): Promise<AgentRecord[]>;

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createPresence } from '../../../../runtime/server/ca/presence.ts';
 import type { Presence } from '../../../../runtime/server/ca/presence.ts';
@@ -17,10 +18,12 @@ afterEach(async () => {
 
 /** A server that has applied what the test says. */
 const present = async (appliedSequence: number, patienceMs = 10_000) => {
+  const id = randomUUID();
   const state = { appliedSequence, authorities: { x509: {}, jwt: {} } };
   const presence: Presence = createPresence({
     store: await db.openAnother(),
     log: silentLog,
+    id,
     version: '1',
     state: () => state,
     patienceMs,
@@ -28,6 +31,7 @@ const present = async (appliedSequence: number, patienceMs = 10_000) => {
   opened.push(presence);
   await presence.report();
   return Object.assign(presence, {
+    id,
     async applies(sequenceNumber: number) {
       state.appliedSequence = sequenceNumber;
       await presence.report();

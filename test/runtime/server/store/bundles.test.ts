@@ -56,6 +56,21 @@ describe('appending', () => {
     expect((await db.store.appendBundle(of(late))).sequenceNumber).toBe(6);
   });
 
+  test('loses nothing when eight servers append at once', async () => {
+    const stores = await Promise.all(Array.from({ length: 8 }, () => db.openAnother()));
+    const keys = stores.map((_, server) => Array.from({ length: 4 }, (__, i) => createKey(`s${server}-${i}`, 0)));
+    await Promise.all(
+      stores.map(async (store, server) => {
+        for (const key of keys[server]!) await store.appendBundle({ ...of(late), jwtAuthorities: [key] });
+      }),
+    );
+    const after = (await stored())!;
+    const ids = after.jwtAuthorities.map(({ keyId }) => keyId);
+    expect(ids).toEqual(expect.arrayContaining(keys.flat().map(({ keyId }) => keyId)));
+    // Each of the 32 changed something, and each change has a number of its own.
+    expect([ids.length, after.sequenceNumber]).toEqual([2 + 32, 5 + 32]);
+  });
+
   test('loses nothing when 16 append at once', async () => {
     const keys = Array.from({ length: 16 }, (_, i) => createKey(`k${i}`, 0));
     await Promise.all(keys.map((key) => db.store.appendBundle({ ...of(), jwtAuthorities: [key] })));

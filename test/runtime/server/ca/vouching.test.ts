@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { verifyX509Svid } from '../../../../runtime/pki/x509-svid.ts';
+import type { CertificateAuthority } from '../../../../runtime/server/ca/authority.ts';
+import { x509AuthorityId } from '../../../../runtime/server/store/bundle-changes.ts';
+import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
+import {
+  createMovableClock,
+  createTestAuthority,
+  hourMs,
+  trustDomain,
+  workloadKey,
+} from '../../../support/authorities.ts';
+import type { MovableClock, TestAuthorityOptions } from '../../../support/authorities.ts';
+import { createTestStore } from '../../../support/stores.ts';
+import type { TestStore } from '../../../support/stores.ts';
+
+let db: TestStore;
+let clock: MovableClock;
+const opened: CertificateAuthority[] = [];
+beforeEach(async () => {
+  clock = createMovableClock();
+  db = await createTestStore(clock);
+});
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((ca) => ca.close()));
+  await db.drop();
+});
+const open = async (options: Partial<TestAuthorityOptions> = {}): Promise<CertificateAuthority> => {
+  const ca = await createTestAuthority({ store: db.store, clock, ...options });
+  opened.push(ca);
+  return ca;
+};
+const sign = (ca: CertificateAuthority) =>
+  ca.signX509Svid({ publicKey: workloadKey.publicKey, spiffeId: parseSpiffeId('spiffe://example.org/w') });
+/** Looks at the clock only when told: never. */
+const never = 1_000_000_000;
+
+describe('an authority that is gone from the bundle', () => {
+  test('signs nothing more', async () => {
+    const other = await open({ store: await db.openAnother() });
+    const ca = await open({ tickMs: never });
+    const mine = ca.x509Authority().authorityId;
+    const replaced = vi.fn();
+    // By whatever hand: here, straight in the store.
+    await db.store.changeBundle('example.org', (bundle) => ({
+      ...bundle,
+      x509Authorities: bundle.x509Authorities.filter((held) => x509AuthorityId(held) !== mine),
+      jwtAuthorities: bundle.jwtAuthorities.filter(({ keyId }) => keyId !== ca.jwtAuthority().authorityId),
+    }));
+    await vi.waitFor(() => expect(ca.bundle().x509Authorities.map(x509AuthorityId)).not.toContain(mine));
+    for (let i = 0; i < 20; i += 1) {
+      const outcome = await sign(ca).catch((error: unknown) => error as { code: string });
+      if ('code' in outcome) expect(outcome.code).toBe('NOT_READY');
+      else {
+        replaced();
+        const roots = ca.bundle().x509Authorities.map(({ asn1 }) => asn1);
+        verifyX509Svid({ chain: outcome.chain.map(({ der }) => der), roots, now: clock(), trustDomain });
+      }
+    }
+    await vi.waitFor(() => expect(ca.x509Authority().authorityId).not.toBe(mine));
+    expect(other.x509Authority().authorityId).not.toBe(mine);
+  });
+});
+
+describe('an authority that would end before an SVID of default lifetime', () => {
+  const config = { x509SvidTtl: 5 * hourMs };
+
+  test('is not activated by hand', async () => {
+    const ca = await open({ config, tickMs: never });
+    const { authorityId } = await ca.x509.prepare();
+    clock.advance(19.5 * hourMs);
+    await expect(ca.x509.activate(authorityId)).rejects.toMatchObject({
+      code: 'TTL_LATTICE',
+      message: expect.stringMatching(
+        /^X.509 authority would end before what it signs: it has left 4h\d\dm\d\ds, an SVID 5h0m0s$/,
+      ) as string,
+    });
+    expect(ca.x509.states().prepared?.authorityId).toBe(authorityId);
+  });
+
+  test('is replaced by a fresh one when the clock asks for it', async () => {
+    const ca = await open({ config });
+    const first = ca.x509Authority();
+    const { authorityId } = await ca.x509.prepare();
+    clock.advance(21 * hourMs);
+    await vi.waitFor(() => expect(ca.x509Authority().authorityId).not.toBe(first.authorityId));
+    expect(ca.x509Authority().authorityId).not.toBe(authorityId);
+    expect(ca.x509Authority().expiresAt - clock()).toBeGreaterThan(5 * hourMs);
+  });
+});
