@@ -115,6 +115,11 @@ export class HclReader {
     return first ?? {};
   }
 
+  /** Counts as asked for, whatever it holds. */
+  ignore(key: string): void {
+    this.#used.add(key);
+  }
+
   /** Adds a fault that only the caller can see, such as a value out of its range. */
   fault(key: string, message: string): void {
     this.#faults.push({ place: this.#place(key), message });

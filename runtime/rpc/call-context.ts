@@ -19,3 +19,24 @@ export interface RpcLog {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
+
+/** A call that has its status. */
+export interface EndedCall {
+  /** Absent where the caller had gone before the call was looked at. */
+  readonly context: CallContext | undefined;
+  /** Absent where requests are a stream. */
+  readonly request: unknown;
+  /** Of a stream, the last one that was sent. */
+  readonly response: unknown;
+  readonly code: number;
+  /** What the caller was told; empty where all is well. */
+  readonly message: string;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+}
+
+/** Told of each call of one method. What it throws is logged and changes nothing. */
+export interface CallObserver {
+  began?(): void;
+  ended(call: EndedCall): void;
+}

@@ -12,17 +12,18 @@ import { once } from 'node:events';
 import type { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import { untilAborted } from './abortable.ts';
-import type { CallContext, Intercept, RpcLog } from './call-context.ts';
+import type { CallContext, CallObserver, EndedCall, Intercept, RpcLog } from './call-context.ts';
 import type { Connection } from './connection.ts';
 import { encodeErrorTrailers } from './error-details.ts';
 import type { MethodDefinition } from './service.ts';
-import { cancelled, internal, RpcError, unavailable } from './status.ts';
+import { cancelled, internal, RpcError, statusCode, unavailable } from './status.ts';
 
 export interface HandlerSurroundings {
   /** The connection of that name, while it lives. */
   readonly connectionOf: (peer: string) => Connection | undefined;
   readonly intercept: Intercept | undefined;
   readonly log: RpcLog | undefined;
+  readonly observers: readonly CallObserver[];
 }
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
@@ -41,38 +42,69 @@ export function adaptHandler(
   around: HandlerSurroundings,
 ): UntypedHandleCall {
   const { path, requestStream, responseStream } = method;
-  const begin = async (call: AnyCall, request: unknown): Promise<CallContext> => {
-    const context = createContext(path, call, around);
-    await around.intercept?.(context, request);
-    return context;
+  const isWatch = responseStream && !requestStream;
+  const begin = async (call: AnyCall, seen: Seen): Promise<CallContext> => {
+    seen.context = createContext(path, call, around);
+    await around.intercept?.(seen.context, seen.request);
+    return seen.context;
   };
-  const fail = (error: unknown) => statusOf(error, path, around.log);
+  const fail = (error: unknown, seen: Seen) => {
+    const known = statusOf(error, path, around.log);
+    // Whoever watches ends it by leaving: for those who count, that is no failure.
+    if (!isWatch || known.code !== statusCode.CANCELLED) [seen.code, seen.message] = [known.code, known.message];
+    return known;
+  };
 
   async function answer(call: UnaryCall | ReadableCall, send: sendUnaryData<unknown>): Promise<void> {
+    const seen = open(call, around);
     try {
-      const context = await begin(call, 'request' in call ? call.request : undefined);
+      const context = await begin(call, seen);
       const request = 'request' in call ? call.request : readRequests(call, context.signal);
-      send(null, await (handler as Answer)(request, context));
+      seen.response = await (handler as Answer)(request, context);
+      send(null, seen.response);
     } catch (error) {
-      send(fail(error));
+      send(fail(error, seen));
     }
+    close(seen, around, path);
   }
 
   async function stream(call: WritableCall | DuplexCall): Promise<void> {
+    const seen = open(call, around);
     try {
-      const context = await begin(call, 'request' in call ? call.request : undefined);
+      const context = await begin(call, seen);
       const request = 'request' in call ? call.request : readRequests(call, context.signal);
-      await writeResponses(call, (handler as Stream)(request, context), context.signal);
+      await writeResponses(call, (handler as Stream)(request, context), context.signal, seen);
       call.end();
     } catch (error) {
-      call.emit('error', fail(error));
+      call.emit('error', fail(error, seen));
     }
+    close(seen, around, path);
   }
 
   if (responseStream) return ((call: WritableCall | DuplexCall) => void stream(call)) as UntypedHandleCall;
   if (requestStream)
     return ((call: ReadableCall, send: sendUnaryData<unknown>) => void answer(call, send)) as UntypedHandleCall;
   return ((call: UnaryCall, send: sendUnaryData<unknown>) => void answer(call, send)) as UntypedHandleCall;
+}
+
+/** A call as its observers will see it, filled in while it runs. */
+type Seen = { -readonly [K in keyof EndedCall]: EndedCall[K] };
+
+function open(call: AnyCall, { observers }: HandlerSurroundings): Seen {
+  for (const observer of observers) observer.began?.();
+  const request: unknown = 'request' in call ? call.request : undefined;
+  const startedAt = performance.now();
+  return { context: undefined, request, response: undefined, code: statusCode.OK, message: '', startedAt };
+}
+
+function close(seen: Seen, { observers, log }: HandlerSurroundings, method: string): void {
+  for (const observer of observers) {
+    try {
+      observer.ended(seen);
+    } catch (error) {
+      log?.error({ err: error, method }, 'call was not recorded');
+    }
+  }
 }
 
 /** Fails closed: a call whose connection is not known has no caller, and no caller means no handler. */
@@ -107,13 +139,21 @@ function readRequests(call: ReadableCall | DuplexCall, signal: AbortSignal): Asy
   return untilAborted({ [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) }, signal);
 }
 
-async function writeResponses(call: Writable, responses: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
+async function writeResponses(
+  call: Writable,
+  responses: AsyncIterable<unknown>,
+  signal: AbortSignal,
+  seen: Seen,
+): Promise<void> {
   for await (const response of untilAborted(responses, signal)) {
+    seen.response = response;
     if (!call.write(response)) await once(call, 'drain', { signal });
   }
 }
 
-function statusOf(error: unknown, method: string, log: RpcLog | undefined): Partial<StatusObject> & Error {
+type Failure = Partial<StatusObject> & Error & Pick<StatusObject, 'code'>;
+
+function statusOf(error: unknown, method: string, log: RpcLog | undefined): Failure {
   const known = error instanceof RpcError ? error : translate(error, method, log);
   // Half a surrogate pair, such as a request may hold and a message quote, would make grpc-js throw when it encodes the trailer.
   const message = known.message.replaceAll(/\p{Surrogate}/gu, '\uFFFD');

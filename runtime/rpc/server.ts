@@ -2,7 +2,7 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServiceDefinition as GrpcServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
-import type { Intercept, RpcLog } from './call-context.ts';
+import type { CallObserver, Intercept, RpcLog } from './call-context.ts';
 import type { Connection } from './connection.ts';
 import { adaptHandler } from './handler-adapter.ts';
 import type { Handlers, ServiceDefinition } from './service.ts';
@@ -18,6 +18,8 @@ export interface RpcServerOptions {
   readonly maxMessageBytes?: number;
   /** Runs before each handler: authorization, rate limits. */
   readonly intercept?: Intercept;
+  /** Each makes an observer for a method, or none. */
+  readonly observe?: readonly ((method: string) => CallObserver | undefined)[];
   /** Connections older than this are told to reconnect, and cut a minute later; SPIRE has 3 min on TCP. Without it they live on. */
   readonly maxConnectionAgeMs?: number;
 }
@@ -41,7 +43,7 @@ const defaultGraceMs = 10_000;
 
 /** Creates a server that offers nothing and listens nowhere yet. */
 export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
-  const { log, intercept, maxConnectionAgeMs } = options;
+  const { log, intercept, maxConnectionAgeMs, observe = [] } = options;
   const server = new Server({
     'grpc.max_receive_message_length': options.maxMessageBytes ?? defaultMaxMessageBytes,
     'grpc.max_concurrent_streams': maxConcurrentStreams,
@@ -81,11 +83,12 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
 
   return {
     addService(definition, handlers) {
-      const around = { connectionOf: (peer: string) => connections.get(peer), intercept, log };
+      const common = { connectionOf: (peer: string) => connections.get(peer), intercept, log };
       const implementation: UntypedServiceImplementation = {};
       for (const [name, method] of Object.entries(definition)) {
         const handler = (handlers as Readonly<Record<string, unknown>>)[name] ?? notOffered(method.path);
-        implementation[name] = adaptHandler(method, handler, around);
+        const observers = observe.flatMap((create) => create(method.path) ?? []);
+        implementation[name] = adaptHandler(method, handler, { ...common, observers });
       }
       server.addService(definition as unknown as GrpcServiceDefinition, implementation);
     },

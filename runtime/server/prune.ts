@@ -1,5 +1,7 @@
 // Sweeps up what has expired: entries, join tokens and, where the configuration says so, agents. Of several servers on one database one does it.
 import type { Logger } from '../log.ts';
+import { createCallCounter } from '../telemetry/call-counter.ts';
+import type { Metrics } from '../telemetry/registry.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import type { Store } from './store/store.ts';
 
@@ -8,6 +10,7 @@ export interface PruningOptions {
   readonly pruneAgents: ServerConfig['pruneAgents'];
   readonly clock: () => number;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly intervalMs?: number;
 }
 
@@ -19,15 +22,19 @@ export function startPruning({
   pruneAgents,
   clock,
   log,
+  metrics,
   intervalMs = defaultIntervalMs,
 }: PruningOptions): () => void {
+  const pruningEntries = createCallCounter(metrics, ['registration_entry', 'manager', 'prune']);
+  const pruningAgents = createCallCounter(metrics, ['node', 'manager', 'prune']);
   const prune = async (): Promise<void> => {
     // Of all servers on this database one does it. Timers are not exact: whose turn it is again is not late by a millisecond.
     if (!(await store.claimTask('entries-tokens-agents', clock(), intervalMs * 0.9))) return;
     const now = Math.floor(clock() / 1000);
-    const entries = await store.pruneEntries(now);
+    const entries = await pruningEntries.measure(() => store.pruneEntries(now));
     const tokens = await store.pruneJoinTokens(now);
-    const agents = pruneAgents === undefined ? [] : await pruneExpiredAgents(store, pruneAgents, now);
+    const agents =
+      pruneAgents === undefined ? [] : await pruningAgents.measure(() => pruneExpiredAgents(store, pruneAgents, now));
     for (const id of entries) log.info({ entry_id: id }, 'Pruned an expired registration');
     for (const id of agents) log.info({ agent_id: id }, 'Pruned an expired agent');
     if (tokens > 0) log.debug({ count: tokens }, 'Pruned expired join tokens');

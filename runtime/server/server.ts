@@ -4,6 +4,11 @@ import { dirname } from 'node:path';
 import type { Logger } from '../log.ts';
 import type { RpcServer } from '../rpc/server.ts';
 import { createRpcServer } from '../rpc/server.ts';
+import { clientVerifier } from '../rpc/verify-peer.ts';
+import { openMetrics } from '../telemetry/open-metrics.ts';
+import { listenForPrometheus } from '../telemetry/prometheus.ts';
+import type { Metrics } from '../telemetry/registry.ts';
+import { createRpcObserver } from '../telemetry/rpc-observer.ts';
 import { createAgentAuthorizer } from './api/agent-authorizer.ts';
 import { createAuditLog } from './api/audit-log.ts';
 import { createAuthorizer } from './api/authorization.ts';
@@ -27,6 +32,10 @@ import { openAuthorizedEntries } from './store/authorized-entries.ts';
 import type { AuthorizedEntries } from './store/authorized-entries.ts';
 import { openPostgresStore } from './store/postgres-store.ts';
 import type { Store } from './store/store.ts';
+import { measureAuthority } from './telemetry/measured-authority.ts';
+import { measureKeys, measureUpstream } from './telemetry/measured-parts.ts';
+import { measureStore } from './telemetry/measured-store.ts';
+import { version } from './version.ts';
 
 export interface RunningServer {
   /** Of the TLS listener. */
@@ -81,6 +90,7 @@ async function start(
 ): Promise<RunningServer['address']> {
   const { log, clock, signal } = around;
   const { trustDomain } = config;
+  const metrics = openMetrics(config.telemetry, { name: 'spire_server', version, trustDomain });
   const parts: { authority?: CertificateAuthority; store?: Store; serving: boolean } = { serving: false };
   const checker = createHealthChecker(
     [
@@ -98,31 +108,54 @@ async function start(
     onStop(() => void listener.close());
   }
 
+  const rootsNow = () => (parts.authority?.bundle().x509Authorities ?? []).map(({ asn1 }) => asn1);
+  if (config.telemetry.prometheus !== undefined) {
+    const prometheus = await listenForPrometheus(config.telemetry.prometheus, {
+      registry: metrics,
+      credentials() {
+        if (parts.authority === undefined) throw new Error('the server has no X509-SVID yet');
+        return parts.authority.serverCredentials();
+      },
+      verifyClient: clientVerifier({ roots: rootsNow, trustDomain, clock }),
+      log: log.child({ subsystem_name: 'telemetry' }),
+    });
+    onStop(() => prometheus.close());
+  }
+
   await mkdir(config.dataDir, { recursive: true, mode: 0o755 });
   const { connectionString } = config.plugins.dataStore;
-  const store = await openPostgresStore({ connectionString, log: log.child({ subsystem_name: 'store' }), clock });
+  const database = await openPostgresStore({ connectionString, log: log.child({ subsystem_name: 'store' }), clock });
+  const store = measureStore(database, metrics);
   onStop(() => store.close());
   parts.store = store;
-  const authority = await createAuthority({
+  const { upstream } = openUpstreamAuthority(config, around);
+  const plainAuthority = await createAuthority({
     trustDomain,
     config: config.authority,
     store,
-    keys: await openKeyManager(config.plugins.keyManager),
-    ...openUpstreamAuthority(config, around),
+    keys: measureKeys(await openKeyManager(config.plugins.keyManager), metrics),
+    ...(upstream === undefined ? {} : { upstream: measureUpstream(upstream, metrics) }),
     log: log.child({ subsystem_name: 'ca_manager' }),
     clock,
     signal,
     faultPoint: around.faultPoint,
+    metrics,
   });
+  const authority = measureAuthority(plainAuthority, { metrics, trustDomain: trustDomain.name, clock });
   onStop(() => authority.close());
   parts.authority = authority;
-  const cache = await openAuthorizedEntries({ store, log: log.child({ subsystem_name: 'entry_cache' }), clock });
+  const cache = await openAuthorizedEntries({
+    store,
+    log: log.child({ subsystem_name: 'entry_cache' }),
+    clock,
+    metrics,
+  });
   onStop(() => cache.close());
   const federated = await followFederatedBundles({ store, trustDomain, log: log.child({ subsystem_name: 'fleet' }) });
   onStop(() => federated.close());
-  onStop(startPruning({ store, pruneAgents: config.pruneAgents, clock, log }));
+  onStop(startPruning({ store, pruneAgents: config.pruneAgents, clock, log, metrics }));
 
-  const address = await serve(config, around, { store, authority, cache, federated, checker }, onStop);
+  const address = await serve(config, around, { store, authority, cache, federated, checker, metrics }, onStop);
   parts.serving = true;
   return address;
 }
@@ -132,13 +165,14 @@ interface Parts extends Pick<ServicesOptions, 'checker'> {
   readonly authority: CertificateAuthority;
   readonly cache: AuthorizedEntries;
   readonly federated: FederatedRevisions;
+  readonly metrics: Metrics;
 }
 
 /** One set of services behind two listeners: the private socket, and TLS. */
 async function serve(
   config: ServerConfig,
   { log: rootLog, clock }: ServerSurroundings,
-  { store, authority, cache, federated, checker }: Parts,
+  { store, authority, cache, federated, checker, metrics }: Parts,
   onStop: (stop: Stop) => void,
 ): Promise<RunningServer['address']> {
   const { trustDomain } = config;
@@ -168,8 +202,9 @@ async function serve(
     log,
   };
 
+  const observe = [createRpcObserver(metrics)];
   const open = (options: { maxConnectionAgeMs?: number }): RpcServer => {
-    const server = createRpcServer({ log, intercept: authorizer.intercept, ...options });
+    const server = createRpcServer({ log, intercept: authorizer.intercept, observe, ...options });
     onStop(() => server.close());
     addServices(server, services);
     return server;

@@ -3,6 +3,7 @@ import type { Logger } from '../../log.ts';
 import { emptyBundle } from '../../spiffe/bundle.ts';
 import type { TrustBundle } from '../../spiffe/bundle.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
 import type { KeyManager } from '../keys/key-manager.ts';
 import type { Store } from '../store/store.ts';
 import type { UpstreamAuthority } from '../upstream/upstream-authority.ts';
@@ -20,6 +21,7 @@ export interface AuthorityContext {
   readonly config: AuthorityConfig;
   readonly log: Logger;
   readonly clock: () => number;
+  readonly metrics: Metrics;
   /** Ends waits for the upstream. */
   readonly signal: AbortSignal;
   /** Our bundle as this server knows it. */

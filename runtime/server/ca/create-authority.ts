@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generateKeyPair } from '../../pki/key-type.ts';
 import { createSpiffeId } from '../../spiffe/spiffe-id.ts';
+import { createIdleMetrics } from '../../telemetry/registry.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
 import { version } from '../version.ts';
 import { AuthorityError } from './authority.ts';
 import type { CertificateAuthority } from './authority.ts';
@@ -18,6 +20,7 @@ import {
 } from './jwt-authorities.ts';
 import { createLiveBundle } from './live-bundle.ts';
 import { startMaintenance } from './maintenance.ts';
+import { measureKind } from './measured-kind.ts';
 import { createPresence } from './presence.ts';
 import { createRotation } from './rotation.ts';
 import type { AuthorityKind, RestoredSlots } from './rotation.ts';
@@ -31,7 +34,8 @@ import { createUpstreamBundleSync } from './upstream-bundle.ts';
 import { createVouching, rootIdOf } from './vouching.ts';
 import { createX509Authorities, restoreX509Slots } from './x509-authorities.ts';
 
-export interface CreateAuthorityOptions extends Omit<AuthorityContext, 'signal' | 'live' | 'intend'> {
+export interface CreateAuthorityOptions extends Omit<AuthorityContext, 'signal' | 'live' | 'intend' | 'metrics'> {
+  readonly metrics?: Metrics;
   /** Gives up waiting for the upstream at the start. */
   readonly signal?: AbortSignal;
   /** Between looks at the clock. */
@@ -57,7 +61,8 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   const replicaId = randomUUID();
   const live = createLiveBundle(store, trustDomain, log);
   const intend = createIntents({ store, replicaId, log });
-  const context: AuthorityContext = { ...options, signal: AbortSignal.any(signals), live, intend };
+  const { metrics = createIdleMetrics() } = options;
+  const context: AuthorityContext = { ...options, metrics, signal: AbortSignal.any(signals), live, intend };
   warnWithoutJwtUpstream(context);
   await live.refresh();
   const vouching = createVouching(live.current);
@@ -68,7 +73,10 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     const marks = await openSignedUntil({ kind: kind.name, store, log, restored });
     const beforeActivation = (slot: S) => marks.cover(slot, clock());
     const hooks = { beforeActivation, onRetired: marks.retire, faultPoint };
-    return { marks, ...createRotation({ kind, restored, clock, log, exclusively, ...hooks }) };
+    return {
+      marks,
+      ...createRotation({ kind: measureKind(kind, metrics), restored, clock, log, exclusively, ...hooks }),
+    };
   };
   const records = { x509: { journal, vouching: vouching.x509 }, jwt: { journal, vouching: vouching.jwt } };
   const x509 = await rotationOf(createX509Authorities(context, records.x509), restoreX509Slots(context, records.x509));

@@ -1,4 +1,5 @@
 // What the CA does by the clock: rotation every few seconds, and now and then the removal of what has long expired.
+import { createCallCounter } from '../../telemetry/call-counter.ts';
 import { StoreError } from '../store/errors.ts';
 import type { AuthorityContext } from './authority-context.ts';
 
@@ -28,7 +29,9 @@ const recordGraceSeconds = 14 * 24 * hourSeconds;
 const claimShare = 0.9;
 
 export function startMaintenance({ context, tick, tickMs }: MaintenanceOptions): Maintenance {
-  const { store, trustDomain, clock, log } = context;
+  const { store, trustDomain, clock, log, metrics } = context;
+  const pruning = createCallCounter(metrics, ['ca', 'manager', 'bundle', 'prune']);
+  const pruned = metrics.counter(['ca', 'manager', 'bundle', 'pruned']);
   const nowSeconds = (): number => Math.floor(clock() / 1000);
   let prunedBundleAt = clock();
   let prunedRecordsAt = clock();
@@ -43,8 +46,12 @@ export function startMaintenance({ context, tick, tickMs }: MaintenanceOptions):
     prunedBundleAt = clock();
     if (!(await claim('bundle', pruneBundleEveryMs))) return;
     try {
-      const isChanged = await store.pruneBundle(trustDomain.name, nowSeconds() - bundleGraceSeconds);
-      if (isChanged) log.debug('Expired certificates were successfully pruned from bundle');
+      const isChanged = await pruning.measure(() =>
+        store.pruneBundle(trustDomain.name, nowSeconds() - bundleGraceSeconds),
+      );
+      if (!isChanged) return;
+      pruned.add();
+      log.debug('Expired certificates were successfully pruned from bundle');
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'LAST_AUTHORITY') throw error;
       log.warn({ err: error }, 'bundle not pruned');

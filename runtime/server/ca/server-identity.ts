@@ -3,6 +3,7 @@ import { generateKeyPair } from '../../pki/key-type.ts';
 import { certificatesToPem } from '../../pki/pem.ts';
 import type { TlsCredentials } from '../../rpc/tls-credentials.ts';
 import { serverId } from '../../spiffe/spiffe-id.ts';
+import { createCallCounter } from '../../telemetry/call-counter.ts';
 import type { AuthorityContext } from './authority-context.ts';
 import { AuthorityError } from './authority.ts';
 import type { IssuedX509Svid, X509SvidRequest } from './authority.ts';
@@ -30,7 +31,8 @@ interface Current {
 }
 
 export function createServerIdentity({ context, activeX509, sign, isTainted }: ServerIdentityOptions): ServerIdentity {
-  const { trustDomain, clock, log } = context;
+  const { trustDomain, clock, log, metrics } = context;
+  const rotating = createCallCounter(metrics, ['svid', 'rotate']);
   let current: Current | undefined;
 
   const isDue = (): boolean => {
@@ -42,19 +44,22 @@ export function createServerIdentity({ context, activeX509, sign, isTainted }: S
     return true;
   };
 
+  const renew = async (): Promise<void> => {
+    const { publicKey, privateKey } = await generateKeyPair('ec-p256');
+    const [now, signedBy] = [clock(), activeX509()];
+    const { chain, expiresAt } = sign({ publicKey, spiffeId: serverId(trustDomain) });
+    const certificateChainPem = certificatesToPem(chain.map(({ der }) => der));
+    current = { credentials: { certificateChainPem, privateKey }, signedBy, halfLife: now + (expiresAt - now) / 2 };
+    log.debug({ expiration: new Date(expiresAt).toISOString() }, 'server X509-SVID renewed');
+  };
+
   return {
     credentials() {
       if (current === undefined) throw new AuthorityError('NOT_READY', 'the server has no X509-SVID yet');
       return current.credentials;
     },
     async renewIfDue() {
-      if (!isDue()) return;
-      const { publicKey, privateKey } = await generateKeyPair('ec-p256');
-      const [now, signedBy] = [clock(), activeX509()];
-      const { chain, expiresAt } = sign({ publicKey, spiffeId: serverId(trustDomain) });
-      const certificateChainPem = certificatesToPem(chain.map(({ der }) => der));
-      current = { credentials: { certificateChainPem, privateKey }, signedBy, halfLife: now + (expiresAt - now) / 2 };
-      log.debug({ expiration: new Date(expiresAt).toISOString() }, 'server X509-SVID renewed');
+      if (isDue()) await rotating.measure(renew);
     },
   };
 }

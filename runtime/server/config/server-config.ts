@@ -2,10 +2,13 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import type { HclObject, HclValue } from '../../hcl/value.ts';
+import { createHclReader } from '../../hcl/reader.ts';
 import { isHclObject } from '../../hcl/value.ts';
 import type { LogFormat, LogLevel } from '../../log.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { TelemetryConfig } from '../../telemetry/config.ts';
+import { readTelemetry } from '../../telemetry/config.ts';
 import type { AuthorityConfig, CaSubject } from '../ca/authority.ts';
 import { block, ConfigError, faultsOf, flag, text } from './hcl-schema.ts';
 import type { PluginsConfig } from './plugins-section.ts';
@@ -35,6 +38,7 @@ export interface ServerConfig {
   /** Agents whose SVIDs ended this long ago are forgotten (ms). */
   readonly pruneAgents?: { readonly expiredForMs: number; readonly includeNonReattestable: boolean };
   readonly plugins: PluginsConfig;
+  readonly telemetry: TelemetryConfig;
   /** Absent where the listener is not enabled. */
   readonly health?: HealthConfig;
   /** What the operator should hear about at start. */
@@ -65,11 +69,12 @@ export function parseServerConfig(file: HclObject, overrides: HclObject = {}): S
   const health = healthSection.optional().safeParse(file['health_checks']);
   if (!health.success) faults.push(...faultsOf(health.error, ['health_checks']));
   const plugins = readPlugins(file['plugins'], faults);
+  const telemetry = telemetryConfig(file, faults);
   if (server.success) faults.push(...checkAddress(server.data.bind_address));
   if (faults.length > 0 || plugins === undefined || !server.success || !health.success) throw new ConfigError(faults);
 
   const section = server.data;
-  const warnings = [...unusedKeys(file, section), ...ttlWarnings(section)];
+  const warnings = [...unusedKeys(section, telemetry), ...ttlWarnings(section)];
   return {
     trustDomain: section.trust_domain,
     bindAddress: stripBrackets(section.bind_address),
@@ -86,6 +91,7 @@ export function parseServerConfig(file: HclObject, overrides: HclObject = {}): S
     rateLimit: section.ratelimit,
     authority: authorityConfig(section),
     plugins,
+    telemetry,
     warnings,
     ...pruneConfig(section),
     ...healthConfig(health.data),
@@ -145,10 +151,17 @@ function healthConfig(section: z.output<typeof healthSection> | undefined): Pick
   return { health: { host: stripBrackets(host), port: Number(bind_port), livePath, readyPath } };
 }
 
-function unusedKeys(file: HclObject, section: ServerSection): string[] {
+function telemetryConfig(file: HclObject, faults: string[]): TelemetryConfig {
+  const { telemetry } = file;
+  const reader = createHclReader(telemetry === undefined ? {} : { telemetry });
+  const config = readTelemetry(reader);
+  faults.push(...reader.faults().map(({ place, message }) => `${place}: ${message}`));
+  return config;
+}
+
+function unusedKeys(section: ServerSection, telemetry: TelemetryConfig): string[] {
   const keys = keysWithoutEffect
     .filter((key) => section[key as keyof ServerSection] !== undefined)
     .map((key) => `server.${key}`);
-  if (file['telemetry'] !== undefined) keys.push('telemetry');
-  return keys.map((key) => `${key} is configured but has no effect in this server`);
+  return [...keys, ...telemetry.ignored].map((key) => `${key} is configured but has no effect in this server`);
 }

@@ -1,5 +1,8 @@
 // Which entries an agent may serve, answered from memory. It follows the store's changes, by whichever server, within milliseconds.
 import type { Logger } from '../../log.ts';
+import { createCallCounter } from '../../telemetry/call-counter.ts';
+import { createIdleMetrics } from '../../telemetry/registry.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
 import { EntryIndex, isExpired } from './entry-index.ts';
 import type { AgentRecord, EntryRecord, StoreChange } from './records.ts';
 import type { Store } from './store.ts';
@@ -32,13 +35,15 @@ export interface AuthorizedEntriesOptions {
   readonly store: Pick<Store, 'allEntries' | 'allAgents' | 'fetchEntries' | 'fetchAgent' | 'watch'>;
   readonly log: Logger;
   readonly clock: () => number;
+  readonly metrics?: Metrics;
 }
 
 const retryMs = 1_000;
 
 /** Resolves once everything is loaded. */
 export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): Promise<AuthorizedEntries> {
-  const { store, log, clock } = options;
+  const { store, log, clock, metrics = createIdleMetrics() } = options;
+  const reloading = createCallCounter(metrics, ['entry', 'cache', 'reload']);
   const index = new EntryIndex();
   const listeners = new Set<(change: CacheChange) => void>();
   const nowSeconds = (): number => Math.floor(clock() / 1000);
@@ -53,8 +58,11 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
     pending = noChanges();
     let changed: readonly EntryRecord[] = [];
     try {
-      if (taken.all) await loadAll(store, index);
-      else changed = await loadSome(store, index, taken);
+      changed = await reloading.measure(async () => {
+        if (!taken.all) return loadSome(store, index, taken);
+        await loadAll(store, index);
+        return [];
+      });
     } catch (error) {
       // Taken up again: nothing of it is lost.
       pending = {
@@ -94,7 +102,7 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
     updateSoon();
   });
   try {
-    await loadAll(store, index);
+    await reloading.measure(() => loadAll(store, index));
   } catch (error) {
     unwatch();
     throw error;
