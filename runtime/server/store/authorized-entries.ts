@@ -95,7 +95,7 @@ export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): 
   };
 
   const unwatch = store.watch((change: StoreChange) => {
-    if (change.kind === 'bundle') return;
+    if (change.kind === 'bundle' || change.kind === 'federation_relationship') return;
     if (change.kind === 'reset') pending.all = true;
     if (change.kind === 'entry') pending.entries.add(change.id);
     if (change.kind === 'agent') pending.agents.add(change.id);

@@ -217,8 +217,29 @@ const authorities = `
   CREATE TABLE maintenance_tasks (task text PRIMARY KEY, done_at bigint NOT NULL);
 `;
 
+/** The trigger's function takes the trust domain as the subject of every kind that it does not know by name. */
+const federation = `
+  CREATE TABLE federation_relationships (
+    seq bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    trust_domain text PRIMARY KEY,
+    bundle_endpoint_url text NOT NULL,
+    bundle_endpoint_profile text NOT NULL,
+    endpoint_spiffe_id text NOT NULL
+  );
+  CREATE TRIGGER federation_relationships_changed AFTER INSERT OR UPDATE OR DELETE ON federation_relationships
+    FOR EACH ROW EXECUTE FUNCTION record_change('federation_relationship');
+`;
+
 /** Version n is the state after the first n steps. */
-export const migrations: readonly string[] = [records, changes, journalExpiry, replicas, bulkWrites, authorities];
+export const migrations: readonly string[] = [
+  records,
+  changes,
+  journalExpiry,
+  replicas,
+  bulkWrites,
+  authorities,
+  federation,
+];
 
 /**
  * Servers that know at least this version can work with the schema as the last step leaves it. To be raised, to its own version, by a step that

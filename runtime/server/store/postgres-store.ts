@@ -8,6 +8,7 @@ import { openChangeFeed } from './change-feed.ts';
 import { parseConnectionString } from './connection-string.ts';
 import { openDatabase } from './database.ts';
 import { createEntryStore } from './entry-store.ts';
+import { createFederationStore } from './federation-store.ts';
 import { createIssuanceStore } from './issuance-store.ts';
 import { createJoinTokenStore } from './join-token-store.ts';
 import { claimTask } from './maintenance-store.ts';
@@ -42,6 +43,7 @@ export async function openPostgresStore({
       ...agents,
       ...createJoinTokenStore(database),
       ...createBundleStore(database),
+      ...createFederationStore(database),
       ...createCaJournalStore(database, clock),
       ...createReplicaStore(database),
       ...createAuthorityActStore(database),

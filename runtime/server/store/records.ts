@@ -1,4 +1,5 @@
-// What the server keeps, as plain records: entries, agents, join tokens, CA journals. Times are unix seconds, lists are never shared with the caller.
+// What the server keeps, as plain records: entries, agents, join tokens, CA journals, federation relationships. Times are unix seconds, lists are never shared with the caller.
+import type { TrustBundle } from '../../spiffe/bundle.ts';
 import type { Selector } from '../../spiffe/selector.ts';
 
 export interface EntryAttributes {
@@ -90,6 +91,23 @@ export interface JoinTokenRecord {
   readonly token: string;
   readonly expiresAt: number;
 }
+
+export interface FederationRelationshipRecord {
+  /** A name. */
+  readonly trustDomain: string;
+  readonly bundleEndpointUrl: string;
+  readonly bundleEndpointProfile: 'https_web' | 'https_spiffe';
+  /** '' with https_web. */
+  readonly endpointSpiffeId: string;
+}
+
+/** A relationship with the bundle that is kept of its trust domain, if there is one. */
+export interface FederationRelationshipWithBundle extends FederationRelationshipRecord {
+  readonly bundle?: TrustBundle;
+}
+
+/** Only what is present is changed. */
+export type FederationRelationshipPatch = Partial<Omit<FederationRelationshipRecord, 'trustDomain'>>;
 
 /** One server's CA journal: which authorities it prepared, activated and retired. It holds certificates and key ids, never a private key. */
 export interface CaJournalRecord {
@@ -197,5 +215,9 @@ export interface SignedUntil {
 
 /** `reset`: changes may have been missed for too long, everything must be read again. */
 export type StoreChange =
-  | { readonly kind: 'entry' | 'agent' | 'bundle' | 'replica' | 'act'; readonly id: string; readonly revision: number }
+  | {
+      readonly kind: 'entry' | 'agent' | 'bundle' | 'replica' | 'act' | 'federation_relationship';
+      readonly id: string;
+      readonly revision: number;
+    }
   | { readonly kind: 'reset' };

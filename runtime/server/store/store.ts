@@ -14,6 +14,9 @@ import type {
   EntryFilter,
   EntryPatch,
   EntryRecord,
+  FederationRelationshipPatch,
+  FederationRelationshipRecord,
+  FederationRelationshipWithBundle,
   JoinTokenRecord,
   PageRequest,
   ReplicaRecord,
@@ -106,6 +109,34 @@ export interface BundleStore {
   revokeJwtAuthority(trustDomain: string, keyId: string): Promise<JwtAuthority>;
 }
 
+export interface FederationStore {
+  /** A bundle that comes with it replaces the one that is kept. Throws CONFLICT. */
+  createFederationRelationship(
+    relationship: FederationRelationshipRecord,
+    bundle?: TrustBundle,
+  ): Promise<FederationRelationshipWithBundle>;
+  /** Likewise. Throws NOT_FOUND, and changes no bundle then. */
+  updateFederationRelationship(
+    trustDomain: string,
+    patch: FederationRelationshipPatch,
+    bundle?: TrustBundle,
+  ): Promise<FederationRelationshipWithBundle>;
+  fetchFederationRelationship(trustDomain: string): Promise<FederationRelationshipWithBundle | undefined>;
+  /** In order of creation; without a page, all. */
+  listFederationRelationships(
+    page?: PageRequest,
+  ): Promise<{ relationships: FederationRelationshipWithBundle[]; nextPageToken: string }>;
+  /** All, without bundles, for whoever follows them. */
+  allFederationRelationships(): Promise<FederationRelationshipRecord[]>;
+  /** The bundle stays. False when there is no such relationship. */
+  deleteFederationRelationship(trustDomain: string): Promise<boolean>;
+  /**
+   * Keeps a bundle that was fetched, unless one with a higher sequence number is there: of many servers that fetch at once, none puts an older one
+   * over a newer one. A bundle that has no number (0) cannot be compared and is kept. False when it is the older one.
+   */
+  saveFetchedBundle(bundle: TrustBundle): Promise<boolean>;
+}
+
 export interface CaJournalStore {
   fetchCaJournal(activeX509AuthorityId: string): Promise<CaJournalRecord | undefined>;
   /** Inserts (id 0) or replaces; returns it with its id. */
@@ -172,6 +203,7 @@ export interface Store
     AgentStore,
     JoinTokenStore,
     BundleStore,
+    FederationStore,
     CaJournalStore,
     ReplicaStore,
     AuthorityActStore,
