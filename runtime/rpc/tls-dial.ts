@@ -20,6 +20,8 @@ export interface TlsDialOptions {
   /** The one protocol to be spoken; none is negotiated where it is left out. */
   readonly alpnProtocol?: string;
   readonly timeoutMs?: number;
+  /** Ends the attempt; a connection that is made by then is its owner's. */
+  readonly signal?: AbortSignal;
 }
 
 export interface VerifiedSocket {
@@ -41,8 +43,13 @@ export function dialTls(over: Socket | { readonly port: number }, options: TlsDi
       rejectUnauthorized: false, // the callback decides, below
       ...(alpnProtocol === undefined ? {} : { ALPNProtocols: [alpnProtocol] }),
     });
-    const refuse = (error: Error) => {
+    const giveUp = () => refuse(options.signal?.reason as Error);
+    const settle = () => {
       clearTimeout(timer);
+      options.signal?.removeEventListener('abort', giveUp);
+    };
+    const refuse = (error: Error) => {
+      settle();
       socket.destroy();
       reject(error);
     };
@@ -56,12 +63,14 @@ export function dialTls(over: Socket | { readonly port: number }, options: TlsDi
       try {
         const peerChain = takeServerChain(socket, alpnProtocol);
         const peerId = verifyServer(peerChain);
-        clearTimeout(timer);
+        settle();
         resolve({ socket, peerId, peerChain });
       } catch (error) {
         refuse(error as Error);
       }
     });
+    options.signal?.addEventListener('abort', giveUp);
+    if (options.signal?.aborted === true) giveUp();
   });
 }
 

@@ -10,6 +10,8 @@ import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { TelemetryConfig } from '../../telemetry/config.ts';
 import { readTelemetry } from '../../telemetry/config.ts';
 import type { AuthorityConfig, CaSubject } from '../ca/authority.ts';
+import { federationConfig, federationFaults, federationWarnings } from './federation-section.ts';
+import type { FederationConfig } from './federation-section.ts';
 import { block, ConfigError, faultsOf, flag, text } from './hcl-schema.ts';
 import type { PluginsConfig } from './plugins-section.ts';
 import { readPlugins } from './plugins-section.ts';
@@ -35,6 +37,7 @@ export interface ServerConfig {
   readonly auditLog: boolean;
   readonly rateLimit: { readonly attestation: boolean; readonly signing: boolean };
   readonly authority: AuthorityConfig;
+  readonly federation: FederationConfig;
   /** Agents whose SVIDs ended this long ago are forgotten (ms). */
   readonly pruneAgents?: { readonly expiredForMs: number; readonly includeNonReattestable: boolean };
   readonly plugins: PluginsConfig;
@@ -71,10 +74,11 @@ export function parseServerConfig(file: HclObject, overrides: HclObject = {}): S
   const plugins = readPlugins(file['plugins'], faults);
   const telemetry = telemetryConfig(file, faults);
   if (server.success) faults.push(...checkAddress(server.data.bind_address));
+  if (server.success) faults.push(...federationFaults(server.data.federation, server.data.trust_domain));
   if (faults.length > 0 || plugins === undefined || !server.success || !health.success) throw new ConfigError(faults);
 
   const section = server.data;
-  const warnings = [...unusedKeys(section, telemetry), ...ttlWarnings(section)];
+  const warnings = [...unusedKeys(section, telemetry), ...ttlWarnings(section), ...federationWarnings(section.federation)];
   return {
     trustDomain: section.trust_domain,
     bindAddress: stripBrackets(section.bind_address),
@@ -90,6 +94,7 @@ export function parseServerConfig(file: HclObject, overrides: HclObject = {}): S
     auditLog: section.audit_log_enabled,
     rateLimit: section.ratelimit,
     authority: authorityConfig(section),
+    federation: federationConfig(section.federation),
     plugins,
     telemetry,
     warnings,

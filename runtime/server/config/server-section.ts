@@ -5,6 +5,7 @@ import { parseLogFormat, parseLogLevel } from '../../log.ts';
 import { parseKeyType } from '../../pki/key-type.ts';
 import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
 import { parseTrustDomain } from '../../spiffe/trust-domain.ts';
+import { federationSection } from './federation-section.ts';
 import { block, duration, flag, parsed, port, text, wholeNumber } from './hcl-schema.ts';
 
 const names = z.array(z.string());
@@ -20,7 +21,6 @@ const rateLimit = z.strictObject({ attestation: flag.default(true), signing: fla
 /** Read and kept from being a fault; what they ask for does not happen. */
 const withoutEffect = {
   experimental: z.unknown().optional(),
-  federation: z.unknown().optional(),
   log_source_location: z.unknown().optional(),
   max_attested_node_info_staleness: z.unknown().optional(),
   profiling_enabled: z.unknown().optional(),
@@ -50,6 +50,7 @@ export const serverSection = block(
       default_jwt_svid_ttl: duration.default(5 * 60_000),
       default_x509_svid_ttl: duration.default(3_600_000),
       disable_jwt_svids: flag.default(false),
+      federation: federationSection.optional(),
       jwt_issuer: text.optional(),
       jwt_key_type: parsed(parseKeyType).optional(),
       log_file: text.optional(),

@@ -194,6 +194,8 @@ describe('the operator is told', () => {
   });
 
   test('of keys that have no effect here', () => {
-    expect(warningsOf('federation { }')).toEqual(['server.federation is configured but has no effect in this server']);
+    expect(warningsOf('profiling_enabled = true')).toEqual([
+      'server.profiling_enabled is configured but has no effect in this server',
+    ]);
   });
 });
