@@ -21,6 +21,8 @@ import { createAuthority } from './ca/create-authority.ts';
 import type { FaultHook } from './ca/fault-points.ts';
 import { createClientVerifier } from './client-verifier.ts';
 import type { ServerConfig } from './config/server-config.ts';
+import { startFederation } from './federation/federation.ts';
+import type { Federation } from './federation/federation.ts';
 import { followFederatedBundles } from './fleet/federated-bundles.ts';
 import type { FederatedRevisions } from './fleet/federated-bundles.ts';
 import { createWatchers } from './fleet/watchers.ts';
@@ -40,6 +42,8 @@ import { version } from './version.ts';
 export interface RunningServer {
   /** Of the TLS listener. */
   readonly address: { readonly host: string; readonly port: number };
+  /** Where the bundle endpoint listens, if it is configured. */
+  readonly bundleEndpoint?: { readonly host: string; readonly port: number };
   /** Lets running calls end, then closes everything. */
   close(): Promise<void>;
 }
@@ -76,7 +80,7 @@ export async function startServer(config: ServerConfig, around: ServerSurroundin
     if (failures.length > 0) throw new AggregateError(failures, 'server did not close cleanly');
   };
   try {
-    return { address: await start(config, around, (stop) => stops.push(stop)), close };
+    return { ...(await start(config, around, (stop) => stops.push(stop))), close };
   } catch (error) {
     await close().catch((cause: unknown) => around.log.warn({ err: cause }, 'Closing after a failed start'));
     throw error;
@@ -87,7 +91,7 @@ async function start(
   config: ServerConfig,
   around: ServerSurroundings,
   onStop: (stop: Stop) => void,
-): Promise<RunningServer['address']> {
+): Promise<Omit<RunningServer, 'close'>> {
   const { log, clock, signal } = around;
   const { trustDomain } = config;
   const metrics = openMetrics(config.telemetry, { name: 'spire_server', version, trustDomain });
@@ -155,9 +159,18 @@ async function start(
   onStop(() => federated.close());
   onStop(startPruning({ store, pruneAgents: config.pruneAgents, clock, log, metrics }));
 
-  const address = await serve(config, around, { store, authority, cache, federated, checker, metrics }, onStop);
+  const federation = await startFederation({ trustDomain, config: config.federation, store, authority, clock, log });
+  onStop(() => federation.close());
+
+  const address = await serve(
+    config,
+    around,
+    { store, authority, cache, federated, federation, checker, metrics },
+    onStop,
+  );
   parts.serving = true;
-  return address;
+  const { bundleEndpoint } = federation;
+  return { address, ...(bundleEndpoint === undefined ? {} : { bundleEndpoint }) };
 }
 
 interface Parts extends Pick<ServicesOptions, 'checker'> {
@@ -165,6 +178,7 @@ interface Parts extends Pick<ServicesOptions, 'checker'> {
   readonly authority: CertificateAuthority;
   readonly cache: AuthorizedEntries;
   readonly federated: FederatedRevisions;
+  readonly federation: Federation;
   readonly metrics: Metrics;
 }
 
@@ -172,7 +186,7 @@ interface Parts extends Pick<ServicesOptions, 'checker'> {
 async function serve(
   config: ServerConfig,
   { log: rootLog, clock }: ServerSurroundings,
-  { store, authority, cache, federated, checker, metrics }: Parts,
+  { store, authority, cache, federated, federation, checker, metrics }: Parts,
   onStop: (stop: Stop) => void,
 ): Promise<RunningServer['address']> {
   const { trustDomain } = config;
@@ -192,6 +206,7 @@ async function serve(
     store,
     cache,
     authority,
+    federation,
     attest: createNodeAttestation({ trustDomain, attestors, joinTokens: store, clock }),
     limiter: createRateLimiter({ ...config.rateLimit, clock }),
     callerOf: authorizer.callerOf,

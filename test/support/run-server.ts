@@ -7,6 +7,7 @@ import { AgentService } from '../../proto/gen/spire/api/server/agent/v1/agent.ts
 import { BundleService } from '../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { EntryService } from '../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { SVIDService } from '../../proto/gen/spire/api/server/svid/v1/svid.ts';
+import { TrustDomainService } from '../../proto/gen/spire/api/server/trustdomain/v1/trustdomain.ts';
 import { Entry } from '../../proto/gen/spire/api/types/entry.ts';
 import { parseHcl } from '../../runtime/hcl/parse.ts';
 import { createLog } from '../../runtime/log.ts';
@@ -42,6 +43,7 @@ export function clientsOf(channel: RpcChannel) {
     bundle: createClient(BundleService, channel),
     entry: createClient(EntryService, channel),
     svid: createClient(SVIDService, channel),
+    trustDomain: createClient(TrustDomainService, channel),
     health: createClient(HealthService, channel),
   };
 }

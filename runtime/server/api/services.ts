@@ -7,6 +7,7 @@ import { DebugService } from '../../../proto/gen/spire/api/server/debug/v1/debug
 import { LocalAuthorityService } from '../../../proto/gen/spire/api/server/localauthority/v1/localauthority.ts';
 import { LoggerService } from '../../../proto/gen/spire/api/server/logger/v1/logger.ts';
 import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
+import { TrustDomainService } from '../../../proto/gen/spire/api/server/trustdomain/v1/trustdomain.ts';
 import { logControlOf } from '../../log.ts';
 import type { Logger } from '../../log.ts';
 import type { RpcServer } from '../../rpc/server.ts';
@@ -14,6 +15,7 @@ import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { NodeAttestation } from '../attestation.ts';
 import type { CertificateAuthority } from '../ca/authority.ts';
 import type { Watchers } from '../fleet/watchers.ts';
+import type { Federation } from '../federation/federation.ts';
 import type { HealthChecker } from '../health/health-checker.ts';
 import type { AuthorizedEntries } from '../store/authorized-entries.ts';
 import type { Store } from '../store/store.ts';
@@ -33,6 +35,7 @@ import type { RateLimiter } from './rate-limit.ts';
 import { createLocalAuthorityService } from './local-authority-service.ts';
 import { createRenewAgent } from './renew-agent.ts';
 import { createSvidService } from './svid-service.ts';
+import { createTrustDomainService } from './trust-domain-service.ts';
 import { witAuthorityMethods } from './wit-authorities.ts';
 
 export interface ServicesOptions {
@@ -40,6 +43,7 @@ export interface ServicesOptions {
   readonly store: Store;
   readonly cache: AuthorizedEntries;
   readonly authority: CertificateAuthority;
+  readonly federation: Pick<Federation, 'refresh'>;
   readonly attest: NodeAttestation;
   readonly limiter: RateLimiter;
   readonly callerOf: CallerOf;
@@ -65,6 +69,7 @@ export function addServices(server: RpcServer, options: ServicesOptions): void {
   server.addService(SVIDService, createSvidService(options));
   server.addService(LocalAuthorityService, { ...createLocalAuthorityService(options), ...witAuthorityMethods });
   server.addService(FleetService, createFleetService(options));
+  server.addService(TrustDomainService, createTrustDomainService(options));
   server.addService(BundleService, {
     ...createBundleService({ ...options, bundles: store }),
     ...createFederatedBundleService({ ...options, bundles: store }),

@@ -78,7 +78,11 @@ export function parseServerConfig(file: HclObject, overrides: HclObject = {}): S
   if (faults.length > 0 || plugins === undefined || !server.success || !health.success) throw new ConfigError(faults);
 
   const section = server.data;
-  const warnings = [...unusedKeys(section, telemetry), ...ttlWarnings(section), ...federationWarnings(section.federation)];
+  const warnings = [
+    ...unusedKeys(section, telemetry),
+    ...ttlWarnings(section),
+    ...federationWarnings(section.federation),
+  ];
   return {
     trustDomain: section.trust_domain,
     bindAddress: stripBrackets(section.bind_address),

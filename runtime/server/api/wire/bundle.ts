@@ -42,7 +42,7 @@ export function parseJwtAuthorities(wire: readonly JWTKey[]): JwtAuthority[] {
 
 export function parseBundle(wire: Bundle): TrustBundle {
   return {
-    trustDomain: parseTrustDomain(wire.trustDomain),
+    trustDomain: within('invalid trust domain', () => parseTrustDomain(wire.trustDomain)),
     x509Authorities: within('unable to parse X.509 authority', () => parseX509Authorities(wire.x509Authorities)),
     jwtAuthorities: within('unable to parse JWT authority', () => parseJwtAuthorities(wire.jwtAuthorities)),
     refreshHintSeconds: wire.refreshHint,
