@@ -1,5 +1,6 @@
 // Reads what an agent sent as evidence or as an answer: bounded, UTF-8, JSON of a known shape. Fields that we do not know are left aside, as SPIRE does.
 import * as z from 'zod';
+import { checkJsonDepth } from '../spiffe/json-depth.ts';
 import { invalidEvidence } from './attest-error.ts';
 import type { AttestRefusal } from './attest-error.ts';
 
@@ -31,7 +32,9 @@ export function parseJson<T extends z.ZodType>(
 
 function jsonOf(bytes: Uint8Array, refusal: AttestRefusal, what: string): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    checkJsonDepth(text);
+    return JSON.parse(text);
   } catch {
     throw invalidEvidence(refusal, `${what} is not JSON`); // the parser's own message quotes the text
   }

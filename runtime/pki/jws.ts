@@ -1,5 +1,6 @@
 // JSON Web Signatures in compact form (RFC 7515), for the nine algorithms of JWT-SVID §3 and no others.
 import type { KeyObject } from 'node:crypto';
+import { checkJsonDepth } from '../spiffe/json-depth.ts';
 import { readWhole } from './der/reader.ts';
 import { integer, sequence } from './der/writer.ts';
 import { refuse } from './errors.ts';
@@ -120,7 +121,9 @@ function decodeObject(text: string, part: string): Record<string, unknown> {
 
 function parseJson(bytes: Uint8Array, part: string): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    checkJsonDepth(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw refuse('TOKEN_FORMAT', `token's ${part} is not JSON`, cause);
   }

@@ -4,6 +4,7 @@ import { X509Certificate, createPublicKey } from 'node:crypto';
 import type { JsonWebKey, KeyObject } from 'node:crypto';
 import { SpiffeError } from './errors.ts';
 import type { SpiffeErrorCode } from './errors.ts';
+import { checkJsonDepth } from './json-depth.ts';
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
 import type { TrustDomain } from './trust-domain.ts';
 
@@ -100,9 +101,10 @@ function parseJwtAuthority(index: number, key: Json): JwtAuthority {
 function parseObject(text: string): Json {
   let document: unknown;
   try {
+    checkJsonDepth(text);
     document = JSON.parse(text);
   } catch (cause) {
-    throw malformed('it is not JSON', cause);
+    throw malformed('it is not JSON, or nested too deep', cause);
   }
   if (!isObject(document)) throw malformed('it is not an object');
   return document;

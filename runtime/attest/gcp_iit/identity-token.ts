@@ -5,6 +5,7 @@ import type { KeyObject } from 'node:crypto';
 import * as z from 'zod';
 import { deniedEvidence, invalidEvidence } from '../attest-error.ts';
 import type { AttestError } from '../attest-error.ts';
+import { checkJsonDepth } from '../../spiffe/json-depth.ts';
 
 export const tokenAudience = 'spire-gcp-node-attestor';
 const tokenIssuer = 'https://accounts.google.com';
@@ -69,7 +70,9 @@ function readKeyId(token: string): string {
 
 function decodeHeader(token: string): jose.ProtectedHeaderParameters {
   try {
-    if (token.split('.').length !== 3) throw new Error('want three parts');
+    const [header = '', ...others] = token.split('.');
+    if (others.length !== 2) throw new Error('want three parts');
+    checkJsonDepth(Buffer.from(header, 'base64url').toString('utf8'));
     return jose.decodeProtectedHeader(token);
   } catch (cause) {
     throw invalidEvidence('TOKEN_MALFORMED', 'unable to parse the identity token', cause);
