@@ -1,5 +1,6 @@
 // Turns a handler (an async function or generator) into what grpc-js calls. The only place where a thrown error becomes a status.
 import type {
+  Metadata,
   sendUnaryData,
   ServerDuplexStream,
   ServerReadableStream,
@@ -16,7 +17,9 @@ import type { CallContext, CallObserver, EndedCall, Intercept, RpcLog } from './
 import type { Connection } from './connection.ts';
 import { encodeErrorTrailers } from './error-details.ts';
 import type { MethodDefinition } from './service.ts';
-import { cancelled, internal, RpcError, statusCode, unavailable } from './status.ts';
+import { cancelled, internal, resourceExhausted, RpcError, statusCode, unavailable } from './status.ts';
+
+const maxMetadataBytes = 16 * 1024;
 
 export interface HandlerSurroundings {
   /** The connection of that name, while it lives. */
@@ -111,6 +114,7 @@ function close(seen: Seen, { observers, log }: HandlerSurroundings, method: stri
 function createContext(method: string, call: AnyCall, { connectionOf }: HandlerSurroundings): CallContext {
   const connection = connectionOf(call.getPeer());
   if (connection === undefined) throw unavailable('connection is closed');
+  checkMetadata(call.metadata);
   let signal: AbortSignal | undefined;
   return {
     connection,
@@ -131,6 +135,15 @@ function signalOf(call: AnyCall): AbortSignal {
   // grpc-js says it at the end of every call, too: to handlers that have answered it means nothing any more.
   else (call as EventEmitter).once('cancelled', abort);
   return controller.signal;
+}
+
+/** HTTP/2 lets four times as much through, and there is no place in grpc-js to say less. */
+function checkMetadata(metadata: Metadata): void {
+  let bytes = 0;
+  for (const [name, values] of Object.entries(metadata.toHttp2Headers()))
+    for (const value of Array.isArray(values) ? values : [values]) bytes += name.length + String(value).length;
+  if (bytes > maxMetadataBytes)
+    throw resourceExhausted(`metadata has ${bytes} bytes, at most ${maxMetadataBytes} are taken`);
 }
 
 /** The requests of a stream. grpc-js does not end the stream of a cancelled call, so the signal has to. */

@@ -11,6 +11,10 @@ import { secureContextOptions } from './tls-credentials.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
 
 export const handshakeTimeoutMs = 10_000;
+/** A handshake costs a signature; whoever comes when so many are under way comes again. */
+const defaultMaxHandshakes = 1_000;
+/** More peers than one server is for; further connections are closed as they come. */
+const defaultMaxConnections = 20_000;
 
 export interface TlsListenerOptions {
   readonly host: string;
@@ -20,6 +24,8 @@ export interface TlsListenerOptions {
   /** Judges the chain that the client sent (never empty). What it throws refuses the connection. */
   readonly verifyPeer: (chain: Uint8Array[]) => SpiffeId | undefined;
   readonly handshakeTimeoutMs?: number;
+  readonly maxHandshakes?: number;
+  readonly maxConnections?: number;
 }
 
 export interface TlsListenerSurroundings {
@@ -33,6 +39,9 @@ export interface TlsListenerSurroundings {
 export async function listenOnTls(options: TlsListenerOptions, around: TlsListenerSurroundings): Promise<Server> {
   const { host, port, credentials, verifyPeer } = options;
   const { log, accept, alpnProtocol } = around;
+  const maxHandshakes = options.maxHandshakes ?? defaultMaxHandshakes;
+  /** Peers, by address and port, that have not shaken hands yet. */
+  const handshakes = new Set<string>();
   let current: TlsCredentials | undefined;
 
   const tls = createTlsServer({
@@ -47,6 +56,7 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
     socket.destroy();
   });
   tls.on('secureConnection', (socket) => {
+    handshakes.delete(addressOf(socket));
     socket.on('error', () => socket.destroy());
     try {
       checkNegotiated(socket, alpnProtocol);
@@ -59,6 +69,13 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
 
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
+    if (handshakes.size >= maxHandshakes) {
+      socket.destroy();
+      return;
+    }
+    const peer = addressOf(socket);
+    handshakes.add(peer);
+    socket.once('close', () => handshakes.delete(peer));
     try {
       const latest = credentials();
       if (latest.certificateChainPem !== current?.certificateChainPem || latest.privateKey !== current.privateKey) {
@@ -71,6 +88,7 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
       socket.destroy();
     }
   });
+  server.maxConnections = options.maxConnections ?? defaultMaxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port }, resolve);

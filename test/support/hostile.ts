@@ -67,7 +67,17 @@ export function hostileBytes(samples: readonly Uint8Array[] = []): fc.Arbitrary<
 /** Text: characters that parsers trip over, nesting, great lengths, and each sample with edits. */
 export function hostileText(samples: readonly string[] = []): fc.Arbitrary<string> {
   const unit = fc.oneof(
-    fc.constantFrom(...'/.:%*-_"\\{}[]=,#?@ \t\r\n\0', '..', '//', '%2e', '%2f', 'spiffe://', '<<E\n', '${', '${A}'),
+    fc.constantFrom(
+      ...'/.:%*-_"\\{}[]=,#?@ \t\r\n\0'.split(''),
+      '..',
+      '//',
+      '%2e',
+      '%2f',
+      'spiffe://',
+      '<<E\n',
+      '${',
+      '${A}',
+    ),
     fc.constantFrom('a', 'Z', '0', 'é', 'а', '․', '\u202e', '\ud800', '\u{1F4A5}', '\ufeff', 'xn--'),
   );
   const bytes = samples.map((sample) => new TextEncoder().encode(sample));

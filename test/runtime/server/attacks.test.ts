@@ -1,0 +1,356 @@
+// What an attacker sends to a whole server, each a row of spire-rules §2 and §6: the server refuses it, and goes on serving the others.
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createClient } from '../../../runtime/rpc/client.ts';
+import { statusCode } from '../../../runtime/rpc/status.ts';
+import {
+  callHeaders,
+  closeOf,
+  flags,
+  frame,
+  frameTypes,
+  grpcMessage,
+  headerBlock,
+  rawConnection,
+} from '../../support/http2-frames.ts';
+import { createEntry, runServer } from '../../support/run-server.ts';
+import type { RunningTestServer } from '../../support/run-server.ts';
+import { rpcRows } from './api/matrix/rpcs.ts';
+
+const getBundle = '/spire.api.server.bundle.v1.Bundle/GetBundle';
+let server: RunningTestServer;
+beforeAll(async () => {
+  server = await runServer();
+});
+afterAll(() => server.close());
+
+/** Whatever came before: another caller is served. */
+afterEach(async () => {
+  await expect(server.local.bundle.getBundle({ outputMask: undefined })).resolves.toMatchObject({
+    trustDomain: 'example.org',
+  });
+});
+
+interface RawCall {
+  readonly path?: string;
+  readonly body?: Uint8Array;
+  readonly headers?: Record<string, string>;
+}
+
+/** One call over the private socket by Node's own HTTP/2 client, which takes any path. */
+async function rawCall({ path = getBundle, body = grpcMessage(Buffer.alloc(0)), headers = {} }: RawCall) {
+  const session = connectHttp2('http://localhost', { createConnection: () => connectSocket(server.socketPath) });
+  session.on('error', () => undefined);
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...headers,
+  });
+  stream.on('error', () => undefined);
+  let [status, message] = ['', ''];
+  const note = (found: IncomingHttpHeaders): void => {
+    const [code, text] = [found['grpc-status'], found['grpc-message']];
+    if (typeof code !== 'string') return;
+    status = code;
+    message = typeof text === 'string' ? decodeURIComponent(text) : '';
+  };
+  stream.on('response', note);
+  stream.on('trailers', note);
+  stream.resume();
+  stream.end(body);
+  await closeOf(stream);
+  session.destroy();
+  return { code: status === '' ? `reset ${stream.rstCode}` : Number(status), message };
+}
+
+describe('a method is found by its exact path and no other', () => {
+  test('which is served', async () => {
+    expect(await rawCall({})).toEqual({ code: statusCode.OK, message: 'OK' });
+  });
+
+  test.each([
+    `/${getBundle}`,
+    getBundle.replace('/GetBundle', '//GetBundle'),
+    `${getBundle}/`,
+    `${getBundle}?`,
+    getBundle.toLowerCase(),
+    getBundle.replace('GetBundle', 'getBundle'),
+    getBundle.replace('GetBundle', '%47etBundle'),
+    getBundle.replace('Bundle/', 'Bundle/./'),
+    `/x/..${getBundle}`,
+    '/spire.api.server.bundle.v1.Bundle/__proto__',
+    '/spire.api.server.bundle.v1.Bundle/constructor',
+    '/',
+  ])('%s is unimplemented, even for an admin', async (path) => {
+    expect((await rawCall({ path })).code).toBe(statusCode.UNIMPLEMENTED);
+  });
+});
+
+test.each([getBundle.slice(1), '*', ''])('the path "%s" is no path: HTTP/2 itself refuses it', async (path) => {
+  const connection = await rawConnection(server.socketPath);
+  connection.socket.write(frame(frameTypes.headers, flags.endHeaders | flags.endStream, 1, callHeaders(path)));
+  await connection.sawFrame(frameTypes.resetStream);
+  connection.socket.destroy();
+});
+
+describe('a message', () => {
+  const limit = 4 * 1024 * 1024;
+
+  test('that is announced larger than 4 MiB is refused before it arrives', async () => {
+    const body = grpcMessage(Buffer.alloc(10), { length: limit + 1 });
+    expect((await rawCall({ body })).code).toBe(statusCode.RESOURCE_EXHAUSTED);
+  });
+
+  test('that is announced as 4 GiB is refused before it arrives', async () => {
+    const body = grpcMessage(Buffer.alloc(10), { length: 0xffff_ffff });
+    expect((await rawCall({ body })).code).toBe(statusCode.RESOURCE_EXHAUSTED);
+  });
+
+  test('that inflates to more than 4 MiB is refused', async () => {
+    const bomb = gzipSync(Buffer.alloc(16 * limit));
+    const body = grpcMessage(bomb, { compressed: true });
+    expect((await rawCall({ body, headers: { 'grpc-encoding': 'gzip' } })).code).toBe(statusCode.RESOURCE_EXHAUSTED);
+  });
+
+  test.each(['gzip', 'deflate'])('that says %s and is not is refused', async (encoding) => {
+    const body = grpcMessage(Buffer.from('not compressed'), { compressed: true });
+    const { code } = await rawCall({ body, headers: { 'grpc-encoding': encoding } });
+    expect(code).toBe(statusCode.INTERNAL);
+  });
+
+  test('of an encoding that nobody knows is refused', async () => {
+    const body = grpcMessage(Buffer.from('x'), { compressed: true });
+    const { code } = await rawCall({ body, headers: { 'grpc-encoding': 'br' } });
+    expect([statusCode.UNIMPLEMENTED, statusCode.INTERNAL]).toContain(code);
+  });
+
+  test('in frames of one byte each is read, and costs no more than its bytes', async () => {
+    const connection = await rawConnection(server.socketPath);
+    connection.socket.write(frame(frameTypes.headers, flags.endHeaders, 1, callHeaders(getBundle)));
+    // A field that nobody knows, as long as it takes.
+    const unknown = Buffer.concat([Buffer.from([0xfa, 0x3f, 0x80, 0x80, 0x02]), Buffer.alloc(32_768)]);
+    const message = grpcMessage(unknown);
+    const frames = [...message].map((byte) => frame(frameTypes.data, 0, 1, Uint8Array.of(byte)));
+    connection.socket.write(Buffer.concat([...frames, frame(frameTypes.data, flags.endStream, 1)]));
+    await connection.sawFrame(frameTypes.data);
+    connection.socket.destroy();
+  });
+});
+
+describe('metadata', () => {
+  test('above 16 KiB is refused', async () => {
+    const { code, message } = await rawCall({ headers: { 'x-long': 'a'.repeat(16 * 1024) } });
+    expect(code).toBe(statusCode.RESOURCE_EXHAUSTED);
+    expect(message).toMatch(/^metadata has 16\d\d\d bytes, at most 16384 are taken$/);
+  });
+
+  test('far above it never gets to a handler', async () => {
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`x-${index}`, 'a'.repeat(2_000)]));
+    const { code } = await rawCall({ headers: many }).catch(() => ({ code: 'refused' }));
+    expect(code).not.toBe(statusCode.OK);
+  });
+
+  test.each([
+    'x-forwarded-client-cert',
+    'x_forwarded_client_cert',
+    'x-forwarded-for',
+    'x-forwarded-client-ip',
+    'x-untrusted-forwarded-host',
+    'x-spiffe-id',
+    'authorization',
+  ])('named %s makes nobody an admin', async (name) => {
+    const clients = await server.connectAs('spiffe://example.org/workload');
+    const value = 'By=spiffe://example.org/spire/server;URI=spiffe://example.org/admin';
+    await expect(
+      clients.entry.countEntries({ filter: undefined }, { metadata: { [name]: value } }),
+    ).rejects.toMatchObject({ code: statusCode.PERMISSION_DENIED });
+  });
+});
+
+describe('HTTP/2', () => {
+  test('lets at most 1,000 calls run on a connection', async () => {
+    const session = connectHttp2('http://localhost', { createConnection: () => connectSocket(server.socketPath) });
+    const [settings] = (await once(session, 'remoteSettings')) as [{ maxConcurrentStreams?: number }];
+    session.destroy();
+    expect(settings.maxConcurrentStreams).toBe(1_000);
+  });
+
+  test('with headers that are not HPACK ends that connection', async () => {
+    for (let round = 0; round < 50; round += 1) {
+      const { socket, closed } = await rawConnection(server.socketPath);
+      const noise = Uint8Array.from({ length: 64 }, (_, index) => (index * 37 + round * 101) & 0xff);
+      socket.write(frame(frameTypes.headers, flags.endHeaders | flags.endStream, 1, Uint8Array.of(0x80, ...noise)));
+      await closed;
+    }
+  });
+
+  test('with calls that are reset as soon as they are made ends that connection', async () => {
+    const { socket, closed } = await rawConnection(server.socketPath);
+    const cancel = Uint8Array.of(0, 0, 0, 8);
+    const burst = Array.from({ length: 20_000 }, (_, index) => [
+      frame(frameTypes.headers, flags.endHeaders, 2 * index + 1, callHeaders(getBundle)),
+      frame(frameTypes.resetStream, 0, 2 * index + 1, cancel),
+    ]);
+    socket.write(Buffer.concat(burst.flat()));
+    await closed;
+  });
+
+  test('with CONTINUATION frames without end ends that connection', async () => {
+    const { socket, closed } = await rawConnection(server.socketPath);
+    socket.write(frame(frameTypes.headers, 0, 1, callHeaders(getBundle)));
+    const more = Array.from({ length: 2_000 }, (_, index) =>
+      frame(frameTypes.continuation, 0, 1, headerBlock([[`x-${index}`, 'a'.repeat(500)]])),
+    );
+    socket.write(Buffer.concat(more));
+    await closed;
+  });
+
+  test('that breaks off within a header block leaves nothing behind', async () => {
+    for (let round = 0; round < 100; round += 1) {
+      const { socket } = await rawConnection(server.socketPath);
+      socket.write(frame(frameTypes.headers, 0, 1, callHeaders(getBundle)));
+      socket.write(frame(frameTypes.continuation, 0, 1, headerBlock([['x', 'y']])), () => socket.destroy());
+    }
+  });
+
+  test('with a PING, a SETTINGS and a WINDOW_UPDATE flood is cut off or kept up with', async () => {
+    const { socket } = await rawConnection(server.socketPath);
+    const ping = frame(frameTypes.ping, 0, 0, new Uint8Array(8));
+    const window = frame(frameTypes.windowUpdate, 0, 0, Uint8Array.of(0, 0, 0, 1));
+    const settings = frame(frameTypes.settings, 0, 0);
+    socket.write(Buffer.concat(Array.from({ length: 5_000 }, () => [ping, window, settings]).flat()));
+    socket.end();
+    await closeOf(socket);
+  });
+});
+
+describe('every method', () => {
+  const deepGroups = new Uint8Array(100_000).fill(0x0b);
+  const bodies: readonly (readonly [string, Uint8Array])[] = [
+    ['groups without end', deepGroups],
+    ['a length beyond the message', Uint8Array.of(0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f)],
+    ['a varint without end', new Uint8Array(64).fill(0xff)],
+    ['field number 0', Uint8Array.of(0x00, 0x00)],
+    ['an end of a group that never began', Uint8Array.of(0x0c)],
+    ['noise', Uint8Array.from({ length: 200 }, (_, index) => (index * 73) & 0xff)],
+  ];
+
+  test.each(bodies)('refuses %s, or passes over it', async (_, body) => {
+    for (const { method, definition } of rpcRows) {
+      const raw = { method: { ...definition, requestSerialize: () => Buffer.from(body) } };
+      const call = createClient(raw, server.localChannel).method as unknown as (
+        request: unknown,
+        options: object,
+      ) => Promise<unknown> & AsyncIterable<unknown>;
+      const request = definition.requestStream ? oneOf(undefined) : undefined;
+      const answer = call(request, { signal: AbortSignal.timeout(20_000) });
+      const code = await settle(answer, definition.responseStream);
+      expect([statusCode.UNKNOWN, statusCode.UNAVAILABLE, statusCode.DEADLINE_EXCEEDED], method).not.toContain(code);
+    }
+  });
+});
+
+async function* oneOf<T>(value: T): AsyncGenerator<T> {
+  yield value;
+}
+
+async function settle(answer: Promise<unknown> & AsyncIterable<unknown>, isStream: boolean): Promise<number> {
+  try {
+    if (isStream) for await (const first of answer) return first === undefined ? 0 : 0;
+    else await answer;
+    return 0;
+  } catch (error) {
+    return (error as { code: number }).code;
+  }
+}
+
+describe('TLS', () => {
+  const dial = async (options: ConnectionOptions): Promise<{ socket: TLSSocket; outcome: string }> => {
+    const socket = connectTls({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false, ...options });
+    const outcome = await new Promise<string>((resolve) => {
+      socket.once('secureConnect', () => resolve('connected'));
+      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+      socket.once('close', () => resolve('closed'));
+    });
+    socket.on('error', () => undefined);
+    return { socket, outcome };
+  };
+
+  test.each(['TLSv1', 'TLSv1.1'] as const)('%s is refused', async (version) => {
+    const old = { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0', ALPNProtocols: ['h2'] };
+    expect((await dial(old)).outcome).not.toBe('connected');
+  });
+
+  test.each([[['http/1.1']], [[]]])('without h2 among its protocols (%s) is refused', async (protocols: string[]) => {
+    const { socket, outcome } = await dial({ ALPNProtocols: protocols });
+    if (outcome === 'connected') await closeOf(socket);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('a session of %s is not resumed', async (version) => {
+    const options = { minVersion: version, maxVersion: version, ALPNProtocols: ['h2'] };
+    const first = await dial(options);
+    let ticket = first.socket.getSession();
+    first.socket.on('session', (session) => (ticket = session));
+    first.socket.resume();
+    first.socket.end();
+    await closeOf(first.socket);
+    const second = await dial({ ...options, ...(ticket === undefined ? {} : { session: ticket }) });
+    expect(second.outcome).toBe('connected');
+    expect(second.socket.isSessionReused()).toBe(false);
+    second.socket.destroy();
+  });
+
+  test.each(['a.test', 'A.TEST', 'xn--', 'a'.repeat(255), 'localhost\0.test'])(
+    'the server name %s changes nothing',
+    async (servername) => {
+      const { socket, outcome } = await dial({ servername, ALPNProtocols: ['h2'] }).catch(() => ({
+        socket: undefined,
+        outcome: 'not sent',
+      }));
+      socket?.destroy();
+      expect(outcome).toBeDefined();
+    },
+  );
+});
+
+describe('what a caller leaves behind', () => {
+  const openFiles = () => readdirSync('/proc/self/fd').length;
+
+  test('is nothing, when it connects and goes, five hundred times', async () => {
+    await server.local.bundle.countBundles({});
+    const before = openFiles();
+    for (let round = 0; round < 50; round += 1) {
+      const sockets = Array.from({ length: 10 }, () => connectSocket(server.socketPath));
+      await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+      const closed = sockets.map(closeOf);
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(closed);
+    }
+    await expect.poll(openFiles).toBeLessThanOrEqual(before + 2);
+  });
+
+  test('in the logs is no join token, no selector and no token that was minted', async () => {
+    const { value } = await server.local.agent.createJoinToken({
+      ttl: 60,
+      token: 'secret-join-token',
+      agentId: undefined,
+    });
+    const selector = { type: 'unix', value: 'path:/very/private' };
+    await createEntry(server.local, '/logged', '/node', { selectors: [selector] });
+    const id = { trustDomain: 'example.org', path: '/logged' };
+    const { svid } = await server.local.svid.mintJwtsvid({ id, audience: ['a'], ttl: 0 });
+    await server.local.agent.createJoinToken({ ttl: 60, token: value, agentId: undefined }).catch(() => undefined);
+    const text = server.lines.join('');
+    for (const secret of [value, selector.value, svid!.token, 'PRIVATE KEY']) expect(text).not.toContain(secret);
+  });
+});
