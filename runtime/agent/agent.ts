@@ -4,6 +4,10 @@ import { createAgentAttestor } from '../attest/agent-attestors.ts';
 import type { AgentAttestor } from '../attest/attestor.ts';
 import type { Logger } from '../log.ts';
 import type { RpcServer } from '../rpc/server.ts';
+import { clientVerifier } from '../rpc/verify-peer.ts';
+import { openMetrics } from '../telemetry/open-metrics.ts';
+import { listenForPrometheus } from '../telemetry/prometheus.ts';
+import type { PrometheusListener } from '../telemetry/prometheus.ts';
 import { createJwtSvids } from './cache/jwt-svids.ts';
 import { SvidCache } from './cache/svid-cache.ts';
 import type { AgentConfig } from './config/agent-config.ts';
@@ -24,6 +28,15 @@ import { createSvidSigner } from './sync/sign-svids.ts';
 import { runSyncLoop } from './sync/sync-loop.ts';
 import { Synchronizer } from './sync/synchronizer.ts';
 import { watchServer } from './sync/watch-server.ts';
+import { addAgentGauges } from './telemetry/agent-gauges.ts';
+import { measureAttestor, measureCallers } from './telemetry/measured-attestation.ts';
+import {
+  measureFetcher,
+  measureIdentity,
+  measureJwtSvids,
+  measureKeys,
+  measureSigner,
+} from './telemetry/measured-sync.ts';
 import { version } from './version.ts';
 import { createCallers } from './workload-api/caller.ts';
 import { serveWorkloads } from './workload-api/endpoint.ts';
@@ -44,13 +57,17 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   log.info({ data_dir: config.dataDir, version }, 'Starting agent');
   for (const key of config.ignored) log.warn({ key }, 'Configuration key has no effect in this agent');
   const attestor = nodeAttestorOf(config, log);
-  const callers = createCallers({
-    attestors: config.workloadAttestors.map(({ name, data }) => createWorkloadAttestor(name, data)),
-    log,
-  });
+  const metrics = openMetrics(config.telemetry, { name: 'spire_agent', version, trustDomain: config.trustDomain });
+  const attestors = config.workloadAttestors.map(({ name, data }) => createWorkloadAttestor(name, data));
+  const callers = measureCallers(
+    createCallers({ attestors: attestors.map((one) => measureAttestor(one, metrics)), log }),
+    metrics,
+  );
   const data = await openAgentData(config.dataDir);
-  const keys =
-    config.keyStore.kind === 'disk' ? await openDiskKeyStore(config.keyStore.directory) : createMemoryKeyStore();
+  const keys = measureKeys(
+    config.keyStore.kind === 'disk' ? await openDiskKeyStore(config.keyStore.directory) : createMemoryKeyStore(),
+    metrics,
+  );
   const policy: RotationPolicy = { random, availabilityTargetMs: config.availabilityTargetMs };
   const health = new AgentHealth();
   const stored = data.x509Authorities();
@@ -62,7 +79,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     onInsecure: () => log.warn('Insecure bootstrap enabled; skipping server certificate verification'),
   });
   const verifyServer = (chain: Uint8Array[]) => trust.verifyServer(chain);
-  const identity = createIdentity({
+  const plainIdentity = createIdentity({
     data,
     keys,
     trust,
@@ -71,11 +88,17 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     policy,
     clock,
     log,
+    metrics,
   });
+  const identity = measureIdentity(plainIdentity, metrics);
   const link = openServerLink({ ...config.server, log, credentials: () => identity.svid()?.credentials, verifyServer });
   const cache = new SvidCache({ maxSize: config.x509SvidCacheMaxSize, bundle: trust.bundle(), clock });
   const svidClient = () => link.clients().svid;
-  const jwtSvids = createJwtSvids({ client: svidClient, maxSize: config.jwtSvidCacheMaxSize, policy, clock, log });
+  const jwtSvids = measureJwtSvids(
+    createJwtSvids({ client: svidClient, maxSize: config.jwtSvidCacheMaxSize, policy, clock, log }),
+    metrics,
+  );
+  addAgentGauges({ metrics, cache, identity, clock });
   const demand = createSyncDemand(cache.wanted);
   const hints = createSyncHints({ wanted: cache.wanted, clock });
   const synchronizer = new Synchronizer({
@@ -85,20 +108,43 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     data,
     cache,
     jwtSvids,
-    fetcher: createEntryFetcher({
-      client: () => link.clients().entry,
-      useSync: config.useSyncAuthorizedEntries,
-      onMalformed: (id, error) => log.warn({ entry_id: id, err: error }, 'Received malformed entry from SPIRE server'),
+    fetcher: measureFetcher(
+      createEntryFetcher({
+        client: () => link.clients().entry,
+        useSync: config.useSyncAuthorizedEntries,
+        onMalformed: (id, error) =>
+          log.warn({ entry_id: id, err: error }, 'Received malformed entry from SPIRE server'),
+      }),
+      metrics,
+    ),
+    signer: measureSigner(createSvidSigner({ client: svidClient, keyType: config.workloadKeyType, policy, log }), {
+      metrics,
+      cache,
+      clock,
     }),
-    signer: createSvidSigner({ client: svidClient, keyType: config.workloadKeyType, policy, log }),
     clock,
     log,
+    metrics,
   });
 
   const watching = new AbortController();
   let probes: Server | undefined;
   let server: RpcServer | undefined;
+  let prometheus: PrometheusListener | undefined;
   try {
+    if (config.telemetry.prometheus !== undefined) {
+      const roots = () => trust.bundle().x509Authorities.map(({ asn1 }) => asn1);
+      prometheus = await listenForPrometheus(config.telemetry.prometheus, {
+        registry: metrics,
+        credentials() {
+          const svid = identity.svid();
+          if (svid === undefined) throw new Error('the agent has no X509-SVID yet');
+          return svid.credentials;
+        },
+        verifyClient: clientVerifier({ roots, trustDomain: config.trustDomain, clock }),
+        log,
+      });
+    }
     if (config.health !== undefined) probes = await listenForProbes(config.health, health);
     const again = { log, clock, random, signal };
     await retryAtStart('Failed to retrieve attestation result', () => identity.establish(signal), again);
@@ -113,7 +159,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
       ...again,
       recover: (error) => synchronizer.recover(error, signal),
     });
-    server = await serveWorkloads(config, { cache, demand, jwtSvids, callers, health, clock, log });
+    server = await serveWorkloads(config, { cache, demand, jwtSvids, callers, health, clock, log, metrics });
     health.ready = true;
     cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
     void watchServer({ link, hints, random, log }, watching.signal);
@@ -137,6 +183,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     watching.abort();
     await server?.close(goodbyeMs);
     probes?.close();
+    await prometheus?.close();
     link.close();
   }
 }

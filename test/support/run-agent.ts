@@ -17,6 +17,8 @@ export interface RunAgentOptions {
   readonly settings?: string;
   /** More lines of its experimental section. */
   readonly experimental?: string;
+  /** Sections beside. */
+  readonly sections?: string;
   /** 100 ms unless told: tests have no time. */
   readonly syncInterval?: string;
   readonly keyManager?: 'disk' | 'memory';
@@ -27,7 +29,7 @@ export interface RunAgentOptions {
 
 export async function startAgent(options: RunAgentOptions) {
   const { port, bundlePem, joinToken, settings = '', keyManager = 'disk', discoverWorkloadPath = false } = options;
-  const { syncInterval = '100ms', experimental = '' } = options;
+  const { syncInterval = '100ms', experimental = '', sections = '' } = options;
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'agent-')));
   const socketPath = join(directory, 'public/api.sock');
   const bundlePath = join(directory, 'bootstrap.pem');
@@ -49,7 +51,8 @@ export async function startAgent(options: RunAgentOptions) {
         NodeAttestor "join_token" { plugin_data {} }
         KeyManager "${keyManager}" { plugin_data { ${keyManager === 'disk' ? `directory = "${directory}/data"` : ''} } }
         WorkloadAttestor "unix" { plugin_data { discover_workload_path = ${discoverWorkloadPath} } }
-      }`),
+      }
+      ${sections}`),
   );
   const lines: string[] = [];
   const log = createLog({ level: 'debug', format: 'text', write: (line) => lines.push(line) });

@@ -17,8 +17,9 @@ export interface JwtSvid {
 
 export interface JwtSvids {
   fetch(entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtSvid>;
-  /** Forgets tokens that were signed with one of these keys. */
-  forgetSignedBy(keyIds: ReadonlySet<string>): void;
+  /** Forgets tokens that were signed with one of these keys; says how many. */
+  forgetSignedBy(keyIds: ReadonlySet<string>): number;
+  count(): number;
 }
 
 export interface JwtSvidsOptions {
@@ -73,8 +74,11 @@ export function createJwtSvids({ client, maxSize, policy, clock, log }: JwtSvids
         return known;
       }
     },
+    count: () => kept.size,
     forgetSignedBy(keyIds) {
+      const before = kept.size;
       for (const [key, { token }] of kept) if (keyIds.has(keyIdOf(token))) kept.delete(key);
+      return before - kept.size;
     },
   };
 }

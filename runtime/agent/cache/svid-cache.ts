@@ -61,6 +61,27 @@ export class SvidCache implements WorkloadCache {
     return this.#svids.size;
   }
 
+  get entryCount(): number {
+    return this.#entries.size;
+  }
+
+  /** The trust domain's own and the federated ones. */
+  get bundleCount(): number {
+    return 1 + this.#federated.size;
+  }
+
+  /** What is held for an entry, due or not. */
+  held(entryId: string): WorkloadSvid | undefined {
+    return this.#svids.get(entryId);
+  }
+
+  /** When the first SVID ends, epoch ms; infinity where there is none. */
+  nextExpiry(): number {
+    let first = Infinity;
+    for (const { notAfter } of this.#svids.values()) first = Math.min(first, notAfter);
+    return first;
+  }
+
   /** Entries and bundles as the server has them now. An object that is the same as before means: unchanged. */
   replace(
     entries: ReadonlyMap<string, AgentEntry>,

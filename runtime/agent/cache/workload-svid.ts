@@ -1,7 +1,7 @@
 // A workload's X.509-SVID with its key, as the cache holds it and the Workload API hands it out.
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
-import { parseCertificate } from '../../pki/certificate.ts';
+import { parseCertificate, serialDecimal } from '../../pki/certificate.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
 import { renewalTime } from '../rotation.ts';
 import type { RotationPolicy } from '../rotation.ts';
@@ -16,6 +16,8 @@ export interface WorkloadSvid {
   readonly chain: readonly Uint8Array[];
   /** DER, PKCS#8. */
   readonly privateKey: Uint8Array;
+  /** Decimal, as SPIRE writes it. */
+  readonly serialNumber: string;
   /** Epoch ms. */
   readonly notAfter: number;
   readonly renewAt: number;
@@ -42,6 +44,7 @@ export function workloadSvidOf(
     createdAt: entry.createdAt,
     chain,
     privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }),
+    serialNumber: serialDecimal(leaf),
     notAfter: leaf.notAfter,
     renewAt: renewalTime(leaf, policy),
   };

@@ -3,6 +3,7 @@ import type { KeyType } from '../../pki/key-type.ts';
 import type { HclObject } from '../../hcl/value.ts';
 import type { LogFormat, LogLevel } from '../../log.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { TelemetryConfig } from '../../telemetry/config.ts';
 import type { BundleSource } from '../node/bootstrap-bundle.ts';
 import type { ServerAddress } from '../node/server-link.ts';
 import type { SdsConfig } from '../sds/resources.ts';
@@ -53,4 +54,5 @@ export interface AgentConfig {
   readonly health: HealthConfig | undefined;
   /** Keys that SPIRE has, that are set, and that change nothing here: to be said at the start. */
   readonly ignored: readonly string[];
+  readonly telemetry: TelemetryConfig;
 }

@@ -6,6 +6,7 @@ import type { HclObject } from '../../hcl/value.ts';
 import { parseLogFormat, parseLogLevel } from '../../log.ts';
 import { parseKeyType } from '../../pki/key-type.ts';
 import { TrustDomain, parseTrustDomain } from '../../spiffe/trust-domain.ts';
+import { readTelemetry } from '../../telemetry/config.ts';
 import type { AgentConfig, HealthConfig } from './agent-config.ts';
 import { defaultSocketPath } from './default-socket.ts';
 import { readBundleSource } from './read-bundle-source.ts';
@@ -30,7 +31,8 @@ export function readAgentConfig(file: HclObject): AgentConfig {
   const plugins = readPlugins(root.block('plugins'));
   const health = readHealth(root);
   const experimental = agent.optionalBlock('experimental');
-  const ignored = readIgnored(root, agent, experimental);
+  const telemetry = readTelemetry(root);
+  const ignored = [...telemetry.ignored, ...readIgnored(agent, experimental)];
   if (!agent.has('server_address')) agent.fault('server_address', 'must be configured');
   if (!agent.has('server_port')) agent.fault('server_port', 'must be configured');
 
@@ -64,6 +66,7 @@ export function readAgentConfig(file: HclObject): AgentConfig {
     allowedForeignJwtClaims: new Set(agent.strings('allowed_foreign_jwt_claims')),
     health,
     ignored,
+    telemetry,
   };
   if (config.nodeAttestor === undefined && config.joinToken === undefined) {
     root.fault('plugins.NodeAttestor', 'must stand once unless there is a join token');
@@ -122,9 +125,7 @@ function readHealth(root: HclReader): HealthConfig | undefined {
   return health.optionalBoolean('listener_enabled') === true ? config : undefined;
 }
 
-function readIgnored(root: HclReader, agent: HclReader, experimental: HclReader | undefined): string[] {
-  const blocks = root.has('telemetry') ? ['telemetry'] : [];
-  root.object('telemetry');
+function readIgnored(agent: HclReader, experimental: HclReader | undefined): string[] {
   for (const key of ignoredKeys.strings) agent.optionalString(key);
   for (const key of ignoredKeys.booleans) agent.optionalBoolean(key);
   for (const key of ignoredKeys.numbers) agent.optionalNumber(key);
@@ -135,11 +136,10 @@ function readIgnored(root: HclReader, agent: HclReader, experimental: HclReader 
   if (experimental?.optionalBoolean('require_pq_kem') === true)
     experimental.fault('require_pq_kem', 'not supported: true');
   readRebootstrap(agent);
-  const keys = Object.values(ignoredKeys)
+  return Object.values(ignoredKeys)
     .flat()
     .filter((key) => agent.has(key))
     .map((key) => `agent.${key}`);
-  return [...blocks, ...keys];
 }
 
 /** An agent that would throw its trust bundle away is not one that we have: only `never`, which is the default. */

@@ -6,6 +6,9 @@ import type { Logger } from '../../log.ts';
 import { parseCertificate } from '../../pki/certificate.ts';
 import { createCsr } from '../../pki/csr.ts';
 import { signerOf } from '../../pki/signer.ts';
+import { createCallCounter } from '../../telemetry/call-counter.ts';
+import { createIdleMetrics } from '../../telemetry/registry.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
 import { AgentStopped } from '../refusal.ts';
 import type { RotationPolicy } from '../rotation.ts';
 import type { AgentData, StoredSvid } from '../state/agent-data.ts';
@@ -28,6 +31,7 @@ export interface IdentityOptions {
   readonly policy: RotationPolicy;
   readonly clock: () => number;
   readonly log: Logger;
+  readonly metrics?: Metrics;
 }
 
 /** A certificate that ends within this has ended: the server's clock is not ours. */
@@ -48,7 +52,8 @@ export interface AgentIdentity {
 }
 
 export function createIdentity(options: IdentityOptions): AgentIdentity {
-  const { data, keys, trust, attestor, openAnonymousLink, policy, clock, log } = options;
+  const { data, keys, trust, attestor, openAnonymousLink, policy, clock, log, metrics } = options;
+  const attesting = createCallCounter(metrics ?? createIdleMetrics(), ['node', 'attestor', 'new_svid']);
   let current: AgentSvid | undefined;
   let forced = false;
 
@@ -76,7 +81,7 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
     try {
       const { agent: client, bundle } = link.clients();
       const csr = createCsr({ signer: signerOf(privateKey) });
-      const node = await attestNode({ client, attestor, csr, signal });
+      const node = await attesting.measure(() => attestNode({ client, attestor, csr, signal }));
       await updateTrust(bundle, signal);
       // The bundle first: an SVID without one could not be used after a restart.
       await data.storeX509Authorities(trust.bundle().x509Authorities.map(({ asn1 }) => asn1));

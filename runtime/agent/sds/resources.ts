@@ -3,7 +3,7 @@ import type { DiscoveryRequest } from '../../../proto/gen/envoy/service/discover
 import type { Any } from '../../../proto/gen/google/protobuf/any.ts';
 import { internal, invalidArgument } from '../../rpc/status.ts';
 import type { TrustBundle } from '../../spiffe/bundle.ts';
-import type { WorkloadUpdate } from '../cache/svid-cache.ts';
+import type { WorkloadIdentity, WorkloadUpdate } from '../cache/svid-cache.ts';
 import { usesSpiffeValidator } from './envoy-node.ts';
 import { certificateSecret, rootsSecret, spiffeValidatorSecret } from './secrets.ts';
 
@@ -18,19 +18,34 @@ export interface SdsConfig {
 }
 
 /** Throws INVALID_ARGUMENT where the workload may not have all that it asks for. */
-export function resourcesFor(request: DiscoveryRequest, update: WorkloadUpdate, config: SdsConfig): Any[] {
+export function resourcesFor(
+  request: DiscoveryRequest,
+  update: WorkloadUpdate,
+  config: SdsConfig,
+  onIdentity?: (identity: WorkloadIdentity) => void,
+): Any[] {
   const names = new Set(request.resourceNames.filter((name) => name !== ''));
   const all = names.size === 0;
   const isWanted = (name: string): boolean => names.delete(name) || all;
 
   const found = [...bundleSecrets(request, update, config, names, isWanted)];
-  for (const [i, { entry, svid }] of update.identities.entries()) {
+  const sent: WorkloadIdentity[] = [];
+  for (const [i, identity] of update.identities.entries()) {
+    const { entry, svid } = identity;
     const id = entry.spiffeId.toString();
-    if (isWanted(id)) found.push(certificateSecret(id, svid));
-    else if (i === 0 && names.delete(config.defaultSvidName))
-      found.push(certificateSecret(config.defaultSvidName, svid));
+    const name = isWanted(id)
+      ? id
+      : i === 0 && names.delete(config.defaultSvidName)
+        ? config.defaultSvidName
+        : undefined;
+    if (name === undefined) continue;
+    found.push(certificateSecret(name, svid));
+    sent.push(identity);
   }
-  if (names.size === 0) return found;
+  if (names.size === 0) {
+    for (const identity of sent) onIdentity?.(identity);
+    return found;
+  }
   const missing = [...names].sort().map((name) => JSON.stringify(name));
   throw invalidArgument(`workload is not authorized for the requested identities [${missing.join(' ')}]`);
 }

@@ -4,7 +4,8 @@ import type { SecretDiscoveryServiceService } from '../../../proto/gen/envoy/ser
 import type { Logger } from '../../log.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import { unimplemented } from '../../rpc/status.ts';
-import type { WorkloadCache } from '../cache/svid-cache.ts';
+import type { DeliveryAudit } from '../audit-log.ts';
+import type { WorkloadCache, WorkloadIdentity } from '../cache/svid-cache.ts';
 import { pidOf } from '../workload-api/admission.ts';
 import type { Admission } from '../workload-api/admission.ts';
 import { interleave } from './interleave.ts';
@@ -16,6 +17,7 @@ export interface SdsOptions {
   readonly config: SdsConfig;
   readonly cache: WorkloadCache;
   readonly admission: Admission;
+  readonly audit: DeliveryAudit;
   readonly log: Logger;
 }
 
@@ -25,13 +27,16 @@ export function createSds({
   config,
   cache,
   admission,
+  audit,
   log,
 }: SdsOptions): Handlers<typeof SecretDiscoveryServiceService> {
   return {
     async *streamSecrets(requests, context) {
       const selectors = await admission.admitKnown(context);
       const about = log.child({ method: context.method, pid: pidOf(context) });
-      const subscription = new Subscription({ config, nextNonce, log: about });
+      const recipient = { context, selectorCount: selectors.length };
+      const onIdentity = (identity: WorkloadIdentity): void => audit.x509Svid(recipient, identity);
+      const subscription = new Subscription({ config, nextNonce, log: about, onIdentity });
       const updates = cache.subscribe(selectors, context.signal);
       for await (const step of interleave(requests[Symbol.asyncIterator](), updates)) {
         if (step.result.done === true) return;
@@ -44,7 +49,8 @@ export function createSds({
     async fetchSecrets(request, context) {
       const selectors = await admission.admitKnown(context);
       const update = await firstOf(cache.subscribe(selectors, context.signal));
-      const resources = resourcesFor(request, update, config);
+      const recipient = { context, selectorCount: selectors.length };
+      const resources = resourcesFor(request, update, config, (identity) => audit.x509Svid(recipient, identity));
       log.debug({ count: resources.length, pid: pidOf(context) }, 'Sending FetchSecrets response');
       const { typeUrl } = request;
       return { versionInfo: '', resources, canary: false, typeUrl, nonce: '', controlPlane: undefined };

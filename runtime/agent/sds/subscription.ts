@@ -2,7 +2,7 @@
 import type { Node } from '../../../proto/gen/envoy/config/core/v3/base.ts';
 import type { DiscoveryRequest, DiscoveryResponse } from '../../../proto/gen/envoy/service/discovery/v3/discovery.ts';
 import type { Logger } from '../../log.ts';
-import type { WorkloadUpdate } from '../cache/svid-cache.ts';
+import type { WorkloadIdentity, WorkloadUpdate } from '../cache/svid-cache.ts';
 import { resourcesFor } from './resources.ts';
 import type { SdsConfig } from './resources.ts';
 
@@ -11,6 +11,8 @@ export interface SubscriptionOptions {
   /** Different for each answer. */
   readonly nextNonce: () => string;
   readonly log: Pick<Logger, 'debug' | 'warn' | 'error'>;
+  /** Told of each identity whose certificate goes out. */
+  readonly onIdentity?: (identity: WorkloadIdentity) => void;
 }
 
 export class Subscription {
@@ -56,8 +58,8 @@ export class Subscription {
   }
 
   #answer(request: DiscoveryRequest, update: WorkloadUpdate): DiscoveryResponse {
-    const { config, nextNonce, log } = this.#options;
-    const resources = resourcesFor(request, update, config);
+    const { config, nextNonce, log, onIdentity } = this.#options;
+    const resources = resourcesFor(request, update, config, onIdentity);
     this.#nonce = nextNonce();
     this.#node = request.node ?? this.#node;
     const versionInfo = String(this.#version);

@@ -1,5 +1,7 @@
 // Keeps the cache as the server wants it: the agent's own SVID, entries, bundles, and an SVID for each entry. One turn at a time.
 import type { Logger } from '../../log.ts';
+import { createIdleMetrics } from '../../telemetry/registry.ts';
+import type { Metrics, Sample } from '../../telemetry/registry.ts';
 import type { TrustBundle } from '../../spiffe/bundle.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { SvidCache } from '../cache/svid-cache.ts';
@@ -24,6 +26,7 @@ export interface SynchronizerOptions {
   readonly signer: SvidSigner;
   readonly clock: () => number;
   readonly log: Logger;
+  readonly metrics?: Metrics;
 }
 
 /** What a turn is to bring up to date. */
@@ -34,6 +37,8 @@ export interface Wanted {
 
 export class Synchronizer {
   readonly #options: SynchronizerOptions;
+  readonly #taintedX509: Sample;
+  readonly #taintedJwt: Sample;
   readonly #knownTainted = new Set<string>();
   #entries: Entries = new Map();
   #federated: ReadonlyMap<string, TrustBundle> = new Map();
@@ -42,6 +47,9 @@ export class Synchronizer {
 
   constructor(options: SynchronizerOptions) {
     this.#options = options;
+    const { metrics = createIdleMetrics() } = options;
+    this.#taintedX509 = metrics.sample(['cache_manager', 'tainted_x509_svids', 'workload']);
+    this.#taintedJwt = metrics.sample(['cache_manager', 'tainted_jwt_svids', 'workload']);
   }
 
   isRenewalDue(): boolean {
@@ -123,7 +131,7 @@ export class Synchronizer {
       'Bundle updated',
     );
     const taintedKeys = bundle.jwtAuthorities.filter(({ tainted }) => tainted === true).map(({ keyId }) => keyId);
-    if (taintedKeys.length > 0) jwtSvids.forgetSignedBy(new Set(taintedKeys));
+    if (taintedKeys.length > 0) this.#taintedJwt.observe(jwtSvids.forgetSignedBy(new Set(taintedKeys)));
     this.#replaceTainted(bundle);
     this.#used = bundle;
   }
@@ -135,6 +143,7 @@ export class Synchronizer {
     for (const der of tainted) this.#knownTainted.add(keyOf(der));
     const now = clock();
     const count = cache.expire(({ chain }) => hangsOn(chain, tainted, now));
+    this.#taintedX509.observe(count);
     log.info({ count }, 'New tainted X.509 authorities found');
     if (!hangsOn(identity.svid()?.chain ?? [], tainted, now)) return;
     log.info('Agent SVID is tainted by a root authority, forcing rotation');

@@ -7,12 +7,17 @@ import { SpiffeWorkloadAPIService } from '../../../proto/gen/spiffe/workload/wor
 import type { Logger } from '../../log.ts';
 import { createRpcServer } from '../../rpc/server.ts';
 import type { RpcServer } from '../../rpc/server.ts';
+import { createRpcObserver } from '../../telemetry/rpc-observer.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
+import { createDeliveryAudit } from '../audit-log.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache } from '../cache/svid-cache.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { AgentHealth } from '../health/health.ts';
 import { createSds } from '../sds/service.ts';
 import type { EntryDemand } from '../sync/demand.ts';
+import { createConnectionObserver } from '../telemetry/connections.ts';
+import { measureRateLimiter } from '../telemetry/measured-attestation.ts';
 import { createAdmission } from './admission.ts';
 import type { Callers } from './caller.ts';
 import { createRateLimiter } from './rate-limit.ts';
@@ -26,25 +31,28 @@ export interface EndpointParts {
   readonly health: AgentHealth;
   readonly clock: () => number;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }
 
 /** Undefined where the configuration has nothing served. */
 export async function serveWorkloads(config: AgentConfig, parts: EndpointParts): Promise<RpcServer | undefined> {
   const { socketPath, disableWorkloadApi, sds, rateLimits, logSelectors } = config;
   if (socketPath === undefined) return undefined;
-  const { cache, demand, jwtSvids, callers, health, clock, log } = parts;
+  const { cache, demand, jwtSvids, callers, health, clock, log, metrics } = parts;
   for (const [method, limit] of rateLimits) log.info({ method, limit }, 'Workload API/SDS rate limiting enabled');
-  const rateLimiter = createRateLimiter({ limits: rateLimits, clock });
+  const rateLimiter = measureRateLimiter(createRateLimiter({ limits: rateLimits, clock }), metrics);
   const admission = createAdmission({ callers, rateLimiter, cache, demand, logSelectors, log });
 
-  const server = createRpcServer({ log, intercept: checkSecurityHeader });
+  const audit = createDeliveryAudit(log);
+  const observe = [createRpcObserver(metrics), createConnectionObserver(metrics)];
+  const server = createRpcServer({ log, intercept: checkSecurityHeader, observe });
   if (!disableWorkloadApi)
     server.addService(
       SpiffeWorkloadAPIService,
-      createWorkloadApi({ ...config, cache, jwtSvids, admission, clock, log }),
+      createWorkloadApi({ ...config, cache, jwtSvids, admission, audit, clock, log }),
     );
   if (sds !== undefined)
-    server.addService(SecretDiscoveryServiceService, createSds({ config: sds, cache, admission, log }));
+    server.addService(SecretDiscoveryServiceService, createSds({ config: sds, cache, admission, audit, log }));
   server.addService(HealthService, health.handlers());
   await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 });
   await server.listenUnix(socketPath, { mode: 0o777 });

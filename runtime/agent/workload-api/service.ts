@@ -7,7 +7,9 @@ import type { Handlers } from '../../rpc/service.ts';
 import { invalidArgument, unavailable, unimplemented } from '../../rpc/status.ts';
 import { SpiffeError } from '../../spiffe/errors.ts';
 import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { Selector } from '../../spiffe/selector.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { DeliveryAudit } from '../audit-log.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache, WorkloadUpdate } from '../cache/svid-cache.ts';
 import { pidOf } from './admission.ts';
@@ -20,6 +22,7 @@ export interface WorkloadApiOptions {
   readonly cache: WorkloadCache;
   readonly jwtSvids: JwtSvids;
   readonly admission: Admission;
+  readonly audit: DeliveryAudit;
   readonly trustDomain: TrustDomain;
   /** Whoever has no identity may still have the trust domain's bundle. */
   readonly allowUnauthenticatedVerifiers: boolean;
@@ -43,6 +46,7 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
     cache,
     jwtSvids,
     admission,
+    audit,
     trustDomain,
     allowUnauthenticatedVerifiers,
     allowedForeignJwtClaims,
@@ -50,11 +54,14 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
     log,
   } = options;
 
+  const admit = (context: CallContext, needsIdentity: boolean): Promise<Selector[]> =>
+    needsIdentity ? admission.admitKnown(context) : admission.admit(context);
+
   async function* updates(
     context: CallContext,
+    selectors: readonly Selector[],
     needsIdentity: boolean,
   ): AsyncGenerator<WorkloadUpdate, void, undefined> {
-    const selectors = await (needsIdentity ? admission.admitKnown(context) : admission.admit(context));
     for await (const update of cache.subscribe(selectors, context.signal)) {
       if (needsIdentity && update.identities.length === 0) throw admission.noIdentity(context, selectors);
       yield update;
@@ -67,7 +74,8 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
     message: { encode(response: T): { finish(): Uint8Array } },
   ): AsyncGenerator<T, void, undefined> {
     let sent: Buffer | undefined;
-    for await (const update of updates(context, !allowUnauthenticatedVerifiers)) {
+    const selectors = await admit(context, !allowUnauthenticatedVerifiers);
+    for await (const update of updates(context, selectors, !allowUnauthenticatedVerifiers)) {
       const response = compose(update);
       const bytes = Buffer.from(message.encode(response).finish());
       if (sent?.equals(bytes) !== true) yield response;
@@ -77,8 +85,12 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
 
   return {
     async *fetchX509Svid(_request, context) {
-      for await (const update of updates(context, true)) {
+      const selectors = await admit(context, true);
+      const recipient = { context, selectorCount: selectors.length };
+      for await (const update of updates(context, selectors, true)) {
         const response = x509SvidResponse(update);
+        for (const identity of withUniqueHints(update.identities, ({ entry }) => entry))
+          audit.x509Svid(recipient, identity);
         log.debug({ count: response.svids.length, pid: pidOf(context) }, 'Fetched X.509 SVID');
         yield response;
       }
@@ -98,12 +110,19 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
       if (entries.length === 0) throw admission.noIdentity(context, selectors);
       const svids = await Promise.all(
         entries.map(async (entry) => ({
-          spiffeId: entry.spiffeId.toString(),
-          svid: (await jwtSvids.fetch(entry, audience, context.signal).catch(couldNotFetch)).token,
-          hint: entry.hint,
+          entry,
+          svid: await jwtSvids.fetch(entry, audience, context.signal).catch(couldNotFetch),
         })),
       );
-      return { svids };
+      const recipient = { context, selectorCount: selectors.length };
+      for (const { entry, svid } of svids) audit.jwtSvid(recipient, entry, audience, svid);
+      return {
+        svids: svids.map(({ entry, svid }) => ({
+          spiffeId: entry.spiffeId.toString(),
+          svid: svid.token,
+          hint: entry.hint,
+        })),
+      };
     },
 
     async validateJwtsvid({ audience, svid }, context) {

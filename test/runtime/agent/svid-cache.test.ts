@@ -46,6 +46,7 @@ function svidOf(one: AgentEntry, overrides: Partial<WorkloadSvid> = {}): Workloa
     revisionNumber,
     createdAt,
     chain: [],
+    serialNumber: '1',
     privateKey: new Uint8Array(),
     notAfter: 9000,
     renewAt: 5000,

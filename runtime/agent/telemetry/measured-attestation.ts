@@ -1,0 +1,36 @@
+// The attestation of workloads, counted: as a whole, by attestor, and how many selectors it found.
+import type { WorkloadAttestor } from '../../attest/workload/attestor.ts';
+import { createCallCounter } from '../../telemetry/call-counter.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
+import type { Callers } from '../workload-api/caller.ts';
+import type { RateLimiter } from '../workload-api/rate-limit.ts';
+
+export function measureAttestor(attestor: WorkloadAttestor, metrics: Metrics): WorkloadAttestor {
+  const calls = createCallCounter(metrics, ['workload_api', 'workload_attestor'], { attestor: attestor.type });
+  return { type: attestor.type, attest: (pid) => calls.measure(() => attestor.attest(pid)) };
+}
+
+export function measureCallers(callers: Callers, metrics: Metrics): Callers {
+  const calls = createCallCounter(metrics, ['workload_api', 'workload_attestation']);
+  const discovered = metrics.sample(['workload_api', 'discovered_selectors']);
+  return {
+    async attest(context) {
+      const selectors = await calls.measure(() => callers.attest(context));
+      discovered.observe(selectors.length);
+      return selectors;
+    },
+  };
+}
+
+export function measureRateLimiter(limiter: RateLimiter, metrics: Metrics): RateLimiter {
+  return {
+    check(context, selectors) {
+      try {
+        limiter.check(context, selectors);
+      } catch (error) {
+        metrics.counter(['workload_api', 'rate_limit_exceeded'], { method: context.method }).add();
+        throw error;
+      }
+    },
+  };
+}
