@@ -160,7 +160,15 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   live.onChange(() => maintenance.tickSoon());
   const sync = createUpstreamBundleSync({
     context,
-    beforeTaint: (roots) => x509.replaceIf((slot) => roots.has(rootIdOf(slot))),
+    async beforeTaint(roots) {
+      await x509.replaceIf((slot) => roots.has(rootIdOf(slot)));
+      await presence.report();
+      // The others hear of it from the upstream as we did. One that cannot follow does not keep the mark from everybody else.
+      const under = await presence.untilNone(({ authorities: { x509: held } }) =>
+        roots.has(held.active?.upstreamAuthorityId ?? ''),
+      );
+      for (const { id } of under) log.warn({ replica: id }, 'Another server still signs under a tainted authority');
+    },
   });
   const following = upstream?.watchBundle?.(sync, context.signal).catch((error: unknown) => {
     if (!context.signal.aborted) log.error({ err: error }, 'the upstream bundle is no longer followed');

@@ -8,6 +8,8 @@ import { createAlarm } from './alarm.ts';
 export interface Presence {
   /** Tells the others what holds now, where it is news to them. With the first report this server is one of those that others wait for. */
   report(): Promise<void>;
+  /** Resolves once no live server is such a one; after a while, with those that still are. */
+  readonly untilNone: (isWaitedFor: (replica: ReplicaRecord) => boolean) => Promise<readonly ReplicaRecord[]>;
   /** Resolves once every live server has applied our bundle up to this sequence number. Throws REPLICAS_BEHIND after a while, naming who has not. */
   untilApplied(sequenceNumber: number): Promise<void>;
   /** The others wait for this server no longer. */
@@ -34,6 +36,7 @@ export function createPresence(options: PresenceOptions): Presence {
   const { store, log, id, version, state, patienceMs = defaultPatienceMs } = options;
   let told = '';
   let isClosed = false;
+  const isOver = (): boolean => isClosed;
   let telling: Promise<void> = Promise.resolve();
 
   /** One after another, so that an older report never follows a newer one. */
@@ -54,27 +57,32 @@ export function createPresence(options: PresenceOptions): Presence {
     tell(true).catch((error: unknown) => log.warn({ err: error }, 'cannot tell the other servers that this one lives'));
   };
 
+  const untilNone: Presence['untilNone'] = async (isWaitedFor) => {
+    const deadline = performance.now() + patienceMs;
+    const alarm = createAlarm();
+    const unwatch = store.watch(({ kind }) => kind === 'replica' && alarm.ring());
+    try {
+      for (;;) {
+        const left = deadline - performance.now();
+        const others = (await store.listReplicas()).filter((one) => one.isLive && isWaitedFor(one));
+        if (others.length === 0 || left <= 0) return others;
+        if (isOver()) throw new AuthorityError('NOT_READY', 'the server is closing');
+        await alarm.wait(Math.min(left, lookAgainMs));
+      }
+    } finally {
+      unwatch();
+    }
+  };
+
   return {
     report() {
       if (!isClosed) heartbeat ??= setInterval(beat, heartbeatMs).unref();
       return tell(false);
     },
+    untilNone,
     async untilApplied(sequenceNumber) {
-      const deadline = performance.now() + patienceMs;
-      const alarm = createAlarm();
-      const unwatch = store.watch(({ kind }) => kind === 'replica' && alarm.ring());
-      try {
-        for (;;) {
-          const behind = (await store.listReplicas()).filter((one) => isBehind(one, sequenceNumber));
-          if (behind.length === 0) return;
-          if (isClosed) throw new AuthorityError('NOT_READY', 'the server is closing');
-          const left = deadline - performance.now();
-          if (left <= 0) throw stillBehind(behind, sequenceNumber, patienceMs);
-          await alarm.wait(Math.min(left, lookAgainMs));
-        }
-      } finally {
-        unwatch();
-      }
+      const behind = await untilNone(({ appliedSequence }) => appliedSequence < sequenceNumber);
+      if (behind.length > 0) throw stillBehind(behind, sequenceNumber, patienceMs);
     },
     async close() {
       clearInterval(heartbeat);
@@ -85,10 +93,6 @@ export function createPresence(options: PresenceOptions): Presence {
         .catch((error: unknown) => log.warn({ err: error }, 'cannot take leave of the other servers'));
     },
   };
-}
-
-function isBehind({ isLive, appliedSequence }: ReplicaRecord, sequenceNumber: number): boolean {
-  return isLive && appliedSequence < sequenceNumber;
 }
 
 function stillBehind(behind: readonly ReplicaRecord[], sequenceNumber: number, patienceMs: number): AuthorityError {

@@ -17,7 +17,7 @@ export function createUpstreamBundleSync({
   context,
   beforeTaint,
 }: UpstreamBundleOptions): (above: UpstreamBundle) => Promise<void> {
-  const { store, trustDomain, log, live } = context;
+  const { store, trustDomain, log, live, upstream } = context;
 
   const taint = async (above: UpstreamBundle): Promise<void> => {
     const tainted = taintedIdsOf(above);
@@ -44,6 +44,8 @@ export function createUpstreamBundleSync({
       const done = await unlessGone(() => store.revokeX509Authority(trustDomain.name, id));
       if (done) log.info({ subject_key_id: id }, 'X.509 authority revoked');
     }
+    // An upstream that keeps no JWT keys says nothing of ours.
+    if (upstream?.publishJwtAuthority === undefined) return;
     for (const id of ours.jwt) {
       if (present.jwt.has(id)) continue;
       const done = await unlessGone(() => store.revokeJwtAuthority(trustDomain.name, id));

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createPresence } from '../../../../runtime/server/ca/presence.ts';
 import type { Presence } from '../../../../runtime/server/ca/presence.ts';
 import { createTestAuthority } from '../../../support/authorities.ts';
 import { createTestStore, silentLog } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let db: TestStore;
 const opened: { close(): Promise<void> }[] = [];
@@ -101,5 +102,5 @@ test('a CA applies what another one appends to the bundle', async () => {
   expect(one.bundle()).toEqual(other.bundle());
   const applied = (await db.store.listReplicas()).map(({ appliedSequence }) => appliedSequence);
   expect(applied).toEqual([other.bundle().sequenceNumber, other.bundle().sequenceNumber]);
-  await vi.waitFor(async () => expect((await db.store.listReplicas()).length).toBe(2));
+  await eventually(async () => expect((await db.store.listReplicas()).length).toBe(2));
 });

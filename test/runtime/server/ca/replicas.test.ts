@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import pg from 'pg';
 import type { LocalAuthorityService } from '../../../../proto/gen/spire/api/server/localauthority/v1/localauthority.ts';
 import { statusCode } from '../../../../runtime/rpc/status.ts';
@@ -14,6 +14,7 @@ import { createTestAuthority, trustDomain, workloadKey } from '../../../support/
 import type { TestAuthorityOptions } from '../../../support/authorities.ts';
 import { createTestStore, silentLog } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let db: TestStore;
 const opened: CertificateAuthority[] = [];
@@ -261,7 +262,7 @@ test('a call does not return before a slow server has applied the taint', async 
   isSlow = true;
   let isOver = false;
   const tainting = owner.x509.taint(first).then(() => (isOver = true));
-  await vi.waitFor(() => expect(rootsOf(owner)).toContainEqual([first, true]));
+  await eventually(() => expect(rootsOf(owner)).toContainEqual([first, true]));
   await db.store.listReplicas();
   expect([isOver, rootsOf(slow).some(([, tainted]) => tainted)]).toEqual([false, false]);
   letGo();

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { verifyJwtSvid } from '../../../../runtime/pki/jwt-svid.ts';
 import { verifyX509Svid } from '../../../../runtime/pki/x509-svid.ts';
 import type { CertificateAuthority } from '../../../../runtime/server/ca/authority.ts';
@@ -20,6 +20,7 @@ import {
 import type { MovableClock, TestAuthorityOptions } from '../../../support/authorities.ts';
 import { createTestStore } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let db: TestStore;
 let clock: MovableClock;
@@ -48,18 +49,18 @@ describe('by the clock', () => {
     expect(ca.x509.states()).toEqual({ active: first });
 
     clock.advance(12 * hourMs);
-    const prepared = await vi.waitFor(() => {
+    const prepared = await eventually(() => {
       const { x509, jwt } = ca;
       expect(jwt.states().prepared).toBeDefined();
       return x509.states().prepared!;
     });
-    await vi.waitFor(() => expect(rootIds(ca)).toEqual([first.authorityId, prepared.authorityId]));
+    await eventually(() => expect(rootIds(ca)).toEqual([first.authorityId, prepared.authorityId]));
     expect(ca.x509Authority()).toEqual(first);
     expect(ca.jwtAuthority()).toEqual(firstJwt);
 
     clock.advance(8 * hourMs);
-    await vi.waitFor(() => expect(ca.x509.states()).toEqual({ active: prepared, old: first }));
-    await vi.waitFor(() => expect(ca.jwt.states().old).toEqual(firstJwt));
+    await eventually(() => expect(ca.x509.states()).toEqual({ active: prepared, old: first }));
+    await eventually(() => expect(ca.jwt.states().old).toEqual(firstJwt));
   });
 
   test('authorities are pruned a day after their end', async () => {
@@ -67,18 +68,18 @@ describe('by the clock', () => {
     const first = ca.x509Authority().authorityId;
     for (let hours = 0; hours <= 49; hours += 1) {
       clock.advance(hourMs);
-      await vi.waitFor(() => expect(ca.x509Authority().expiresAt - clock()).toBeGreaterThan(3 * hourMs));
+      await eventually(() => expect(ca.x509Authority().expiresAt - clock()).toBeGreaterThan(3 * hourMs));
     }
-    await vi.waitFor(() => expect(rootIds(ca)).not.toContain(first), { timeout: 5_000 });
+    await eventually(() => expect(rootIds(ca)).not.toContain(first));
   });
 
   test('the server renews its own identity at half life', async () => {
     const ca = await open();
     const before = ca.serverCredentials();
     clock.advance(hourMs / 2 - 1_000);
-    await vi.waitFor(() => expect(ca.serverCredentials()).toBe(before));
+    await eventually(() => expect(ca.serverCredentials()).toBe(before));
     clock.advance(1_000);
-    await vi.waitFor(() => expect(ca.serverCredentials()).not.toBe(before));
+    await eventually(() => expect(ca.serverCredentials()).not.toBe(before));
   });
 });
 
@@ -214,7 +215,7 @@ test('two servers on one database have a CA each, and both know both', async () 
   const other = await open({ store: await db.openAnother() });
   const ids = [one.x509Authority().authorityId, other.x509Authority().authorityId];
   expect(ids[0]).not.toBe(ids[1]);
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(rootIds(one)).toEqual(ids);
     expect(rootIds(other)).toEqual(ids);
   });

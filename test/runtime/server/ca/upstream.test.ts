@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { verifyJwtSvid } from '../../../../runtime/pki/jwt-svid.ts';
 import { subjectText } from '../../../../runtime/pki/certificate.ts';
 import { verifyX509Svid } from '../../../../runtime/pki/x509-svid.ts';
@@ -18,6 +18,7 @@ import { createTestStore } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
 import { upstreamOf } from '../../../support/upstreams.ts';
 import type { InProcessUpstream } from '../../../support/upstreams.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let stores: { above: TestStore; below: TestStore };
 let clock: MovableClock;
@@ -126,7 +127,7 @@ describe('when the upstream is away', () => {
     await expect(sign(below)).rejects.toMatchObject({ code: 'NOT_READY' });
     upstream.reachable = true;
     // A CA that has ended is replaced as soon as the upstream is back.
-    await vi.waitFor(async () => expect((await sign(below)).chain).toHaveLength(2), { timeout: 5_000 });
+    await eventually(async () => expect((await sign(below)).chain).toHaveLength(2));
   });
 });
 
@@ -135,15 +136,15 @@ describe('a rotation of the root', () => {
     const below = await openBelow();
     const first = root.x509Authority().authorityId;
     const { authorityId: second } = await root.x509.prepare();
-    await vi.waitFor(() => expect(rootIds(below)).toEqual([first, second]));
+    await eventually(() => expect(rootIds(below)).toEqual([first, second]));
     await root.x509.activate(second);
     await root.x509.taint(first);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(below.bundle().x509Authorities.map(({ tainted }) => tainted === true)).toEqual([true, false]),
     );
     expect(below.x509Authority().upstreamAuthorityId).toBe(second);
     await root.x509.revoke(first);
-    await vi.waitFor(() => expect(rootIds(below)).toEqual([second]));
+    await eventually(() => expect(rootIds(below)).toEqual([second]));
     const { chain } = await sign(below);
     const roots = root.bundle().x509Authorities.map(({ asn1 }) => asn1);
     verifyX509Svid({ chain: chain.map(({ der }) => der), roots, now: clock(), trustDomain });

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { verifyX509Svid } from '../../../../runtime/pki/x509-svid.ts';
 import type { CertificateAuthority } from '../../../../runtime/server/ca/authority.ts';
+import { createExclusion } from '../../../../runtime/server/ca/exclusively.ts';
+import { createRotation } from '../../../../runtime/server/ca/rotation.ts';
+import type { Slot } from '../../../../runtime/server/ca/slot.ts';
+import type { ManagedKey } from '../../../../runtime/server/keys/key-manager.ts';
 import { x509AuthorityId } from '../../../../runtime/server/store/bundle-changes.ts';
 import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
 import {
@@ -11,8 +15,9 @@ import {
   workloadKey,
 } from '../../../support/authorities.ts';
 import type { MovableClock, TestAuthorityOptions } from '../../../support/authorities.ts';
-import { createTestStore } from '../../../support/stores.ts';
+import { createTestStore, silentLog } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let db: TestStore;
 let clock: MovableClock;
@@ -47,7 +52,7 @@ describe('an authority that is gone from the bundle', () => {
       x509Authorities: bundle.x509Authorities.filter((held) => x509AuthorityId(held) !== mine),
       jwtAuthorities: bundle.jwtAuthorities.filter(({ keyId }) => keyId !== ca.jwtAuthority().authorityId),
     }));
-    await vi.waitFor(() => expect(ca.bundle().x509Authorities.map(x509AuthorityId)).not.toContain(mine));
+    await eventually(() => expect(ca.bundle().x509Authorities.map(x509AuthorityId)).not.toContain(mine));
     for (let i = 0; i < 20; i += 1) {
       const outcome = await sign(ca).catch((error: unknown) => error as { code: string });
       if ('code' in outcome) expect(outcome.code).toBe('NOT_READY');
@@ -57,7 +62,7 @@ describe('an authority that is gone from the bundle', () => {
         verifyX509Svid({ chain: outcome.chain.map(({ der }) => der), roots, now: clock(), trustDomain });
       }
     }
-    await vi.waitFor(() => expect(ca.x509Authority().authorityId).not.toBe(mine));
+    await eventually(() => expect(ca.x509Authority().authorityId).not.toBe(mine));
     expect(other.x509Authority().authorityId).not.toBe(mine);
   });
 });
@@ -83,8 +88,63 @@ describe('an authority that would end before an SVID of default lifetime', () =>
     const first = ca.x509Authority();
     const { authorityId } = await ca.x509.prepare();
     clock.advance(21 * hourMs);
-    await vi.waitFor(() => expect(ca.x509Authority().authorityId).not.toBe(first.authorityId));
+    await eventually(() => expect(ca.x509Authority().authorityId).not.toBe(first.authorityId));
     expect(ca.x509Authority().authorityId).not.toBe(authorityId);
     expect(ca.x509Authority().expiresAt - clock()).toBeGreaterThan(5 * hourMs);
+  });
+});
+
+describe('a rotation', () => {
+  interface Marks {
+    isPublished: boolean;
+    isTainted: boolean;
+  }
+  const slot: Slot = {
+    name: 'A',
+    authorityId: 'a',
+    key: {} as ManagedKey,
+    issuedAt: 0,
+    notAfter: 1_000_000_000_000,
+  };
+  const rotationWith = (marks: Marks) =>
+    createRotation({
+      kind: {
+        name: 'x509',
+        label: 'X509 CA',
+        mint: () => Promise.reject(new Error('not asked for')),
+        remember: () => Promise.resolve(),
+        taint: () => Promise.resolve(),
+        revoke: () => Promise.resolve(),
+        checkRemaining: () => undefined,
+        isPublished: () => marks.isPublished,
+        isTainted: () => marks.isTainted,
+      },
+      restored: { active: slot, prepared: { ...slot, name: 'B', authorityId: 'b' } },
+      clock: () => 0,
+      log: silentLog,
+      exclusively: createExclusion(),
+    });
+
+  test('gives its active authority to sign with as long as the bundle has it, at that very moment', () => {
+    const marks = { isPublished: true, isTainted: false };
+    const { signing, active } = rotationWith(marks);
+    expect(signing()).toBe(slot);
+    marks.isPublished = false;
+    expect(signing).toThrow(
+      expect.objectContaining({ code: 'NOT_READY', message: 'X509 CA a is not in the published bundle' }) as Error,
+    );
+    expect(active()).toBe(slot);
+  });
+
+  test.each([
+    ['is not in the bundle', { isPublished: false, isTainted: false }],
+    ['is tainted', { isPublished: true, isTainted: true }],
+  ])('activates no authority that %s', async (_, marks) => {
+    const { control } = rotationWith(marks);
+    await expect(control.activate('b')).rejects.toMatchObject({
+      code: 'WRONG_STATE',
+      message: 'X509 CA b is tainted or not in the bundle',
+    });
+    expect(control.states().active?.authorityId).toBe('a');
   });
 });
