@@ -1,4 +1,4 @@
-// Makes the configured plugins: key manager, upstream authority, node attestors. A plugin that we do not have is a fault of the configuration.
+// Makes the configured plugins: key manager, node attestors; the upstream authority has a file of its own. A plugin that we do not have is a fault of the configuration.
 import { resolve } from 'node:path';
 import { pino } from 'pino';
 import * as z from 'zod';
@@ -7,14 +7,14 @@ import { PluginConfigError } from '../attest/plugin-config.ts';
 import { createServerAttestor, serverAttestorTypes } from '../attest/server-attestors.ts';
 import type { Logger } from '../log.ts';
 import { joinTokenType } from './attestation.ts';
-import { ConfigError, faultsOf, text } from './config/hcl-schema.ts';
+import { ConfigError, text } from './config/hcl-schema.ts';
+import { readPluginData } from './config/plugin-data.ts';
 import type { PluginConfig } from './config/plugins-section.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import { openDiskKeyManager } from './keys/disk.ts';
 import type { KeyManager } from './keys/key-manager.ts';
 import { createMemoryKeyManager } from './keys/memory.ts';
-import { createSpireUpstream } from './upstream/spire.ts';
-import type { UpstreamAuthority } from './upstream/upstream-authority.ts';
+import { checkUpstream } from './upstream-plugins.ts';
 
 const diskKeys = z.strictObject({ keys_path: text.refine((path) => path !== '', { error: 'keys_path must be set' }) });
 const noData = z.strictObject({});
@@ -24,10 +24,10 @@ export function checkKeyManager(
   plugin: PluginConfig,
 ): { readonly kind: 'memory' } | { readonly kind: 'disk'; readonly path: string } {
   if (plugin.name === 'memory') {
-    readData(plugin, noData);
+    readPluginData(plugin, noData);
     return { kind: 'memory' };
   }
-  if (plugin.name === 'disk') return { kind: 'disk', path: resolve(readData(plugin, diskKeys).keys_path) };
+  if (plugin.name === 'disk') return { kind: 'disk', path: resolve(readPluginData(plugin, diskKeys).keys_path) };
   throw new ConfigError([`plugins.KeyManager.${plugin.name}: no such key manager`]);
 }
 
@@ -71,42 +71,6 @@ export function createAttestors(
   return attestors;
 }
 
-const spireUpstream = z.strictObject({
-  server_address: text,
-  server_port: text.refine((port) => /^\d{1,5}$/.test(port) && Number(port) <= 65_535, { error: 'want a port number' }),
-  workload_api_socket: text,
-  experimental: z.unknown().optional(),
-});
-
-export interface SpireUpstreamConfig {
-  readonly serverAddress: string;
-  readonly serverPort: number;
-  readonly workloadApiSocket: string;
-}
-
-export function checkUpstream(plugin: PluginConfig): SpireUpstreamConfig {
-  if (plugin.name !== 'spire')
-    throw new ConfigError([`plugins.UpstreamAuthority.${plugin.name}: no such upstream authority`]);
-  const data = readData(plugin, spireUpstream);
-  return {
-    serverAddress: data.server_address,
-    serverPort: Number(data.server_port),
-    workloadApiSocket: data.workload_api_socket,
-  };
-}
-
-/** Empty where the CA is to sign itself: the options of createAuthority that it fills. */
-export function openUpstreamAuthority(
-  { plugins: { upstreamAuthority }, trustDomain }: ServerConfig,
-  { log, clock }: Pick<AttestorSurroundings, 'log' | 'clock'>,
-): { upstream?: UpstreamAuthority } {
-  if (upstreamAuthority === undefined) return {};
-  const upstreamLog = log.child({ plugin_name: upstreamAuthority.name });
-  return {
-    upstream: createSpireUpstream({ ...checkUpstream(upstreamAuthority), trustDomain, log: upstreamLog, clock }),
-  };
-}
-
 /** Every plugin's data, without opening anything; throws a ConfigError with all faults. */
 export function checkPlugins(config: ServerConfig): void {
   const faults: string[] = [];
@@ -129,10 +93,4 @@ export function checkPlugins(config: ServerConfig): void {
     }),
   );
   if (faults.length > 0) throw new ConfigError(faults);
-}
-
-function readData<T extends z.ZodType>({ type, name, data }: PluginConfig, schema: T): z.output<T> {
-  const result = schema.safeParse(data);
-  if (result.success) return result.data;
-  throw new ConfigError(faultsOf(result.error, ['plugins', `${type}.${name}`, 'plugin_data']));
 }

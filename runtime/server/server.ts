@@ -28,7 +28,7 @@ import type { FederatedRevisions } from './fleet/federated-bundles.ts';
 import { createWatchers } from './fleet/watchers.ts';
 import { createHealthChecker } from './health/health-checker.ts';
 import { listenForHealth } from './health/health-listener.ts';
-import { createAttestors, openKeyManager, openUpstreamAuthority } from './plugins.ts';
+import { createAttestors, openKeyManager } from './plugins.ts';
 import { startPruning } from './prune.ts';
 import { openAuthorizedEntries } from './store/authorized-entries.ts';
 import type { AuthorizedEntries } from './store/authorized-entries.ts';
@@ -37,6 +37,7 @@ import type { Store } from './store/store.ts';
 import { measureAuthority } from './telemetry/measured-authority.ts';
 import { measureKeys, measureUpstream } from './telemetry/measured-parts.ts';
 import { measureStore } from './telemetry/measured-store.ts';
+import { openUpstreamAuthority } from './upstream-plugins.ts';
 import { version } from './version.ts';
 
 export interface RunningServer {
@@ -132,7 +133,7 @@ async function start(
   const store = measureStore(database, metrics);
   onStop(() => store.close());
   parts.store = store;
-  const { upstream } = openUpstreamAuthority(config, around);
+  const { upstream } = await openUpstreamAuthority(config, around);
   const plainAuthority = await createAuthority({
     trustDomain,
     config: config.authority,
