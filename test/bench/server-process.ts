@@ -1,4 +1,4 @@
-// The server under load, in a process of its own: `npm run bench` forks it, tells it its database, and asks it for the CPU time that it has used.
+// The server under load, in a process of its own: `npm run bench` forks it, tells it its database, and asks it what it has used.
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,13 +14,15 @@ export interface ServerReady {
   readonly directory: string;
 }
 
-export interface CpuTime {
-  readonly kind: 'cpu';
-  /** Microseconds, user and system. */
-  readonly used: number;
+export interface ServerUsage {
+  readonly kind: 'usage';
+  /** Microseconds, user and system, since it started. */
+  readonly cpu: number;
+  /** Bytes. */
+  readonly rss: number;
 }
 
-export type ServerMessage = ServerReady | CpuTime;
+export type ServerMessage = ServerReady | ServerUsage;
 
 const [databaseUrl = ''] = process.argv.slice(2);
 const send = (message: ServerMessage): void => void process.send?.(message);
@@ -49,7 +51,7 @@ const server = await startServer(config, { log, clock: Date.now, signal: stoppin
 
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
-  send({ kind: 'cpu', used: user + system });
+  send({ kind: 'usage', cpu: user + system, rss: process.memoryUsage.rss() });
 });
 process.once('disconnect', () => void server.close().finally(() => process.exit(0)));
 send({ kind: 'ready', port: server.address.port, socketPath, directory });
