@@ -2,12 +2,15 @@
 import { agentColumns, agentOfRow, agentValues } from './agent-row.ts';
 import type { AgentRow } from './agent-row.ts';
 import { Conditions, cutPage, sliceOf } from './conditions.ts';
-import type { Database } from './database.ts';
+import type { Database, NamedStatement } from './database.ts';
 import { StoreError } from './errors.ts';
 import type { AgentFilter, AgentRecord } from './records.ts';
 import { encodeSelectors } from './selector-text.ts';
 import type { AgentStore } from './store.ts';
 
+// Asked for with each call of an agent.
+const selectOne = { name: 'fetch-agent', text: 'SELECT * FROM agents WHERE spiffe_id = $1' };
+const selectSome = { name: 'fetch-agents', text: 'SELECT * FROM agents WHERE spiffe_id = ANY($1::text[])' };
 const columns = agentColumns.join(', ');
 const parameters = agentColumns.map((_, i) => `$${i + 1}`).join(', ');
 const insertAgent = `INSERT INTO agents (${columns}) VALUES (${parameters}) ON CONFLICT (spiffe_id) DO`;
@@ -24,14 +27,18 @@ const banAgent = `UPDATE agents SET banned = true,
   WHERE spiffe_id = $1 RETURNING *`;
 
 export function createAgentStore(database: Database): AgentStore {
-  const one = async (statement: string, values: readonly unknown[]): Promise<AgentRecord | undefined> => {
+  const one = async (
+    statement: string | NamedStatement,
+    values: readonly unknown[],
+  ): Promise<AgentRecord | undefined> => {
     const [row] = await database.query<AgentRow>(statement, values);
     return row === undefined ? undefined : agentOfRow(row);
   };
-  const fetchAgent = (spiffeId: string) => one('SELECT * FROM agents WHERE spiffe_id = $1', [spiffeId]);
+  const fetchAgent = (spiffeId: string) => one(selectOne, [spiffeId]);
 
   return {
     fetchAgent,
+    fetchAgents: async (spiffeIds) => (await database.query<AgentRow>(selectSome, [spiffeIds])).map(agentOfRow),
     async saveAgent(agent, { onlyNew = false } = {}) {
       const saved = await one(onlyNew ? insertNewAgent : saveKnownAgent, agentValues(agent));
       if (saved !== undefined) return saved;

@@ -4,6 +4,7 @@ import { createCallCounter } from '../../telemetry/call-counter.ts';
 import { createIdleMetrics } from '../../telemetry/registry.ts';
 import type { Metrics } from '../../telemetry/registry.ts';
 import { EntryIndex, isExpired } from './entry-index.ts';
+import { createSharing } from './entry-sharing.ts';
 import type { AgentRecord, EntryRecord, StoreChange } from './records.ts';
 import type { Store } from './store.ts';
 
@@ -32,13 +33,14 @@ export interface AuthorizedEntries {
 }
 
 export interface AuthorizedEntriesOptions {
-  readonly store: Pick<Store, 'allEntries' | 'allAgents' | 'fetchEntries' | 'fetchAgent' | 'watch'>;
+  readonly store: Pick<Store, 'allEntries' | 'allAgents' | 'fetchEntries' | 'fetchAgents' | 'watch'>;
   readonly log: Logger;
   readonly clock: () => number;
   readonly metrics?: Metrics;
 }
 
 const retryMs = 1_000;
+const sliceSize = 1_000;
 
 /** Resolves once everything is loaded. */
 export async function openAuthorizedEntries(options: AuthorizedEntriesOptions): Promise<AuthorizedEntries> {
@@ -153,34 +155,62 @@ function union(a: ReadonlySet<string>, b: ReadonlySet<string>): Set<string> {
 }
 
 async function loadAll(store: AuthorizedEntriesOptions['store'], index: EntryIndex): Promise<void> {
-  const [entries, agents] = await Promise.all([store.allEntries(), store.allAgents()]);
-  const [entryIds, agentIds] = [new Set(entries.map(({ id }) => id)), new Set(agents.map(({ spiffeId }) => spiffeId))];
-  for (const id of index.entryIds()) if (!entryIds.has(id)) index.removeEntry(id);
-  for (const id of index.agentIds()) if (!agentIds.has(id)) index.removeAgent(id);
-  for (const entry of entries) index.setEntry(entry);
-  for (const agent of agents) index.setAgent(agent);
+  const gone = { entries: new Set(index.entryIds()), agents: new Set(index.agentIds()) };
+  for await (const entries of store.allEntries()) {
+    const share = createSharing();
+    for (const entry of entries) {
+      gone.entries.delete(entry.id);
+      index.setEntry(share(entry));
+    }
+  }
+  for await (const agents of store.allAgents()) {
+    for (const agent of agents) {
+      gone.agents.delete(agent.spiffeId);
+      index.setAgent(agent);
+    }
+  }
+  for (const id of gone.entries) index.removeEntry(id);
+  for (const id of gone.agents) index.removeAgent(id);
 }
 
-/** The entries that changed, as they were and as they are. */
+/** The entries that changed, as they were and as they are. Those that are named and not found are gone. */
 async function loadSome(
   store: AuthorizedEntriesOptions['store'],
   index: EntryIndex,
   { entries, agents }: Changes,
 ): Promise<EntryRecord[]> {
   const changed: EntryRecord[] = [];
-  const found = new Map(
-    (entries.size === 0 ? [] : await store.fetchEntries([...entries])).map((entry) => [entry.id, entry]),
-  );
-  for (const id of entries) {
-    const [before, entry] = [index.entry(id), found.get(id)];
-    for (const one of [before, entry]) if (one !== undefined) changed.push(one);
-    if (entry === undefined) index.removeEntry(id);
-    if (entry !== undefined) index.setEntry(entry);
+  for (const ids of slicesOf(entries)) {
+    const gone = new Set(ids);
+    for (const id of ids) changed.push(...present(index.entry(id)));
+    const share = createSharing();
+    for (const entry of await store.fetchEntries(ids)) {
+      const shared = share(entry);
+      changed.push(shared);
+      gone.delete(entry.id);
+      index.setEntry(shared);
+    }
+    for (const id of gone) index.removeEntry(id);
   }
-  for (const id of agents) {
-    const agent = await store.fetchAgent(id);
-    if (agent === undefined) index.removeAgent(id);
-    if (agent !== undefined) index.setAgent(agent);
+  for (const ids of slicesOf(agents)) {
+    const gone = new Set(ids);
+    for (const agent of await store.fetchAgents(ids)) {
+      gone.delete(agent.spiffeId);
+      index.setAgent(agent);
+    }
+    for (const id of gone) index.removeAgent(id);
   }
   return changed;
+}
+
+function present<T>(value: T | undefined): T[] {
+  return value === undefined ? [] : [value];
+}
+
+/** A change of everything is read in turns, not in one. */
+function slicesOf(ids: ReadonlySet<string>): string[][] {
+  const all = [...ids];
+  return Array.from({ length: Math.ceil(all.length / sliceSize) }, (_, index) =>
+    all.slice(index * sliceSize, (index + 1) * sliceSize),
+  );
 }

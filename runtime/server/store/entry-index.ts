@@ -20,7 +20,8 @@ interface Alias {
 export class EntryIndex {
   readonly #entries = new Map<string, EntryRecord>();
   readonly #byParent = new Map<string, Map<string, EntryRecord>>();
-  readonly #bySpiffeId = new Map<string, Map<string, EntryRecord>>();
+  /** Most IDs have one entry, and a map for each of those would weigh as much as the entries. */
+  readonly #bySpiffeId = new Map<string, EntryRecord | Map<string, EntryRecord>>();
   /** By entry id: entries whose parent is the server stand for all agents with their selectors. */
   readonly #aliases = new Map<string, Alias>();
   readonly #agents = new Map<string, AgentRecord>();
@@ -31,7 +32,8 @@ export class EntryIndex {
     this.removeEntry(entry.id);
     this.#entries.set(entry.id, entry);
     addTo(this.#byParent, entry.parentId, entry);
-    addTo(this.#bySpiffeId, entry.spiffeId, entry);
+    const same = this.#bySpiffeId.get(entry.spiffeId);
+    this.#bySpiffeId.set(entry.spiffeId, same === undefined ? entry : mapOf(same).set(entry.id, entry));
     if (!isServer(entry.parentId)) return;
     this.#aliases.set(entry.id, { spiffeId: entry.spiffeId, selectors: entry.selectors.map(formatSelector) });
   }
@@ -43,7 +45,9 @@ export class EntryIndex {
     this.#entries.delete(id);
     this.#aliases.delete(id);
     removeFrom(this.#byParent, entry.parentId, entry);
-    removeFrom(this.#bySpiffeId, entry.spiffeId, entry);
+    const same = this.#bySpiffeId.get(entry.spiffeId);
+    if (same instanceof Map) same.delete(id);
+    if (same === entry || (same instanceof Map && same.size === 0)) this.#bySpiffeId.delete(entry.spiffeId);
   }
 
   setAgent(agent: AgentRecord): void {
@@ -67,7 +71,8 @@ export class EntryIndex {
   }
 
   entriesFor(spiffeId: string): Iterable<EntryRecord> {
-    return this.#bySpiffeId.get(spiffeId)?.values() ?? [];
+    const held = this.#bySpiffeId.get(spiffeId);
+    return held === undefined ? [] : mapOf(held).values();
   }
 
   entryIds(): string[] {
@@ -122,6 +127,10 @@ function isServer(spiffeId: string): boolean {
 
 export function isExpired({ expiresAt }: EntryRecord, nowSeconds: number): boolean {
   return expiresAt > 0 && expiresAt <= nowSeconds;
+}
+
+function mapOf(held: EntryRecord | Map<string, EntryRecord>): Map<string, EntryRecord> {
+  return held instanceof Map ? held : new Map([[held.id, held]]);
 }
 
 function addTo(index: Map<string, Map<string, EntryRecord>>, key: string, entry: EntryRecord): void {

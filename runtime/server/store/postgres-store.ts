@@ -1,12 +1,15 @@
 // The store on PostgreSQL: the parts put together over one pool of connections.
 import type { Logger } from '../../log.ts';
+import { agentOfRow } from './agent-row.ts';
 import { createAgentStore } from './agent-store.ts';
 import { createAuthorityActStore } from './authority-act-store.ts';
 import { createBundleStore } from './bundle-store.ts';
 import { createCaJournalStore } from './ca-journal-store.ts';
 import { openChangeFeed } from './change-feed.ts';
 import { parseConnectionString } from './connection-string.ts';
+import { allRows } from './all-rows.ts';
 import { openDatabase } from './database.ts';
+import { entryOfRow } from './entry-row.ts';
 import { createEntryStore } from './entry-store.ts';
 import { createFederationStore } from './federation-store.ts';
 import { createIssuanceStore } from './issuance-store.ts';
@@ -36,11 +39,9 @@ export async function openPostgresStore({
   try {
     await migrate(database);
     const feed = await openChangeFeed({ database, log, clock, ...options });
-    const entries = createEntryStore(database, clock);
-    const agents = createAgentStore(database);
     return {
-      ...entries,
-      ...agents,
+      ...createEntryStore(database, clock),
+      ...createAgentStore(database),
       ...createJoinTokenStore(database),
       ...createBundleStore(database),
       ...createFederationStore(database),
@@ -49,8 +50,8 @@ export async function openPostgresStore({
       ...createAuthorityActStore(database),
       ...createIssuanceStore(database),
       claimTask: (task, now, everyMs) => claimTask(database, task, now, everyMs),
-      allEntries: async () => (await entries.listEntries({})).entries,
-      allAgents: async () => (await agents.listAgents({})).agents,
+      allEntries: () => allRows(database, 'entries', entryOfRow),
+      allAgents: () => allRows(database, 'agents', agentOfRow),
       watch: feed.watch,
       async ping() {
         await database.query('SELECT 1');

@@ -59,6 +59,8 @@ export interface AgentStore {
   /** Records an attestation, the first or a further one. Throws AGENT_BANNED; with `onlyNew`, CONFLICT when the agent is known. */
   saveAgent(agent: AgentRecord, options?: { readonly onlyNew?: boolean }): Promise<AgentRecord>;
   fetchAgent(spiffeId: string): Promise<AgentRecord | undefined>;
+  /** Those that exist, in no particular order. */
+  fetchAgents(spiffeIds: readonly string[]): Promise<AgentRecord[]>;
   listAgents(filter: AgentFilter, page?: PageRequest): Promise<{ agents: AgentRecord[]; nextPageToken: string }>;
   countAgents(filter: AgentFilter): Promise<number>;
   /** Throws NOT_FOUND. */
@@ -209,9 +211,9 @@ export interface Store
     AuthorityActStore,
     IssuanceStore,
     MaintenanceStore {
-  /** Everything at one instant, for caches that follow `watch`. Watch first, then read. */
-  allEntries(): Promise<EntryRecord[]>;
-  allAgents(): Promise<AgentRecord[]>;
+  /** Everything, some at a time, for caches that follow `watch`: watch first, then read, and read again what is told meanwhile. */
+  allEntries(): AsyncIterable<readonly EntryRecord[]>;
+  allAgents(): AsyncIterable<readonly AgentRecord[]>;
   /** Tells of every change by whatever server on this database, after it is committed, at least once. Returns the way to stop. */
   watch(listener: (change: StoreChange) => void): () => void;
   /** Throws UNAVAILABLE. */

@@ -20,11 +20,14 @@ function createStore() {
     await Promise.resolve();
     throw new Error('away');
   };
-  const store: Pick<Store, 'allEntries' | 'allAgents' | 'fetchEntries' | 'fetchAgent' | 'fetchBundle' | 'watch'> = {
-    allEntries: () => answer([]),
-    allAgents: () => answer([]),
+  async function* pages(): AsyncGenerator<never[]> {
+    yield await answer([]);
+  }
+  const store: Pick<Store, 'allEntries' | 'allAgents' | 'fetchEntries' | 'fetchAgents' | 'fetchBundle' | 'watch'> = {
+    allEntries: () => pages(),
+    allAgents: () => pages(),
     fetchEntries: () => answer([]),
-    fetchAgent: () => answer(undefined),
+    fetchAgents: () => answer([]),
     fetchBundle: () => answer(undefined),
     watch: (listener) => {
       tell = listener;
