@@ -13,6 +13,7 @@ import { once } from 'node:events';
 import type { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import { untilAborted } from './abortable.ts';
+import type { CallLimit } from './call-limit.ts';
 import type { CallContext, CallObserver, EndedCall, Intercept, RpcLog } from './call-context.ts';
 import type { Connection } from './connection.ts';
 import { encodeErrorTrailers } from './error-details.ts';
@@ -27,6 +28,7 @@ export interface HandlerSurroundings {
   readonly intercept: Intercept | undefined;
   readonly log: RpcLog | undefined;
   readonly observers: readonly CallObserver[];
+  readonly limit: CallLimit;
 }
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
@@ -45,6 +47,7 @@ export function adaptHandler(
   around: HandlerSurroundings,
 ): UntypedHandleCall {
   const { path, requestStream, responseStream } = method;
+  const { limit } = around;
   const isWatch = responseStream && !requestStream;
   const begin = async (call: AnyCall, seen: Seen): Promise<CallContext> => {
     seen.context = createContext(path, call, around);
@@ -60,7 +63,9 @@ export function adaptHandler(
 
   async function answer(call: UnaryCall | ReadableCall, send: sendUnaryData<unknown>): Promise<void> {
     const seen = open(call, around);
+    const isAdmitted = limit.enter();
     try {
+      if (!isAdmitted) throw resourceExhausted(`server is busy with ${limit.most} calls`);
       const context = await begin(call, seen);
       const request = 'request' in call ? call.request : readRequests(call, context.signal);
       seen.response = await (handler as Answer)(request, context);
@@ -68,6 +73,7 @@ export function adaptHandler(
     } catch (error) {
       send(fail(error, seen));
     }
+    if (isAdmitted) limit.leave();
     close(seen, around, path);
   }
 

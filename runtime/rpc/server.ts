@@ -3,6 +3,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { ServiceDefinition as GrpcServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { CallObserver, Intercept, RpcLog } from './call-context.ts';
+import { createCallLimit } from './call-limit.ts';
 import type { Connection } from './connection.ts';
 import { adaptHandler } from './handler-adapter.ts';
 import type { Handlers, ServiceDefinition } from './service.ts';
@@ -20,6 +21,8 @@ export interface RpcServerOptions {
   readonly intercept?: Intercept;
   /** Each makes an observer for a method, or none. */
   readonly observe?: readonly ((method: string) => CallObserver | undefined)[];
+  /** Calls with one answer that run at once; more are refused. */
+  readonly maxRunningCalls?: number;
   /** Connections older than this are told to reconnect, and cut a minute later; SPIRE has 3 min on TCP. Without it they live on. */
   readonly maxConnectionAgeMs?: number;
 }
@@ -35,6 +38,8 @@ export interface RpcServer {
 
 export const defaultMaxMessageBytes = 4 * 1024 * 1024;
 const maxConcurrentStreams = 1000;
+/** A second or two of work. */
+const defaultMaxRunningCalls = 4000;
 const connectionAgeGraceMs = 60_000;
 /** A peer that vanished without a word is noticed after these. */
 const keepAliveMs = 120_000;
@@ -55,6 +60,7 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
       : { 'grpc.max_connection_age_ms': maxConnectionAgeMs, 'grpc.max_connection_age_grace_ms': connectionAgeGraceMs }),
   });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const limit = createCallLimit(options.maxRunningCalls ?? defaultMaxRunningCalls);
   const listeners: NetServer[] = [];
   const sockets = new Set<Socket>();
   const connections = new Map<string, Connection>();
@@ -83,7 +89,7 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
 
   return {
     addService(definition, handlers) {
-      const common = { connectionOf: (peer: string) => connections.get(peer), intercept, log };
+      const common = { connectionOf: (peer: string) => connections.get(peer), intercept, log, limit };
       const implementation: UntypedServiceImplementation = {};
       for (const [name, method] of Object.entries(definition)) {
         const handler = (handlers as Readonly<Record<string, unknown>>)[name] ?? notOffered(method.path);

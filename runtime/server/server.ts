@@ -193,7 +193,12 @@ async function serve(
   const { trustDomain } = config;
   const log = rootLog.child({ subsystem_name: 'endpoints' });
   const roots = () => authority.bundle().x509Authorities.map(({ asn1 }) => asn1);
-  const authorizeAgent = createAgentAuthorizer({ agents: store, clock, log });
+  const authorizeAgent = createAgentAuthorizer({
+    agents: store,
+    lastKnown: (id) => cache.agent(id),
+    clock,
+    log,
+  });
   const authorizer = createAuthorizer({
     adminIds: config.adminIds,
     rightsOf: async (id) => ({ admin: cache.isAdmin(String(id)), downstream: cache.isDownstream(String(id)) }),

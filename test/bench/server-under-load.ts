@@ -14,17 +14,16 @@ const batch = 100;
 
 /** The server in a process of its own. */
 export async function startServerProcess(databaseUrl: string) {
-  // `--cpu-prof` and the like are for both processes.
   const child = fork(new URL('./server-process.ts', import.meta.url), [databaseUrl], { stdio: 'inherit' });
   const answer = async (): Promise<ServerMessage> => ((await once(child, 'message')) as [ServerMessage])[0];
   const ready = (await answer()) as ServerReady;
   return {
     ready,
-    async usage(): Promise<ServerUsage> {
+    usage: async (): Promise<ServerUsage> => {
       child.send('usage');
       return (await answer()) as ServerUsage;
     },
-    async close(): Promise<void> {
+    close: async (): Promise<void> => {
       const exited = once(child, 'exit');
       child.disconnect();
       await exited;

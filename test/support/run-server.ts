@@ -34,6 +34,8 @@ export interface RunServerOptions {
   readonly plugins?: string;
   readonly sections?: string;
   readonly clock?: () => number;
+  /** Instead of an empty one that goes with the server. */
+  readonly databaseUrl?: string;
 }
 
 /** Every client of the API over one channel. */
@@ -52,7 +54,8 @@ export type Clients = ReturnType<typeof clientsOf>;
 
 export async function runServer(options: RunServerOptions = {}) {
   const { settings = '', plugins = '', sections = '', clock = Date.now } = options;
-  const database = await createTestDatabase();
+  const { databaseUrl } = options;
+  const database = databaseUrl === undefined ? await createTestDatabase() : keptDatabase(databaseUrl);
   const directory = await mkdtemp(join(tmpdir(), 'server-'));
   const socketPath = join(directory, 'private/api.sock');
   const config = parseServerConfig(
@@ -139,6 +142,10 @@ export async function runServer(options: RunServerOptions = {}) {
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+function keptDatabase(url: string) {
+  return { url, drop: () => Promise.resolve() };
 }
 
 export type RunningTestServer = Awaited<ReturnType<typeof runServer>>;

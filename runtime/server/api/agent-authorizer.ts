@@ -10,6 +10,8 @@ import { serialDecimal } from '../../pki/certificate.ts';
 import type { RpcError } from '../../rpc/status.ts';
 import { internal, permissionDenied } from '../../rpc/status.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+import { StoreError } from '../store/errors.ts';
+import type { AgentRecord } from '../store/records.ts';
 import type { AgentStore } from '../store/store.ts';
 
 export interface AgentSvid {
@@ -23,11 +25,13 @@ export type AgentAuthorizer = (svid: AgentSvid) => Promise<void>;
 export interface AgentAuthorizerOptions {
   readonly agents: Pick<AgentStore, 'fetchAgent' | 'promoteAgentSvid'>;
   readonly clock: () => number;
+  /** What this server last knew of an agent: it counts while the database is away. */
+  readonly lastKnown?: (spiffeId: string) => AgentRecord | undefined;
   /** Hears why an agent was refused; the agent itself is told the reason's number only. */
   readonly log?: Pick<Logger, 'error'>;
 }
 
-export function createAgentAuthorizer({ agents, clock, log }: AgentAuthorizerOptions): AgentAuthorizer {
+export function createAgentAuthorizer({ agents, clock, lastKnown, log }: AgentAuthorizerOptions): AgentAuthorizer {
   return async (svid) => {
     try {
       await authorize(svid);
@@ -37,14 +41,31 @@ export function createAgentAuthorizer({ agents, clock, log }: AgentAuthorizerOpt
     }
   };
 
+  /** An agent that this server knows is served while the database is away; whoever it does not know is not let in. */
+  async function lookUp(id: string): Promise<{ agent: AgentRecord | undefined; isCurrent: boolean }> {
+    const fetch = async () => {
+      try {
+        return { agent: await agents.fetchAgent(id), isCurrent: true };
+      } catch (error) {
+        const isAway = error instanceof StoreError && error.code === 'UNAVAILABLE';
+        const agent = isAway ? lastKnown?.(id) : undefined;
+        if (agent === undefined) throw error;
+        return { agent, isCurrent: false };
+      }
+    };
+    return orInternal('unable to look up agent information', fetch);
+  }
+
   async function authorize({ id, leaf }: AgentSvid): Promise<void> {
     if (clock() > leaf.notAfter) throw refuseAgent(Reason.AGENT_EXPIRED, `agent "${String(id)}" SVID is expired`);
-    const agent = await orInternal('unable to look up agent information', () => agents.fetchAgent(String(id)));
+    const { agent, isCurrent } = await lookUp(String(id));
     if (agent === undefined) throw refuseAgent(Reason.AGENT_NOT_ATTESTED, `agent "${String(id)}" is not attested`);
     if (agent.banned) throw refuseAgent(Reason.AGENT_BANNED, `agent "${String(id)}" is banned`);
     const serial = serialDecimal(leaf);
     if (agent.x509SvidSerialNumber === serial) return;
     if (agent.newX509SvidSerialNumber === serial) {
+      // Its next call after the database is back makes it so.
+      if (!isCurrent) return;
       // The agent shows that it has the renewed SVID: from now on the old one is refused.
       const promote = () => agents.promoteAgentSvid(String(id), serial);
       const promoted = await orInternal('unable to activate the new agent SVID', promote);

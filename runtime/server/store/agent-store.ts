@@ -9,7 +9,11 @@ import { encodeSelectors } from './selector-text.ts';
 import type { AgentStore } from './store.ts';
 
 // Asked for with each call of an agent.
-const selectOne = { name: 'fetch-agent', text: 'SELECT * FROM agents WHERE spiffe_id = $1' };
+const selectOne: NamedStatement = {
+  name: 'fetch-agent',
+  text: 'SELECT * FROM agents WHERE spiffe_id = $1',
+  isUrgent: true,
+};
 const selectSome = { name: 'fetch-agents', text: 'SELECT * FROM agents WHERE spiffe_id = ANY($1::text[])' };
 const columns = agentColumns.join(', ');
 const parameters = agentColumns.map((_, i) => `$${i + 1}`).join(', ');

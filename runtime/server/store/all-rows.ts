@@ -4,10 +4,10 @@ import type { Database } from './database.ts';
 const pageSize = 500;
 
 /** In order of creation. Each piece is a snapshot of its own. */
-export async function* allRows<Row extends { readonly seq: number }, T>(
+export async function* allRows<T>(
   database: Database,
   table: 'entries' | 'agents',
-  recordOf: (row: Row) => T,
+  recordOf: (row: never) => T,
 ): AsyncGenerator<T[], void, undefined> {
   const statement = {
     name: `all-${table}`,
@@ -15,8 +15,8 @@ export async function* allRows<Row extends { readonly seq: number }, T>(
   };
   let after = 0;
   for (;;) {
-    const rows = await database.query<Row>(statement, [after]);
-    yield rows.map(recordOf);
+    const rows = await database.query<{ readonly seq: number }>(statement, [after]);
+    yield rows.map((row) => recordOf(row as never));
     const last = rows.at(-1);
     if (last === undefined || rows.length < pageSize) return;
     after = last.seq;

@@ -9,6 +9,8 @@ import { isConnectionFailure, isRolledBack, translateError } from './database-er
 export interface NamedStatement {
   readonly name: string;
   readonly text: string;
+  /** Fails at once where the database is away: who asks knows what to do then. */
+  readonly isUrgent?: true;
 }
 
 export type Query = <Row = Record<string, unknown>>(
@@ -56,8 +58,8 @@ export function openDatabase({ url, log }: { readonly url: string; readonly log:
   // One that breaks in use fails its query; without a listener the event would end the process.
   pool.on('connect', (client) => client.on('error', (error) => log.debug({ err: error }, 'database connection broke')));
 
-  const withClient = async <T>(act: (query: Query) => Promise<T>): Promise<T> => {
-    const client = await acquire(pool);
+  const withClient = async <T>(act: (query: Query) => Promise<T>, patienceMs = acquireTimeoutMs): Promise<T> => {
+    const client = await acquire(pool, patienceMs);
     try {
       const result = await act(queryOf(client));
       client.release();
@@ -69,7 +71,7 @@ export function openDatabase({ url, log }: { readonly url: string; readonly log:
   };
 
   return {
-    query: (text, values) => withClient((query) => query(text, values)),
+    query: (statement, values) => withClient((query) => query(statement, values), patienceFor(statement)),
     async transaction(act) {
       for (let run = 1; ; run += 1) {
         try {
@@ -84,10 +86,18 @@ export function openDatabase({ url, log }: { readonly url: string; readonly log:
   };
 }
 
+function patienceFor(statement: string | NamedStatement): number {
+  return typeof statement !== 'string' && statement.isUrgent === true ? 0 : acquireTimeoutMs;
+}
+
 function queryOf(client: pg.PoolClient): Query {
   return async <Row>(statement: string | NamedStatement, values: readonly unknown[] = []) => {
-    const named = typeof statement === 'string' ? { text: statement } : statement;
-    const { rows } = await client.query(values.length === 0 ? named : { ...named, values: [...values] });
+    const { name, text } = typeof statement === 'string' ? { name: undefined, text: statement } : statement;
+    const { rows } = await client.query({
+      text,
+      ...(name === undefined ? {} : { name }),
+      ...(values.length === 0 ? {} : { values: [...values] }),
+    });
     return rows as Row[];
   };
 }
@@ -106,14 +116,14 @@ async function inTransaction<T>(query: Query, act: (query: Query) => Promise<T>)
 }
 
 /** Nothing has been sent yet, so trying again is safe. */
-async function acquire(pool: pg.Pool): Promise<pg.PoolClient> {
-  const deadline = Date.now() + acquireTimeoutMs;
+async function acquire(pool: pg.Pool, patienceMs: number): Promise<pg.PoolClient> {
+  const deadline = Date.now() + patienceMs;
   for (;;) {
     try {
       return await pool.connect();
     } catch (error) {
       if (!isConnectionFailure(error) || pool.ending) throw translateError(error);
-      if (Date.now() > deadline) throw new StoreError('UNAVAILABLE', 'database does not answer', { cause: error });
+      if (Date.now() >= deadline) throw new StoreError('UNAVAILABLE', 'database does not answer', { cause: error });
       await sleep(acquireRetryMs);
     }
   }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createQueue } from '../../../runtime/rpc/queue.ts';
 import { invalidArgument, permissionDenied, RpcError, rpcErrorText, statusCode } from '../../../runtime/rpc/status.ts';
-import { aborted, collect, echoOverUnix, settled, words } from './echo-service.ts';
+import { aborted, collect, echo, echoOverUnix, settled, words } from './echo-service.ts';
 
 async function failureOf(call: Promise<unknown>): Promise<RpcError> {
   const error: unknown = await call.then(
@@ -219,4 +219,30 @@ test('a caller that does not read holds up its own stream and nothing else', asy
   await delay(100);
   expect(made - stalledAt).toBeLessThan(20);
   await answers.return?.(undefined);
+});
+
+test('a server that is busy refuses further calls at once, and takes new ones when it is free again', async () => {
+  const gate = settled<undefined>();
+  const handlers = {
+    ...echo,
+    async say({ value }: { value: string }) {
+      if (value === 'held') await gate.promise;
+      return { value };
+    },
+  };
+  const client = await echoOverUnix(handlers, { maxRunningCalls: 2 });
+  const held = [client.say({ value: 'held' }), client.say({ value: 'held' })];
+  const refusal = await failureOf(client.say({ value: 'third' }));
+  expect([refusal.code, refusal.message]).toEqual([statusCode.RESOURCE_EXHAUSTED, 'server is busy with 2 calls']);
+  // What lives as long as its caller likes takes no place, and needs none.
+  expect(await collect(client.repeat({ value: 'a' }))).toEqual(['a 1', 'a 2', 'a 3']);
+  gate.resolve(undefined);
+  expect(await Promise.all(held)).toEqual([{ value: 'held' }, { value: 'held' }]);
+  for (const value of ['fourth', 'fifth', 'sixth']) expect(await client.say({ value })).toEqual({ value });
+});
+
+test('a call that is refused or fails gives its place back', async () => {
+  const refuse = () => Promise.reject(invalidArgument('no'));
+  const client = await echoOverUnix({ ...echo, say: refuse }, { maxRunningCalls: 1 });
+  for (let n = 0; n < 3; n += 1) expect((await failureOf(client.say({ value: 'x' }))).message).toBe('no');
 });

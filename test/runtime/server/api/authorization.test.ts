@@ -9,6 +9,7 @@ import { RpcError, statusCode } from '../../../../runtime/rpc/status.ts';
 import { createAgentAuthorizer } from '../../../../runtime/server/api/agent-authorizer.ts';
 import { createAuthorizer } from '../../../../runtime/server/api/authorization.ts';
 import { methodPolicies } from '../../../../runtime/server/api/method-policy.ts';
+import { StoreError } from '../../../../runtime/server/store/errors.ts';
 import type { AgentRecord } from '../../../../runtime/server/store/records.ts';
 import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
 import { agentRecord, anonymous, callOf, issueLeaf, local, now, remote } from './callers.ts';
@@ -188,5 +189,37 @@ describe('identity', () => {
   test('of a caller is known to handlers only after the interceptor let the call through', async () => {
     const { callerOf } = createWorld();
     expect(() => callerOf(callOf(renew, remote(adminId)))).toThrow(`authorization denied for method ${renew}`);
+  });
+});
+
+describe('while the database is away', () => {
+  const away = () => Promise.reject(new StoreError('UNAVAILABLE', 'database does not answer'));
+  const authorize = (known: AgentRecord | undefined, failure: () => Promise<never> = away) =>
+    createAgentAuthorizer({
+      clock: () => now,
+      agents: { fetchAgent: failure, promoteAgentSvid: failure },
+      lastKnown: () => known,
+    })({ id: parseSpiffeId(agentId), leaf: agentLeaf });
+  const known = agentRecord(agentId, agentLeaf);
+
+  test('an agent counts as this server last knew it', async () => {
+    await authorize(known);
+  });
+
+  test('an agent that shows its renewed SVID for the first time is served, though that cannot be noted', async () => {
+    await authorize({ ...known, x509SvidSerialNumber: '1', newX509SvidSerialNumber: serialDecimal(agentLeaf) });
+  });
+
+  test.each([
+    ['an agent that was banned', { ...known, banned: true }, statusCode.PERMISSION_DENIED],
+    ['an agent with a superseded SVID', { ...known, x509SvidSerialNumber: '1' }, statusCode.PERMISSION_DENIED],
+    ['an agent that this server does not know', undefined, statusCode.INTERNAL],
+  ])('%s is refused', async (_, record, code) => {
+    await expect(authorize(record)).rejects.toMatchObject({ code });
+  });
+
+  test('what the database refuses for another reason is no reason to believe what was', async () => {
+    const broken = () => Promise.reject(new StoreError('INTERNAL', 'database refused with 42P01'));
+    await expect(authorize(known, broken)).rejects.toMatchObject({ code: statusCode.INTERNAL });
   });
 });
