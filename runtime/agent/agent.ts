@@ -8,6 +8,8 @@ import { clientVerifier } from '../rpc/verify-peer.ts';
 import { openMetrics } from '../telemetry/open-metrics.ts';
 import { listenForPrometheus } from '../telemetry/prometheus.ts';
 import type { PrometheusListener } from '../telemetry/prometheus.ts';
+import type { DebugOptions } from './admin/debug-service.ts';
+import { serveAdmins } from './admin/endpoint.ts';
 import { createJwtSvids } from './cache/jwt-svids.ts';
 import { SvidCache } from './cache/svid-cache.ts';
 import type { AgentConfig } from './config/agent-config.ts';
@@ -128,9 +130,18 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   });
 
   const watching = new AbortController();
+  const debug: DebugOptions = {
+    chain: () => identity.svid()?.chain ?? [],
+    bundle: () => trust.bundle(),
+    x509SvidCount: () => cache.svidCount,
+    jwtSvidCount: () => jwtSvids.size,
+    lastSync: () => cache.replacedAt,
+    startedAt: clock(),
+    clock,
+  };
   let probes: Server | undefined;
-  let server: RpcServer | undefined;
   let prometheus: PrometheusListener | undefined;
+  const servers: RpcServer[] = [];
   try {
     if (config.telemetry.prometheus !== undefined) {
       const roots = () => trust.bundle().x509Authorities.map(({ asn1 }) => asn1);
@@ -159,7 +170,8 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
       ...again,
       recover: (error) => synchronizer.recover(error, signal),
     });
-    server = await serveWorkloads(config, { cache, demand, jwtSvids, callers, health, clock, log, metrics });
+    const parts = { cache, demand, jwtSvids, callers, health, clock, log, metrics };
+    for (const serve of [serveWorkloads, serveAdmins]) servers.push(...(await serve(config, { ...parts, debug })));
     health.ready = true;
     cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
     void watchServer({ link, hints, random, log }, watching.signal);
@@ -181,7 +193,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   } finally {
     health.ready = false;
     watching.abort();
-    await server?.close(goodbyeMs);
+    await Promise.all(servers.map((server) => server.close(goodbyeMs)));
     probes?.close();
     await prometheus?.close();
     link.close();

@@ -39,6 +39,8 @@ export interface FakeEntry {
   readonly createdAt?: number;
   readonly includeJti?: boolean;
   readonly federatesWith?: readonly string[];
+  readonly admin?: boolean;
+  readonly downstream?: boolean;
 }
 
 const trustDomain = parseTrustDomain('example.org');
@@ -243,6 +245,8 @@ function entryOf(entry: FakeEntry): Entry {
     revisionNumber: entry.revisionNumber ?? 0,
     createdAt: entry.createdAt ?? 1,
     federatesWith: [...(entry.federatesWith ?? [])],
+    admin: entry.admin ?? false,
+    downstream: entry.downstream ?? false,
     additionalAttributes: { jwtSvidIncludeJti: entry.includeJti ?? false },
   });
 }

@@ -15,6 +15,8 @@ export interface RunAgentOptions {
   readonly joinToken?: string;
   /** More lines of the agent section. */
   readonly settings?: string;
+  /** Whether it has an admin socket. */
+  readonly hasAdminSocket?: boolean;
   /** More lines of its experimental section. */
   readonly experimental?: string;
   /** Sections beside. */
@@ -29,9 +31,10 @@ export interface RunAgentOptions {
 
 export async function startAgent(options: RunAgentOptions) {
   const { port, bundlePem, joinToken, settings = '', keyManager = 'disk', discoverWorkloadPath = false } = options;
-  const { syncInterval = '100ms', experimental = '', sections = '' } = options;
+  const { syncInterval = '100ms', experimental = '', sections = '', hasAdminSocket = false } = options;
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'agent-')));
   const socketPath = join(directory, 'public/api.sock');
+  const adminSocketPath = join(directory, 'private/admin.sock');
   const bundlePath = join(directory, 'bootstrap.pem');
   await writeFile(bundlePath, bundlePem);
   const config = readAgentConfig(
@@ -44,6 +47,7 @@ export async function startAgent(options: RunAgentOptions) {
         trust_domain = "example.org"
         ${settings.includes('insecure_bootstrap') ? '' : `trust_bundle_path = "${bundlePath}"`}
         ${joinToken === undefined ? '' : `join_token = "${joinToken}"`}
+        ${hasAdminSocket ? `admin_socket_path = "${adminSocketPath}"` : ''}
         ${settings}
         experimental { sync_interval = "${syncInterval}" ${experimental} }
       }
@@ -64,6 +68,7 @@ export async function startAgent(options: RunAgentOptions) {
   const agent = {
     directory,
     socketPath,
+    adminSocketPath,
     /** What it logged. */
     lines,
     ended,
@@ -81,7 +86,8 @@ export async function startAgent(options: RunAgentOptions) {
     /** Resolves when it serves; rejects where it ended instead. */
     async serving(): Promise<void> {
       const until = Date.now() + 15_000;
-      while (!lines.some((line) => line.includes('Starting agent APIs'))) {
+      const last = hasAdminSocket ? 'Starting Admin APIs' : 'Starting agent APIs';
+      while (!lines.some((line) => line.includes(last))) {
         if (Date.now() > until) throw new Error(`agent does not serve:\n${lines.join('')}`);
         await Promise.race([new Promise((resolve) => setTimeout(resolve, 20)), ended]);
       }

@@ -11,11 +11,14 @@ import type { AgentEntry } from '../sync/entry.ts';
 export interface JwtSvid {
   readonly token: string;
   /** Epoch ms. */
+  readonly issuedAt: number;
   readonly expiresAt: number;
   readonly renewAt: number;
 }
 
 export interface JwtSvids {
+  /** How many are kept. */
+  readonly size: number;
   fetch(entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtSvid>;
   /** Forgets tokens that were signed with one of these keys; says how many. */
   forgetSignedBy(keyIds: ReadonlySet<string>): number;
@@ -50,12 +53,16 @@ export function createJwtSvids({ client, maxSize, policy, clock, log }: JwtSvids
     if (lifetime.notAfter <= clock()) throw new Error('server sent a JWT-SVID that has expired');
     return {
       token: svid.token,
+      issuedAt: lifetime.notBefore,
       expiresAt: lifetime.notAfter,
       renewAt: renewalTime(lifetime, { ...policy, availabilityTargetMs: 0 }),
     };
   };
 
   return {
+    get size() {
+      return kept.size;
+    },
     async fetch(entry, audience, signal) {
       if (entry.jwtSvidIncludeJti) return sign(entry, audience, signal); // each token is to be a new one
       const key = keyOf(entry, audience);

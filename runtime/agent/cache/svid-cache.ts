@@ -38,6 +38,8 @@ export interface WorkloadCache {
   update(selectors: readonly Selector[]): WorkloadUpdate;
   /** The first as soon as every matching entry that the server signs for has its SVID, then one for each change. */
   subscribe(selectors: readonly Selector[], signal: AbortSignal): AsyncGenerator<WorkloadUpdate, never, undefined>;
+  /** The trust domain's bundle and every federated one that is here: at once, and again whenever one of them changes, comes or goes. */
+  subscribeBundles(signal: AbortSignal): AsyncGenerator<readonly TrustBundle[], never, undefined>;
 }
 
 export class SvidCache implements WorkloadCache {
@@ -45,10 +47,12 @@ export class SvidCache implements WorkloadCache {
   readonly #svids = new Map<string, WorkloadSvid>();
   readonly #failed = new Set<string>();
   readonly #subscribers = new Set<Subscriber>();
+  readonly #bundleBells = new Set<Bell>();
   #entries: ReadonlyMap<string, AgentEntry> = new Map();
   #index = createEntryIndex([]);
   #bundle: TrustBundle;
   #federated: ReadonlyMap<string, TrustBundle> = new Map();
+  #replacedAt: number | undefined;
   /** Rings when somebody waits for an SVID that is not there. */
   readonly wanted = createBell();
 
@@ -82,6 +86,11 @@ export class SvidCache implements WorkloadCache {
     return first;
   }
 
+  /** When the server was last heard, epoch ms. */
+  get replacedAt(): number | undefined {
+    return this.#replacedAt;
+  }
+
   /** Entries and bundles as the server has them now. An object that is the same as before means: unchanged. */
   replace(
     entries: ReadonlyMap<string, AgentEntry>,
@@ -91,6 +100,7 @@ export class SvidCache implements WorkloadCache {
     this.#entries = entries;
     this.#bundle = bundle;
     this.#federated = federated;
+    this.#replacedAt = this.#options.clock();
     this.#index = createEntryIndex([...entries.values()].filter(({ storeSvid }) => !storeSvid));
     for (const [id, svid] of this.#svids) {
       const entry = entries.get(id);
@@ -98,6 +108,7 @@ export class SvidCache implements WorkloadCache {
     }
     for (const id of this.#failed) if (!entries.has(id)) this.#failed.delete(id);
     this.#tellAll();
+    for (const bell of this.#bundleBells) bell.ring();
   }
 
   /** SVIDs by entry id, and the ids of entries that got none. */
@@ -179,6 +190,21 @@ export class SvidCache implements WorkloadCache {
     }
   }
 
+  async *subscribeBundles(signal: AbortSignal): AsyncGenerator<readonly TrustBundle[], never, undefined> {
+    const bell = createBell();
+    this.#bundleBells.add(bell);
+    try {
+      let sent: readonly TrustBundle[] | undefined;
+      for (;;) {
+        const bundles = [this.#bundle, ...this.#federated.values()];
+        if (sent === undefined || !isSameList(sent, bundles)) yield (sent = bundles);
+        await bell.wait(signal);
+      }
+    } finally {
+      this.#bundleBells.delete(bell);
+    }
+  }
+
   #missing(selectors: readonly Selector[], { identities }: WorkloadUpdate): AgentEntry[] {
     const held = new Set(identities.map(({ entry }) => entry.id));
     return this.matching(selectors).filter(({ id }) => !held.has(id));
@@ -204,7 +230,10 @@ function isSameUpdate(a: WorkloadUpdate, b: WorkloadUpdate): boolean {
     a.bundle === b.bundle &&
     a.identities.length === b.identities.length &&
     a.identities.every(({ entry, svid }, i) => entry === b.identities[i]?.entry && svid === b.identities[i].svid) &&
-    a.federatedBundles.length === b.federatedBundles.length &&
-    a.federatedBundles.every((bundle, i) => bundle === b.federatedBundles[i])
+    isSameList(a.federatedBundles, b.federatedBundles)
   );
+}
+
+function isSameList(a: readonly TrustBundle[], b: readonly TrustBundle[]): boolean {
+  return a.length === b.length && a.every((bundle, i) => bundle === b[i]);
 }

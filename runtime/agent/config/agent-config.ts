@@ -30,6 +30,10 @@ export interface AgentConfig {
   /** Absent: neither the Workload API nor Envoy's SDS is served. */
   readonly socketPath: string | undefined;
   readonly disableWorkloadApi: boolean;
+  /** Absent: there is none. */
+  readonly adminSocketPath: string | undefined;
+  /** SPIFFE IDs of workloads that may ask for others' identities. */
+  readonly authorizedDelegates: ReadonlySet<string>;
   /** Absent: disabled. */
   readonly sds: SdsConfig | undefined;
   readonly rateLimits: RateLimits;

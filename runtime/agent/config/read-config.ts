@@ -9,6 +9,7 @@ import { TrustDomain, parseTrustDomain } from '../../spiffe/trust-domain.ts';
 import { readTelemetry } from '../../telemetry/config.ts';
 import type { AgentConfig, HealthConfig } from './agent-config.ts';
 import { defaultSocketPath } from './default-socket.ts';
+import { readAdminSocketPath, readDelegates } from './read-admin.ts';
 import { readBundleSource } from './read-bundle-source.ts';
 import { readRateLimits, readSds } from './read-endpoint.ts';
 import { readPlugins } from './read-plugins.ts';
@@ -18,10 +19,9 @@ const shortestAvailabilityTargetMs = 24 * 3_600_000;
 
 /** SPIRE has these; here they change nothing yet, which the agent says when it starts. */
 const ignoredKeys = {
-  strings: ['admin_socket_path'],
   booleans: ['log_source_location', 'profiling_enabled'],
   numbers: ['profiling_port', 'profiling_freq'],
-  lists: ['authorized_delegates', 'profiling_names'],
+  lists: ['profiling_names'],
 } as const;
 
 /** Throws a ConfigError. */
@@ -39,12 +39,16 @@ export function readAgentConfig(file: HclObject): AgentConfig {
   const joinToken = agent.optionalString('join_token');
   const disableWorkloadApi = agent.optionalBoolean('disable_workload_api') === true;
   const sds = readSds(agent);
+  const trustDomain = readTrustDomain(agent);
+  const socketPath = socketPathOf(agent, disableWorkloadApi && sds === undefined);
   const config: AgentConfig = {
-    trustDomain: readTrustDomain(agent),
+    trustDomain,
     server: { host: agent.optionalString('server_address') ?? '', port: agent.optionalNumber('server_port') ?? 0 },
     dataDir: agent.optionalString('data_dir') ?? '.',
-    socketPath: socketPathOf(agent, disableWorkloadApi && sds === undefined),
+    socketPath,
     disableWorkloadApi,
+    adminSocketPath: readAdminSocketPath(agent, socketPath),
+    authorizedDelegates: readDelegates(agent, trustDomain),
     sds,
     rateLimits: readRateLimits(experimental),
     bundleSource: readBundleSource(agent),
@@ -126,7 +130,6 @@ function readHealth(root: HclReader): HealthConfig | undefined {
 }
 
 function readIgnored(agent: HclReader, experimental: HclReader | undefined): string[] {
-  for (const key of ignoredKeys.strings) agent.optionalString(key);
   for (const key of ignoredKeys.booleans) agent.optionalBoolean(key);
   for (const key of ignoredKeys.numbers) agent.optionalNumber(key);
   for (const key of ignoredKeys.lists) agent.optionalStrings(key);

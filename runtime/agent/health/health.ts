@@ -5,7 +5,7 @@ import { HealthCheckResponse_ServingStatus as ServingStatus } from '../../../pro
 import type { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { createBell } from '../cache/bell.ts';
 import type { Bell } from '../cache/bell.ts';
-import { notFound } from '../../rpc/status.ts';
+import { invalidArgument } from '../../rpc/status.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import type { HealthConfig } from '../config/agent-config.ts';
 
@@ -28,7 +28,9 @@ export class AgentHealth {
     const watchers = this.#watchers;
     return {
       check: ({ service }) =>
-        service === '' ? Promise.resolve(status()) : Promise.reject(notFound('unknown service')),
+        service === ''
+          ? Promise.resolve(status())
+          : Promise.reject(invalidArgument('per-service health is not supported')),
       list: () => Promise.resolve({ statuses: { '': status() } }),
       async *watch({ service }, { signal }) {
         const bell = createBell();

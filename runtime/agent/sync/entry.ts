@@ -20,6 +20,9 @@ export interface AgentEntry {
   readonly storeSvid: boolean;
   readonly disableX509SvidPrefetch: boolean;
   readonly jwtSvidIncludeJti: boolean;
+  /** Of an admin of the server, or of a server below it: for the workload itself, and for no delegate. */
+  readonly admin: boolean;
+  readonly downstream: boolean;
 }
 
 /** What the agent asks for. */
@@ -58,5 +61,7 @@ export function parseEntry(entry: Entry): AgentEntry {
     storeSvid: entry.storeSvid,
     disableX509SvidPrefetch: entry.additionalAttributes?.disableX509SvidPrefetch === true,
     jwtSvidIncludeJti: entry.additionalAttributes?.jwtSvidIncludeJti === true,
+    admin: entry.admin,
+    downstream: entry.downstream,
   };
 }

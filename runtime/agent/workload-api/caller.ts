@@ -12,6 +12,8 @@ import type { Selector } from '../../spiffe/selector.ts';
 export interface Callers {
   /** Throws UNAVAILABLE where the process cannot be attested. */
   attest(context: CallContext): Promise<Selector[]>;
+  /** The same for a process that a delegate names; whether the pid is still that of the process it means is for the delegate to see. */
+  attestProcess(pid: number): Promise<Selector[]>;
 }
 
 export interface CallersOptions {
@@ -32,16 +34,27 @@ export function createCallers({ attestors, log }: CallersOptions): Callers {
     return selectors;
   };
 
+  const attestProcess = async (pid: number): Promise<Selector[]> => {
+    const startTime = await processStartTime(pid);
+    const selectors = await describe(attestors, pid, log);
+    if ((await processStartTime(pid)) !== startTime)
+      throw new WorkloadAttestError('PROCESS_CHANGED', `process ${pid} ended while it was looked at`);
+    return selectors;
+  };
+
+  const orUnavailable = async (pid: number | undefined, attested: Promise<Selector[]>): Promise<Selector[]> => {
+    try {
+      return await attested;
+    } catch (error) {
+      log.error({ pid, err: error }, 'Workload attestation failed');
+      throw unavailable('workload attestation failed', { cause: error });
+    }
+  };
+
   return {
-    async attest({ connection }) {
-      try {
-        return await attest(connection);
-      } catch (error) {
-        const pid = connection.transport === 'unix' ? connection.pid : undefined;
-        log.error({ pid, err: error }, 'Workload attestation failed');
-        throw unavailable('workload attestation failed', { cause: error });
-      }
-    },
+    attest: ({ connection }) =>
+      orUnavailable(connection.transport === 'unix' ? connection.pid : undefined, attest(connection)),
+    attestProcess: (pid) => orUnavailable(pid, attestProcess(pid)),
   };
 }
 

@@ -34,10 +34,10 @@ export interface EndpointParts {
   readonly metrics: Metrics;
 }
 
-/** Undefined where the configuration has nothing served. */
-export async function serveWorkloads(config: AgentConfig, parts: EndpointParts): Promise<RpcServer | undefined> {
+/** None where the configuration has nothing served. */
+export async function serveWorkloads(config: AgentConfig, parts: EndpointParts): Promise<RpcServer[]> {
   const { socketPath, disableWorkloadApi, sds, rateLimits, logSelectors } = config;
-  if (socketPath === undefined) return undefined;
+  if (socketPath === undefined) return [];
   const { cache, demand, jwtSvids, callers, health, clock, log, metrics } = parts;
   for (const [method, limit] of rateLimits) log.info({ method, limit }, 'Workload API/SDS rate limiting enabled');
   const rateLimiter = measureRateLimiter(createRateLimiter({ limits: rateLimits, clock }), metrics);
@@ -60,7 +60,7 @@ export async function serveWorkloads(config: AgentConfig, parts: EndpointParts):
     { network: 'unix', address: socketPath, apis: apiNames(!disableWorkloadApi, sds !== undefined) },
     'Starting agent APIs',
   );
-  return server;
+  return [server];
 }
 
 function apiNames(workloadApi: boolean, sds: boolean): string {

@@ -29,16 +29,18 @@ export function jwtBundlesResponse(update: WorkloadUpdate): JWTBundlesResponse {
   return { bundles: byTrustDomain([update.bundle, ...update.federatedBundles], jwtAuthorities) };
 }
 
-function byTrustDomain(bundles: readonly TrustBundle[], encode: (bundle: TrustBundle) => Uint8Array) {
+/** By trust domain ID. */
+export function byTrustDomain(bundles: readonly TrustBundle[], encode: (bundle: TrustBundle) => Uint8Array) {
   return Object.fromEntries(bundles.map((bundle) => [bundle.trustDomain.idString(), encode(bundle)]));
 }
 
-function x509Authorities(bundle: TrustBundle): Uint8Array {
+/** Concatenated DER. */
+export function x509Authorities(bundle: TrustBundle): Uint8Array {
   return Buffer.concat(bundle.x509Authorities.map(({ asn1 }) => asn1));
 }
 
 /** A plain JWK set (RFC 7517 §5): without SPIFFE's own parameters, as JWT libraries expect it. */
-function jwtAuthorities(bundle: TrustBundle): Uint8Array {
+export function jwtAuthorities(bundle: TrustBundle): Uint8Array {
   const keys = bundle.jwtAuthorities.map(({ keyId, publicKey }) => ({
     ...createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' }).export({ format: 'jwk' }),
     kid: keyId,

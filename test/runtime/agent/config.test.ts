@@ -60,6 +60,8 @@ describe('a configuration', () => {
       },
       rateLimits: new Map(),
       logSelectors: [],
+      adminSocketPath: undefined,
+      authorizedDelegates: new Set(),
       health: undefined,
       ignored: [],
     });
@@ -76,8 +78,7 @@ describe('a configuration', () => {
   });
 
   it('says which keys have no effect', () => {
-    const config = read(`${required} authorized_delegates = ["spiffe://example.org/d"]`);
-    expect(config.ignored).toEqual(['agent.authorized_delegates']);
+    expect(read(`${required} log_source_location = true`).ignored).toEqual(['agent.log_source_location']);
   });
 
   it('limits the calls of workloads where it says so', () => {
@@ -140,6 +141,15 @@ describe('refusals', () => {
       'agent.experimental.ratelimit.fetch_jwt_svid: must not be negative',
     ],
     [`${required} experimental { ratelimit { fetch_all = 1 } }`, 'agent.experimental.ratelimit.fetch_all: unknown key'],
+    ...['/tmp/spire-agent/public/admin.sock', '/tmp/spire-agent/public/below/admin.sock'].map((path) => [
+      `${required} admin_socket_path = "${path}"`,
+      'agent.admin_socket_path: admin socket cannot be in the same directory or a subdirectory as that containing the Workload API socket',
+    ]),
+    [
+      `${required} authorized_delegates = ["spiffe://other.org/d"]`,
+      '"spiffe://other.org/d" is not a member of trust domain "example.org"',
+    ],
+    [`${required} authorized_delegates = ["delegate"]`, 'agent.authorized_delegates: '],
     [`${required} sds { name = "x" }`, 'agent.sds.name: unknown key'],
     [`${required} workload_x509_svid_key_type = "ec-p384"`, 'key type must be ec-p256 or rsa-2048'],
     [`${required} availability_target = "1h"`, 'must be at least 24h0m0s'],

@@ -31,6 +31,8 @@ function entry(id: string, overrides: Partial<AgentEntry> = {}): AgentEntry {
     storeSvid: false,
     disableX509SvidPrefetch: false,
     jwtSvidIncludeJti: false,
+    admin: false,
+    downstream: false,
     ...overrides,
   };
 }

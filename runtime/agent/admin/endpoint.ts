@@ -1,0 +1,53 @@
+// The socket for operators and delegates: delegated identities, debug, the log's level, health. Its file mode keeps everybody else out, so it must
+// not lie where workloads find theirs.
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DebugService } from '../../../proto/gen/spire/api/agent/debug/v1/debug.ts';
+import { DelegatedIdentityService } from '../../../proto/gen/spire/api/agent/delegatedidentity/v1/delegatedidentity.ts';
+import { LoggerService } from '../../../proto/gen/spire/api/agent/logger/v1/logger.ts';
+import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
+import type { Logger } from '../../log.ts';
+import { createRpcServer } from '../../rpc/server.ts';
+import type { RpcServer } from '../../rpc/server.ts';
+import type { JwtSvids } from '../cache/jwt-svids.ts';
+import type { WorkloadCache } from '../cache/svid-cache.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import type { AgentHealth } from '../health/health.ts';
+import type { EntryDemand } from '../sync/demand.ts';
+import type { Callers } from '../workload-api/caller.ts';
+import { createDebugService } from './debug-service.ts';
+import type { DebugOptions } from './debug-service.ts';
+import { createDelegatedIdentity } from './delegated-identity.ts';
+import { createDelegates } from './delegates.ts';
+import { createLoggerService } from './logger-service.ts';
+
+export interface AdminParts {
+  readonly cache: WorkloadCache;
+  readonly demand: EntryDemand;
+  readonly jwtSvids: JwtSvids;
+  readonly callers: Callers;
+  readonly health: AgentHealth;
+  readonly debug: DebugOptions;
+  readonly log: Logger;
+}
+
+/** None where the configuration has no such socket. */
+export async function serveAdmins(
+  { adminSocketPath, authorizedDelegates }: Pick<AgentConfig, 'adminSocketPath' | 'authorizedDelegates'>,
+  { cache, demand, jwtSvids, callers, health, debug, log }: AdminParts,
+): Promise<RpcServer[]> {
+  if (adminSocketPath === undefined) return [];
+  const delegates = createDelegates({ authorized: authorizedDelegates, callers, cache, demand, log });
+  const server = createRpcServer({ log });
+  server.addService(
+    DelegatedIdentityService,
+    createDelegatedIdentity({ delegates, callers, cache, demand, jwtSvids, log }),
+  );
+  server.addService(DebugService, createDebugService(debug));
+  server.addService(LoggerService, createLoggerService(log));
+  server.addService(HealthService, health.handlers());
+  await mkdir(dirname(adminSocketPath), { recursive: true, mode: 0o750 });
+  await server.listenUnix(adminSocketPath, { mode: 0o770 });
+  log.info({ network: 'unix', address: adminSocketPath }, 'Starting Admin APIs');
+  return [server];
+}
