@@ -75,7 +75,8 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   const stored = data.x509Authorities();
   const trust = createTrust({
     trustDomain: config.trustDomain,
-    x509Authorities: stored.length > 0 ? stored : await loadBootstrapBundle(config.bundleSource, config.trustDomain),
+    x509Authorities:
+      stored.length > 0 ? stored : await loadBootstrapBundle({ ...config, source: config.bundleSource, clock }),
     insecureBootstrap: config.bundleSource.kind === 'insecure',
     clock,
     onInsecure: () => log.warn('Insecure bootstrap enabled; skipping server certificate verification'),
@@ -97,7 +98,14 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   const cache = new SvidCache({ maxSize: config.x509SvidCacheMaxSize, bundle: trust.bundle(), clock });
   const svidClient = () => link.clients().svid;
   const jwtSvids = measureJwtSvids(
-    createJwtSvids({ client: svidClient, maxSize: config.jwtSvidCacheMaxSize, policy, clock, log }),
+    createJwtSvids({
+      client: svidClient,
+      maxSize: config.jwtSvidCacheMaxSize,
+      renewalTimeoutMs: config.jwtSvidCacheHitTimeoutMs,
+      policy,
+      clock,
+      log,
+    }),
     metrics,
   );
   addAgentGauges({ metrics, cache, identity, clock });

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import type { Logger } from '../../log.ts';
-import type { Client } from '../../rpc/service.ts';
+import type { CallOptions, Client } from '../../rpc/service.ts';
 import { renewalTime } from '../rotation.ts';
 import type { RotationPolicy } from '../rotation.ts';
 import type { AgentEntry } from '../sync/entry.ts';
@@ -28,14 +28,17 @@ export interface JwtSvids {
 export interface JwtSvidsOptions {
   readonly client: () => Client<typeof SVIDService>;
   readonly maxSize: number;
+  /** How long the server is waited for where a token is there that still holds. */
+  readonly renewalTimeoutMs: number;
   readonly policy: RotationPolicy;
   readonly clock: () => number;
   readonly log: Logger;
 }
 
-const callMs = 30_000;
+export const jwtSvidCallMs = 30_000;
 
-export function createJwtSvids({ client, maxSize, policy, clock, log }: JwtSvidsOptions): JwtSvids {
+export function createJwtSvids(options: JwtSvidsOptions): JwtSvids {
+  const { client, maxSize, renewalTimeoutMs, policy, clock, log } = options;
   const kept = new Map<string, JwtSvid>();
 
   const keep = (key: string, svid: JwtSvid): void => {
@@ -45,9 +48,9 @@ export function createJwtSvids({ client, maxSize, policy, clock, log }: JwtSvids
     if (kept.size > maxSize && oldest !== undefined) kept.delete(oldest);
   };
 
-  const sign = async (entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtSvid> => {
+  const sign = async (entry: AgentEntry, audience: readonly string[], limits: CallOptions): Promise<JwtSvid> => {
     const request = { entryId: entry.id, audience: [...audience] };
-    const { svid } = await client().newJwtsvid(request, { signal, deadlineMs: callMs });
+    const { svid } = await client().newJwtsvid(request, limits);
     if (svid === undefined || svid.token === '') throw new Error('server sent no JWT-SVID');
     const lifetime = { notBefore: svid.issuedAt * 1000, notAfter: svid.expiresAt * 1000 };
     if (lifetime.notAfter <= clock()) throw new Error('server sent a JWT-SVID that has expired');
@@ -64,7 +67,7 @@ export function createJwtSvids({ client, maxSize, policy, clock, log }: JwtSvids
       return kept.size;
     },
     async fetch(entry, audience, signal) {
-      if (entry.jwtSvidIncludeJti) return sign(entry, audience, signal); // each token is to be a new one
+      if (entry.jwtSvidIncludeJti) return sign(entry, audience, { signal, deadlineMs: jwtSvidCallMs }); // each token is to be a new one
       const key = keyOf(entry, audience);
       const known = kept.get(key);
       if (known !== undefined && clock() < known.renewAt) {
@@ -72,7 +75,9 @@ export function createJwtSvids({ client, maxSize, policy, clock, log }: JwtSvids
         return known;
       }
       try {
-        const svid = await sign(entry, audience, signal);
+        const holds = known !== undefined && clock() < known.expiresAt;
+        const deadlineMs = holds ? renewalTimeoutMs : jwtSvidCallMs;
+        const svid = await sign(entry, audience, { signal, deadlineMs });
         keep(key, svid);
         return svid;
       } catch (error) {

@@ -38,10 +38,30 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./watch.ts').then((command) => ({ flags: command.watchFlags, run: command.watch })),
   },
   {
+    words: ['debug', 'getinfo'],
+    synopsis: 'Prints debug information about the agent',
+    load: () => import('./debug.ts').then((command) => ({ flags: command.debugFlags, run: command.debugGetInfo })),
+  },
+  {
     words: ['healthcheck'],
     synopsis: 'Determines agent health status',
     load: () =>
       import('./healthcheck.ts').then((command) => ({ flags: command.healthcheckFlags, run: command.healthcheck })),
+  },
+  {
+    words: ['logger', 'get'],
+    synopsis: 'Gets the logger details',
+    load: () => import('./logger.ts').then((command) => ({ flags: command.loggerFlags, run: command.loggerGet })),
+  },
+  {
+    words: ['logger', 'reset'],
+    synopsis: 'Reset the logger details to launch level',
+    load: () => import('./logger.ts').then((command) => ({ flags: command.loggerFlags, run: command.loggerReset })),
+  },
+  {
+    words: ['logger', 'set'],
+    synopsis: 'Sets the logger details',
+    load: () => import('./logger.ts').then((command) => ({ flags: command.loggerSetFlags, run: command.loggerSet })),
   },
   {
     words: ['run'],

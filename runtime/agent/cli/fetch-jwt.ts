@@ -1,24 +1,25 @@
 // `api fetch jwt`: a JWT-SVID for this very process, and the bundles to validate such tokens with.
 import { parseFlags } from '../../cli/flags.ts';
+import { outputFlag } from '../../cli/output-flag.ts';
 import { CommandError } from './terminal.ts';
 import type { Command } from './terminal.ts';
-import { apiFlags, checkOutput, firstOf, outputFlag, withWorkloadClient } from './workload-client.ts';
+import { apiFlags, firstOf, withWorkloadClient } from './workload-client.ts';
 
 export const fetchJwtFlags = {
   ...apiFlags,
   ...outputFlag,
   audience: { kind: 'list', help: 'comma separated list of audience values' },
-  format: { kind: 'string', help: 'deprecated; use -output' },
+  format: { ...outputFlag.output, default: '', help: 'deprecated; use -output' },
   spiffeID: { kind: 'string', default: '', help: 'SPIFFE ID subject (optional)' },
 } as const;
 
-export const fetchJwt: Command = async (argv, { terminal, signal }) => {
+export const fetchJwt: Command = async (argv, { terminal, env, signal }) => {
   const { values } = parseFlags(argv, fetchJwtFlags);
-  const output = checkOutput(values.format ?? values.output);
+  const output = values.format === '' ? values.output : values.format;
   const audience = values.audience.flatMap((list) => list.split(',')).filter((name) => name !== '');
   if (audience.length === 0) throw new CommandError('audience must be specified');
 
-  const { svids, bundles } = await withWorkloadClient({ ...values, signal }, async ({ api, call }) => ({
+  const { svids, bundles } = await withWorkloadClient({ ...values, env, signal }, async ({ api, call }) => ({
     ...(await firstOf(api.fetchJwtBundles({}, call))),
     ...(await api.fetchJwtsvid({ audience, spiffeId: values.spiffeID }, call)),
   }));

@@ -1,8 +1,9 @@
 // `api fetch` and `api fetch x509`: what the Workload API gives to this very process.
 import type { X509SVIDResponse } from '../../../proto/gen/spiffe/workload/workload.ts';
 import { parseFlags } from '../../cli/flags.ts';
+import { outputFlag } from '../../cli/output-flag.ts';
 import type { Command } from './terminal.ts';
-import { apiFlags, checkOutput, firstOf, outputFlag, withWorkloadClient } from './workload-client.ts';
+import { apiFlags, firstOf, withWorkloadClient } from './workload-client.ts';
 import { parseResponse, printSvids, writeSvids } from './x509-output.ts';
 
 export const fetchX509Flags = {
@@ -16,18 +17,17 @@ export const fetchX509Flags = {
   },
 } as const;
 
-export const fetchX509: Command = async (argv, { terminal, signal }) => {
+export const fetchX509: Command = async (argv, { terminal, env, signal }) => {
   const { values } = parseFlags(argv, fetchX509Flags);
-  const output = checkOutput(values.output);
   const start = performance.now();
-  const response = await withWorkloadClient({ ...values, signal }, ({ api, call }) =>
+  const response = await withWorkloadClient({ ...values, env, signal }, ({ api, call }) =>
     firstOf(api.fetchX509Svid({}, call)),
   );
-  if (output === 'json') {
+  if (values.output === 'json') {
     terminal.print(JSON.stringify(jsonOf(response)));
     return 0;
   }
-  const received = parseResponse(response);
+  const received = parseResponse(response, Date.now());
   if (!values.silent) printSvids(terminal, received, Math.round(performance.now() - start));
   if (values.write !== '') await writeSvids(terminal, values.write, received);
   return 0;

@@ -7,20 +7,21 @@ import { parseFlags } from '../../cli/flags.ts';
 import { connect, createClient } from '../../rpc/client.ts';
 import { RpcError, rpcErrorText } from '../../rpc/status.ts';
 import type { Command } from './terminal.ts';
-import { socketFlag } from './workload-client.ts';
+import { resolveSocketPath, socketFlags } from './socket-path.ts';
 
 export const healthcheckFlags = {
-  ...socketFlag,
+  ...socketFlags,
+  socketPath: { ...socketFlags.socketPath, help: 'Path to the SPIRE Agent API socket' },
   shallow: { kind: 'boolean', help: 'Perform a less stringent health check' },
   verbose: { kind: 'boolean', help: 'Print verbose information' },
 } as const;
 
 const callMs = 5_000;
 
-export const healthcheck: Command = async (argv, { terminal, signal }) => {
+export const healthcheck: Command = async (argv, { terminal, env, signal }) => {
   const { values } = parseFlags(argv, healthcheckFlags);
   if (values.verbose) terminal.print('Checking agent health...');
-  const channel = connect({ unixPath: values.socketPath });
+  const channel = connect({ unixPath: resolveSocketPath(values, env) });
   try {
     const { status } = await createClient(HealthService, channel).check(
       { service: '' },

@@ -14,7 +14,7 @@ const terminal: Terminal = {
 
 async function main(argv: readonly string[]): Promise<number> {
   if (/^--?v(ersion)?$/.test(argv[0] ?? '')) {
-    terminal.print(version);
+    terminal.printError(version); // as SPIRE does
     return 0;
   }
   const entry = findCommand(argv);

@@ -1,4 +1,5 @@
 // `run` and `validate`: the agent itself, and the question whether its configuration holds.
+import { FlagError } from '../../cli/flags.ts';
 import { createLog, describeError } from '../../log.ts';
 import { runAgent } from '../agent.ts';
 import { loadAgentConfig } from '../config/load-config.ts';
@@ -6,8 +7,8 @@ import type { Command } from './terminal.ts';
 
 export const run: Command = async (argv, { env, signal }) => {
   const config = await loadAgentConfig(argv, env);
-  const { level, format, file } = config.log;
-  const log = createLog({ level, format, ...(file === undefined ? {} : { file }) });
+  const { file, ...format } = config.log;
+  const log = createLog({ ...format, ...(file === undefined ? {} : { file }) });
   try {
     await runAgent(config, { log, clock: Date.now, random: Math.random, signal });
   } catch (error) {
@@ -19,7 +20,13 @@ export const run: Command = async (argv, { env, signal }) => {
 };
 
 export const validate: Command = async (argv, { terminal, env }) => {
-  await loadAgentConfig(argv, env);
+  try {
+    await loadAgentConfig(argv, env);
+  } catch (error) {
+    if (error instanceof FlagError) throw error;
+    terminal.printError(`SPIRE agent configuration file is invalid: ${describeError(error)}`);
+    return 1;
+  }
   terminal.print('SPIRE agent configuration file is valid.');
   return 0;
 };

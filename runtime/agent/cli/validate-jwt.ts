@@ -1,9 +1,10 @@
 // `api validate jwt`: has the agent judge a token as a workload would.
 import { parseFlags } from '../../cli/flags.ts';
+import { outputFlag } from '../../cli/output-flag.ts';
 import { RpcError, rpcErrorText, statusCode } from '../../rpc/status.ts';
 import { CommandError } from './terminal.ts';
 import type { Command } from './terminal.ts';
-import { apiFlags, checkOutput, outputFlag, withWorkloadClient } from './workload-client.ts';
+import { apiFlags, withWorkloadClient } from './workload-client.ts';
 
 export const validateJwtFlags = {
   ...apiFlags,
@@ -12,14 +13,13 @@ export const validateJwtFlags = {
   svid: { kind: 'string', default: '', help: 'JWT SVID' },
 } as const;
 
-export const validateJwt: Command = async (argv, { terminal, signal }) => {
+export const validateJwt: Command = async (argv, { terminal, env, signal }) => {
   const { values } = parseFlags(argv, validateJwtFlags);
-  const { audience, svid } = values;
-  const output = checkOutput(values.output);
+  const { audience, svid, output } = values;
   if (audience === '') throw new CommandError('audience must be specified');
   if (svid === '') throw new CommandError('svid must be specified');
 
-  const { spiffeId, claims } = await withWorkloadClient({ ...values, signal }, ({ api, call }) =>
+  const { spiffeId, claims } = await withWorkloadClient({ ...values, env, signal }, ({ api, call }) =>
     api.validateJwtsvid({ audience, svid }, call).catch(explain),
   );
   if (output === 'json') terminal.print(JSON.stringify({ claims: claims ?? {}, spiffe_id: spiffeId }));

@@ -2,44 +2,32 @@
 import { SpiffeWorkloadAPIService } from '../../../proto/gen/spiffe/workload/workload.ts';
 import { connect, createClient } from '../../rpc/client.ts';
 import type { CallOptions, Client } from '../../rpc/service.ts';
-import { defaultSocketPath } from '../config/default-socket.ts';
+import { resolveSocketPath, socketFlags } from './socket-path.ts';
+import type { SocketChoice } from './socket-path.ts';
 import { CommandError } from './terminal.ts';
 
-export const socketFlag = {
-  socketPath: { kind: 'string', default: defaultSocketPath, help: 'Path to the SPIRE Agent API Unix domain socket' },
-} as const;
-
 export const apiFlags = {
-  ...socketFlag,
+  ...socketFlags,
   timeout: { kind: 'duration', default: 5_000, help: 'Time to wait for a response' },
 } as const;
-
-export const outputFlag = {
-  output: { kind: 'string', default: 'pretty', help: 'Desired output format (pretty, json)' },
-} as const;
-
-export function checkOutput(output: string): 'pretty' | 'json' {
-  if (output === 'pretty' || output === 'json') return output;
-  throw new CommandError(`error: unknown output format "${output}"`);
-}
 
 export interface WorkloadClient {
   readonly api: Client<typeof SpiffeWorkloadAPIService>;
   readonly call: CallOptions;
 }
 
-export interface WithClientOptions {
-  readonly socketPath: string;
+export interface WithClientOptions extends SocketChoice {
+  readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
   /** Of each call; without it a stream may last. */
   readonly timeout?: number;
 }
 
 export async function withWorkloadClient<T>(
-  { socketPath, signal, timeout }: WithClientOptions,
+  { env, signal, timeout, ...choice }: WithClientOptions,
   use: (client: WorkloadClient) => Promise<T>,
 ): Promise<T> {
-  const channel = connect({ unixPath: socketPath });
+  const channel = connect({ unixPath: resolveSocketPath(choice, env) });
   const limits = timeout === undefined ? {} : { deadlineMs: timeout };
   try {
     return await use({

@@ -5,6 +5,7 @@ import type { X509SVIDResponse } from '../../../proto/gen/spiffe/workload/worklo
 import { parseCertificateChain } from '../../pki/certificate.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { certificatesToPem, encodePem } from '../../pki/pem.ts';
+import { verifyX509Svid } from '../../pki/x509-svid.ts';
 import { formatDuration } from '../../spiffe/duration.ts';
 import { writePrivateFile } from '../state/private-file.ts';
 import { CommandError } from './terminal.ts';
@@ -25,7 +26,8 @@ export interface ReceivedSvids {
   readonly federatedBundles: readonly (readonly [string, readonly Certificate[]])[];
 }
 
-export function parseResponse(response: X509SVIDResponse): ReceivedSvids {
+/** Throws unless every SVID holds against the bundle that came with it: an agent's mistake is not to be written to files. */
+export function parseResponse(response: X509SVIDResponse, now: number): ReceivedSvids {
   if (response.svids.length === 0) throw new CommandError('workload response contains no svids');
   const svids = response.svids.map(({ spiffeId, hint, x509Svid, x509SvidKey, bundle }) => ({
     spiffeId,
@@ -34,10 +36,21 @@ export function parseResponse(response: X509SVIDResponse): ReceivedSvids {
     privateKey: x509SvidKey,
     bundle: parseCertificateChain(bundle),
   }));
+  for (const svid of svids) verify(svid, now);
   const federatedBundles = Object.entries(response.federatedBundles)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([trustDomain, der]) => [trustDomain, parseCertificateChain(der)] as const);
   return { svids, federatedBundles };
+}
+
+function verify({ spiffeId, certificates, bundle }: ReceivedSvid, now: number): void {
+  try {
+    const { id } = verifyX509Svid({ chain: certificates.map(({ der }) => der), roots: bundle, now });
+    if (id.toString() !== spiffeId) throw new Error(`it is of ${id.toString()}`);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandError(`"${spiffeId}" SVID failed verification against bundle: ${reason}`, { cause });
+  }
 }
 
 export function printSvids(terminal: Terminal, { svids, federatedBundles }: ReceivedSvids, afterMs: number): void {

@@ -39,7 +39,12 @@ export interface AgentConfig {
   readonly rateLimits: RateLimits;
   readonly bundleSource: BundleSource;
   readonly joinToken: string | undefined;
-  readonly log: { readonly level: LogLevel; readonly format: LogFormat; readonly file: string | undefined };
+  readonly log: {
+    readonly level: LogLevel;
+    readonly format: LogFormat;
+    readonly file: string | undefined;
+    readonly sourceLocation: boolean;
+  };
   /** Prefixes of selectors that may be logged where a workload gets nothing. */
   readonly logSelectors: readonly string[];
   /** Absent with a join token. */
@@ -50,6 +55,8 @@ export interface AgentConfig {
   readonly useSyncAuthorizedEntries: boolean;
   readonly x509SvidCacheMaxSize: number;
   readonly jwtSvidCacheMaxSize: number;
+  /** How long the server is waited for where a JWT-SVID is there that still holds. */
+  readonly jwtSvidCacheHitTimeoutMs: number;
   readonly workloadKeyType: KeyType;
   readonly availabilityTargetMs: number;
   readonly allowUnauthenticatedVerifiers: boolean;

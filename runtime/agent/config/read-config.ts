@@ -11,18 +11,13 @@ import type { AgentConfig, HealthConfig } from './agent-config.ts';
 import { defaultSocketPath } from './default-socket.ts';
 import { readAdminSocketPath, readDelegates } from './read-admin.ts';
 import { readBundleSource } from './read-bundle-source.ts';
+import { readCacheHitTimeout } from './read-cache-hit-timeout.ts';
 import { readRateLimits, readSds } from './read-endpoint.ts';
 import { readPlugins } from './read-plugins.ts';
+import { readRefused } from './read-refused.ts';
 
 const defaultCacheSize = 1000;
 const shortestAvailabilityTargetMs = 24 * 3_600_000;
-
-/** SPIRE has these; here they change nothing yet, which the agent says when it starts. */
-const ignoredKeys = {
-  booleans: ['log_source_location', 'profiling_enabled'],
-  numbers: ['profiling_port', 'profiling_freq'],
-  lists: ['profiling_names'],
-} as const;
 
 /** Throws a ConfigError. */
 export function readAgentConfig(file: HclObject): AgentConfig {
@@ -32,7 +27,8 @@ export function readAgentConfig(file: HclObject): AgentConfig {
   const health = readHealth(root);
   const experimental = agent.optionalBlock('experimental');
   const telemetry = readTelemetry(root);
-  const ignored = [...telemetry.ignored, ...readIgnored(agent, experimental)];
+  readRefused(agent, experimental);
+  readRebootstrap(agent);
   if (!agent.has('server_address')) agent.fault('server_address', 'must be configured');
   if (!agent.has('server_port')) agent.fault('server_port', 'must be configured');
 
@@ -57,6 +53,7 @@ export function readAgentConfig(file: HclObject): AgentConfig {
       level: readWord(agent, 'log_level', parseLogLevel) ?? 'info',
       format: readWord(agent, 'log_format', parseLogFormat) ?? 'text',
       file: agent.optionalString('log_file'),
+      sourceLocation: agent.optionalBoolean('log_source_location') === true,
     },
     logSelectors: agent.strings('log_selectors'),
     ...plugins,
@@ -64,12 +61,13 @@ export function readAgentConfig(file: HclObject): AgentConfig {
     useSyncAuthorizedEntries: experimental?.optionalBoolean('use_sync_authorized_entries') ?? true,
     x509SvidCacheMaxSize: readSize(agent, 'x509_svid_cache_max_size'),
     jwtSvidCacheMaxSize: readSize(agent, 'jwt_svid_cache_max_size'),
+    jwtSvidCacheHitTimeoutMs: readCacheHitTimeout(experimental),
     workloadKeyType: agent.parsed('workload_x509_svid_key_type', parseWorkloadKeyType) ?? 'ec-p256',
     availabilityTargetMs: readAvailabilityTarget(agent),
     allowUnauthenticatedVerifiers: agent.optionalBoolean('allow_unauthenticated_verifiers') === true,
     allowedForeignJwtClaims: new Set(agent.strings('allowed_foreign_jwt_claims')),
     health,
-    ignored,
+    ignored: telemetry.ignored,
     telemetry,
   };
   if (config.nodeAttestor === undefined && config.joinToken === undefined) {
@@ -127,22 +125,6 @@ function readHealth(root: HclReader): HealthConfig | undefined {
     readyPath: health.optionalString('ready_path') ?? '/ready',
   };
   return health.optionalBoolean('listener_enabled') === true ? config : undefined;
-}
-
-function readIgnored(agent: HclReader, experimental: HclReader | undefined): string[] {
-  for (const key of ignoredKeys.booleans) agent.optionalBoolean(key);
-  for (const key of ignoredKeys.numbers) agent.optionalNumber(key);
-  for (const key of ignoredKeys.lists) agent.optionalStrings(key);
-  experimental?.optionalString('jwt_svid_cache_hit_timeout');
-  experimental?.optionalStrings('feature_flags');
-  // Whoever asks for this protection must not run without it.
-  if (experimental?.optionalBoolean('require_pq_kem') === true)
-    experimental.fault('require_pq_kem', 'not supported: true');
-  readRebootstrap(agent);
-  return Object.values(ignoredKeys)
-    .flat()
-    .filter((key) => agent.has(key))
-    .map((key) => `agent.${key}`);
 }
 
 /** An agent that would throw its trust bundle away is not one that we have: only `never`, which is the default. */

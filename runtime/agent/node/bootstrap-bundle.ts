@@ -1,38 +1,69 @@
 // The bundle by which the agent knows its server at first contact, from the place that the configuration names.
 import { readFile } from 'node:fs/promises';
+import { parseCertificateChain } from '../../pki/certificate.ts';
 import { certificatesFromPem } from '../../pki/pem.ts';
 import { parseSpiffeBundle } from '../../spiffe/bundle.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import { downloadBundle, downloadOverUnixSocket } from './download-bundle.ts';
+import { fetchBundleOverWorkloadApi } from './workload-api-bundle.ts';
+import type { ServerAddress } from './server-link.ts';
 
 export type BundleSource =
   | { readonly kind: 'path'; readonly path: string; readonly format: BundleFormat }
   | { readonly kind: 'url'; readonly url: string; readonly format: BundleFormat }
+  /** A helper on this machine, which is told what the bundle is for. */
+  | { readonly kind: 'unixSocket'; readonly socketPath: string; readonly url: string; readonly format: BundleFormat }
+  /** Another agent on this machine, of the same trust domain. */
+  | { readonly kind: 'workloadApi'; readonly socketPath: string }
   | { readonly kind: 'insecure' };
 
 export const bundleFormats = ['pem', 'spiffe'] as const;
 export type BundleFormat = (typeof bundleFormats)[number];
 
-const downloadMs = 10_000;
-const longestBundle = 1024 * 1024;
+export interface BootstrapOptions {
+  readonly source: BundleSource;
+  readonly trustDomain: TrustDomain;
+  readonly server: ServerAddress;
+  readonly clock: () => number;
+}
 
 /** DER of the X.509 authorities; none for an insecure bootstrap. */
-export async function loadBootstrapBundle(source: BundleSource, trustDomain: TrustDomain): Promise<Uint8Array[]> {
+export async function loadBootstrapBundle(options: BootstrapOptions): Promise<Uint8Array[]> {
+  const { source, trustDomain } = options;
   if (source.kind === 'insecure') return [];
-  const place = source.kind === 'path' ? source.path : source.url;
-  const text = source.kind === 'path' ? await readFile(place, 'utf8') : await download(place);
   const authorities =
-    source.format === 'pem'
-      ? certificatesFromPem(text)
-      : parseSpiffeBundle(trustDomain, text).x509Authorities.map(({ asn1 }) => asn1);
-  if (authorities.length === 0) throw new Error(`no certificates in trust bundle ${place}`);
+    source.kind === 'workloadApi'
+      ? parseCertificateChain(await fetchBundleOverWorkloadApi(source.socketPath, trustDomain)).map(({ der }) => der)
+      : parseBundleText(await readText(source, options), source.format, trustDomain);
+  if (authorities.length === 0) throw new Error(`no certificates in trust bundle ${placeOf(source)}`);
   return authorities;
 }
 
-async function download(url: string): Promise<string> {
-  const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(downloadMs) });
-  if (!response.ok) throw new Error(`trust bundle ${url} answers ${response.status}`);
-  const text = await response.text();
-  if (text.length > longestBundle)
-    throw new Error(`trust bundle ${url} has ${text.length} characters, at most ${longestBundle} are taken`);
-  return text;
+type TextSource = Extract<BundleSource, { readonly format: BundleFormat }>;
+
+function readText(source: TextSource, { trustDomain, server, clock }: BootstrapOptions): Promise<string> {
+  if (source.kind === 'path') return readFile(source.path, 'utf8');
+  if (source.kind === 'url') return downloadBundle(source.url);
+  const url = new URL(source.url);
+  const told = {
+    'spire-attest-mode': 'bootstrap',
+    'spire-connection-attempts': '1',
+    'spire-attest-start-time': new Date(clock()).toISOString().replace(/\.\d+Z$/, 'Z'),
+    'spire-server-address': server.host,
+    'spire-server-port': String(server.port),
+    'spiffe-trust-domain': trustDomain.name,
+  };
+  for (const [name, value] of Object.entries(told)) url.searchParams.set(name, value);
+  return downloadOverUnixSocket(source.socketPath, url);
+}
+
+function parseBundleText(text: string, format: BundleFormat, trustDomain: TrustDomain): Uint8Array[] {
+  return format === 'pem'
+    ? certificatesFromPem(text)
+    : parseSpiffeBundle(trustDomain, text).x509Authorities.map(({ asn1 }) => asn1);
+}
+
+function placeOf(source: Exclude<BundleSource, { readonly kind: 'insecure' }>): string {
+  if (source.kind === 'path') return source.path;
+  return source.kind === 'url' ? source.url : source.socketPath;
 }

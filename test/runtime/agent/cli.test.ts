@@ -17,7 +17,9 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'cli-'));
   server = await startFakeSpireServer();
   server.setEntries({ path: '/workload', selectors: [`unix:uid:${process.getuid?.() ?? 0}`], hint: 'web' });
-  agent = await startAgent({ port: server.port, bundlePem: server.bundlePem(), joinToken: server.createToken() });
+  const [bundlePem, joinToken] = [server.bundlePem(), server.createToken()];
+  const experimental = 'ratelimit { fetch_x509_bundles = 1 fetch_jwt_svid = 1 }';
+  agent = await startAgent({ port: server.port, bundlePem, joinToken, hasAdminSocket: true, experimental });
   await agent.serving();
 });
 afterAll(async () => {
@@ -32,8 +34,11 @@ interface Result {
   readonly stderr: string;
 }
 
-function run(...argv: string[]): Promise<Result> {
-  const child = spawn(process.execPath, [resolve('runtime/agent/cli/main.ts'), ...argv]);
+const run = (...argv: string[]): Promise<Result> => runWith({}, ...argv);
+
+function runWith(env: NodeJS.ProcessEnv, ...argv: string[]): Promise<Result> {
+  const main = resolve('runtime/agent/cli/main.ts');
+  const child = spawn(process.execPath, [main, ...argv], { env: { ...process.env, ...env } });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
@@ -85,6 +90,132 @@ describe('api fetch', () => {
 
   it('jwt wants an audience', async () => {
     expect(await api('fetch', 'jwt')).toEqual({ code: 1, stdout: '', stderr: 'audience must be specified\n' });
+  });
+});
+
+describe('the socket', () => {
+  const template = 'SPIRE_AGENT_PUBLIC_SOCKET_TEMPLATE';
+  const healthy = { code: 0, stdout: 'Agent is healthy.\n', stderr: '' };
+  const refused = (stderr: string) => ({ code: 1, stdout: '', stderr });
+
+  it.each([
+    [{}, ['-instance', 'a'], ` ${template} environment variable must be defined when using the instance flag\n`],
+    [{ [template]: '/run/a.sock' }, ['-instance', 'a'], `failed to find %i in ${template}\n`],
+    [
+      { SPIFFE_ENDPOINT_SOCKET: 'tcp://127.0.0.1:1' },
+      [],
+      'SPIFFE_ENDPOINT_SOCKET is "tcp://127.0.0.1:1", want unix:///path/to/socket\n',
+    ],
+  ])('is refused with %j and %j', async (env, flags, reason) => {
+    expect(await runWith(env, 'api', 'watch', ...flags)).toEqual(refused(reason));
+  });
+
+  it('is that of the instance, of the environment, or of the flag before both', async () => {
+    const instances = { [template]: agent.socketPath.replace('api', '%i') };
+    expect(await runWith(instances, 'healthcheck', '-instance', 'api')).toEqual(healthy);
+    expect(await runWith({ SPIRE_AGENT_PUBLIC_SOCKET: agent.socketPath }, 'healthcheck')).toEqual(healthy);
+    expect(await runWith({ SPIFFE_ENDPOINT_SOCKET: `unix://${agent.socketPath}` }, 'healthcheck')).toEqual(healthy);
+    const elsewhere = { ...instances, SPIRE_AGENT_PUBLIC_SOCKET: '/none' };
+    expect(await runWith(elsewhere, 'healthcheck', '-instance', 'none', '-socketPath', agent.socketPath)).toEqual(
+      healthy,
+    );
+  });
+});
+
+it('a workload that calls too often is refused', async () => {
+  await api('fetch', 'jwt', '-audience', 'a');
+  const calls = await Promise.all([1, 2, 3].map(() => api('fetch', 'jwt', '-audience', 'a')));
+  expect(calls.map(({ stderr }) => stderr)).toContain(
+    'rpc error: code = Unavailable desc = rate limit exceeded for /SpiffeWorkloadAPI/FetchJWTSVID\n',
+  );
+});
+
+describe('logger', () => {
+  const logger = (...argv: string[]) => run('logger', ...argv, '-socketPath', agent.adminSocketPath);
+
+  it.each([
+    [['set'], 'Error: a value (-level) must be set\n'],
+    [['set', '-level', 'loud'], 'Error: the value "loud" is not a valid setting\n'],
+  ])('%j is refused', async (argv, stderr) => {
+    expect(await logger(...argv)).toEqual({ code: 1, stdout: '', stderr });
+  });
+
+  it('get, set and reset print both levels', async () => {
+    const said = (current: string) => ({
+      code: 0,
+      stdout: `Logger Level : ${current}\nLaunch Level : debug\n\n`,
+      stderr: '',
+    });
+    expect(await logger('get')).toEqual(said('debug'));
+    expect(await logger('set', '-level', 'WARN')).toEqual(said('warning'));
+    expect(await logger('get', '-output', 'json')).toMatchObject({
+      stdout: '{"current_level":"WARN","launch_level":"DEBUG"}\n',
+    });
+    expect(await logger('reset')).toEqual(said('debug'));
+  });
+
+  it('says what it was about where there is no agent', async () => {
+    const { code, stderr } = await run('logger', 'get', '-socketPath', join(directory, 'none.sock'));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^Error: error fetching logger: rpc error: code = Unavailable desc = /);
+  });
+});
+
+describe('debug getinfo', () => {
+  it('prints what the agent says of itself', async () => {
+    const { code, stdout } = await run('debug', 'getinfo', '-socketPath', agent.adminSocketPath);
+    expect(code).toBe(0);
+    const said = stdout
+      .replace(/Uptime: +\d\S*/, 'Uptime: <TIME>')
+      .replace(/JWT SVIDs: +\d/, 'JWT SVIDs: <COUNT>')
+      .replace(/\d{4}-\S+Z/g, '<TIME>')
+      .replace(/join_token\/\S+/, 'join_token/<TOKEN>')
+      .replace(/SERIALNUMBER=\d+/, 'SERIALNUMBER=<NUMBER>');
+    expect(said).toBe(`Agent Debug Info:
+  Uptime: <TIME>
+  Last Sync Success:               <TIME>
+  Cached X.509 SVIDs:              1
+  Cached JWT SVIDs: <COUNT>
+  Cached SVID Store X.509 SVIDs:   0
+  SVID Chain:
+    [0] SPIFFE ID:  spiffe://example.org/spire/agent/join_token/<TOKEN>
+        Subject:    O=SPIRE,C=US
+        Expires At: <TIME>
+    [1] SPIFFE ID:  spiffe://example.org
+        Subject:    SERIALNUMBER=<NUMBER>,O=SPIFFE,C=US
+        Expires At: <TIME>
+`);
+  });
+
+  it('-output json has the message’s names', async () => {
+    const { stdout } = await run('debug', 'getinfo', '-output', 'json', '-socketPath', agent.adminSocketPath);
+    const info = JSON.parse(stdout) as Record<string, unknown> & { svid_chain: Record<string, unknown>[] };
+    expect(Object.keys(info)).toEqual([
+      'cached_jwt_svids_count',
+      'cached_svidstore_x509_svids_count',
+      'cached_x509_svids_count',
+      'last_sync_success',
+      'svid_chain',
+      'svids_count',
+      'uptime',
+    ]);
+    expect(info['last_sync_success']).toMatch(/^\d+$/);
+    expect(info.svid_chain.map((certificate) => Object.keys(certificate))).toEqual([
+      ['expires_at', 'id', 'subject'],
+      ['expires_at', 'id', 'subject'],
+    ]);
+  });
+});
+
+describe('validate', () => {
+  it('says what is wrong with a configuration', async () => {
+    const path = join(directory, 'invalid.conf');
+    writeFileSync(path, 'agent { trust_domain = "example.org" } plugins {}');
+    const { code, stderr } = await run('validate', '-config', path);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^SPIRE agent configuration file is invalid: .*agent\.server_address: must be configured\n/s,
+    );
   });
 });
 

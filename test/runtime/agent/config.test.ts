@@ -78,7 +78,35 @@ describe('a configuration', () => {
   });
 
   it('says which keys have no effect', () => {
-    expect(read(`${required} log_source_location = true`).ignored).toEqual(['agent.log_source_location']);
+    expect(read(required, `${plugins} telemetry { Prometheus { port = 9988 } }`).ignored).toEqual(['telemetry']);
+  });
+
+  it('waits for the server as long as it says where a JWT-SVID is at hand', () => {
+    expect(read(required).jwtSvidCacheHitTimeoutMs).toBe(30_000);
+    const timeout = 'experimental { jwt_svid_cache_hit_timeout = "7s" }';
+    expect(read(`${required} ${timeout}`).jwtSvidCacheHitTimeoutMs).toBe(7_000);
+  });
+
+  it('takes keys that mean nothing without another', () => {
+    const profiling = 'profiling_enabled = false profiling_port = 1 profiling_freq = 2 profiling_names = ["heap"]';
+    const flags = 'experimental { feature_flags = ["i_am_a_test_flag"] named_pipe_name = "" }';
+    expect(read(`${required} ${profiling} ${flags}`).ignored).toEqual([]);
+  });
+
+  const withoutBundle = required.replace(/trust_bundle_path.*/, '');
+  it.each([
+    [
+      'trust_bundle_unix_socket = "/run/b.sock" trust_bundle_url = "http://x/bundle?a=b"',
+      { kind: 'unixSocket', socketPath: '/run/b.sock', url: 'http://x/bundle?a=b', format: 'pem' },
+    ],
+    ['trust_bundle_spiffe_workload_api = "unix:///run/api.sock"', { kind: 'workloadApi', socketPath: '/run/api.sock' }],
+    [
+      'trust_bundle_url = "https://x" trust_bundle_format = "spiffe"',
+      { kind: 'url', url: 'https://x', format: 'spiffe' },
+    ],
+    ['insecure_bootstrap = true', { kind: 'insecure' }],
+  ])('finds its first bundle by %s', (setting, source) => {
+    expect(read(`${withoutBundle} ${setting}`).bundleSource).toEqual(source);
   });
 
   it('limits the calls of workloads where it says so', () => {
@@ -150,6 +178,35 @@ describe('refusals', () => {
       '"spiffe://other.org/d" is not a member of trust domain "example.org"',
     ],
     [`${required} authorized_delegates = ["delegate"]`, 'agent.authorized_delegates: '],
+    [`${required} profiling_enabled = true`, 'agent.profiling_enabled: not supported: true'],
+    [`${required} experimental { broker { socket_path = "/b" } }`, 'agent.experimental.broker: not supported'],
+    [
+      `${required} experimental { named_pipe_name = "p" }`,
+      'agent.experimental.named_pipe_name: is not supported in this platform; please use socket_path instead',
+    ],
+    [`${required} experimental { feature_flags = ["wit-svid"] }`, 'feature_flags: not supported: "wit-svid"'],
+    [`${required} experimental { feature_flags = ["x"] }`, 'feature_flags: unknown feature flag(s): [x]'],
+    ...[
+      ['4s', 'must be greater than 5s'],
+      ['30s', 'must be less than 30s'],
+    ].map(([timeout, fault]) => [
+      `${required} experimental { jwt_svid_cache_hit_timeout = "${timeout!}" }`,
+      `jwt_svid_cache_hit_timeout: ${fault!}`,
+    ]),
+    ...[
+      ['trust_bundle_unix_socket = "/s"', 'if trust_bundle_unix_socket is specified, so must be trust_bundle_url'],
+      ['trust_bundle_unix_socket = "/s" trust_bundle_url = "https://x"', 'must start with http://'],
+      [
+        'trust_bundle_unix_socket = "/s" trust_bundle_url = "http://x?spire-a=1"',
+        'query params can not start with spire-',
+      ],
+      [
+        'trust_bundle_unix_socket = "/s" trust_bundle_url = "http://x?spiffe-a=1"',
+        'query params can not start with spiffe-',
+      ],
+      ['trust_bundle_spiffe_workload_api = "tcp://127.0.0.1:1"', 'is not a valid SPIFFE Workload API endpoint address'],
+      ['trust_bundle_spiffe_workload_api = "unix:///s" insecure_bootstrap = true', 'only one of them can be specified'],
+    ].map(([setting, fault]) => [`${required.replace(/trust_bundle_path.*/, '')} ${setting!}`, fault!]),
     [`${required} sds { name = "x" }`, 'agent.sds.name: unknown key'],
     [`${required} workload_x509_svid_key_type = "ec-p384"`, 'key type must be ec-p256 or rsa-2048'],
     [`${required} availability_target = "1h"`, 'must be at least 24h0m0s'],
