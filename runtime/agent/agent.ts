@@ -142,7 +142,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     chain: () => identity.svid()?.chain ?? [],
     bundle: () => trust.bundle(),
     x509SvidCount: () => cache.svidCount,
-    jwtSvidCount: () => jwtSvids.size,
+    jwtSvidCount: () => jwtSvids.count(),
     lastSync: () => cache.replacedAt,
     startedAt: clock(),
     clock,

@@ -13,6 +13,7 @@ import { SpiffeError } from '../../spiffe/errors.ts';
 import { checkSelector } from '../../spiffe/selector.ts';
 import type { Selector } from '../../spiffe/selector.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { DeliveryAudit } from '../audit-log.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache, WorkloadUpdate } from '../cache/svid-cache.ts';
 import type { AgentEntry } from '../sync/entry.ts';
@@ -28,6 +29,7 @@ export interface DelegatedIdentityOptions {
   readonly cache: WorkloadCache;
   readonly demand: EntryDemand;
   readonly jwtSvids: JwtSvids;
+  readonly audit: DeliveryAudit;
   readonly log: Logger;
 }
 
@@ -37,7 +39,7 @@ interface NamedWorkload {
 }
 
 export function createDelegatedIdentity(options: DelegatedIdentityOptions): Handlers<typeof DelegatedIdentityService> {
-  const { delegates, callers, cache, demand, jwtSvids, log } = options;
+  const { delegates, callers, cache, demand, jwtSvids, audit, log } = options;
 
   /** SPIRE's rule: selectors or a pid, never both, and pid 0 is none. */
   const selectorsOf = async ({ selectors, pid }: NamedWorkload): Promise<Selector[]> => {
@@ -53,6 +55,9 @@ export function createDelegatedIdentity(options: DelegatedIdentityOptions): Hand
       for await (const update of cache.subscribe(selectors, context.signal)) {
         checkDelegate();
         const response = x509SvidsResponse(update);
+        for (const identity of update.identities) {
+          if (isDelegable(identity.entry)) audit.x509Svid({ context, selectorCount: selectors.length }, identity);
+        }
         log.debug(
           { count: response.x509Svids.length, pid: pidOf(context) },
           'Fetched X.509 SVID for delegated identity',
@@ -82,9 +87,9 @@ export function createDelegatedIdentity(options: DelegatedIdentityOptions): Hand
       }
       const svids = await Promise.all(
         entries.map(async (entry) => {
-          const { token, issuedAt, expiresAt } = await jwtSvids
-            .fetch(entry, audience, context.signal)
-            .catch(couldNotFetch);
+          const svid = await jwtSvids.fetch(entry, audience, context.signal).catch(couldNotFetch);
+          audit.jwtSvid({ context, selectorCount: selectors.length }, entry, audience, svid);
+          const { token, issuedAt, expiresAt } = svid;
           const id = wireIdOf(entry.spiffeId);
           return { token, id, issuedAt: seconds(issuedAt), expiresAt: seconds(expiresAt), hint: entry.hint };
         }),

@@ -9,10 +9,14 @@ import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import type { Logger } from '../../log.ts';
 import { createRpcServer } from '../../rpc/server.ts';
 import type { RpcServer } from '../../rpc/server.ts';
+import { createRpcObserver } from '../../telemetry/rpc-observer.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
+import { createDeliveryAudit } from '../audit-log.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache } from '../cache/svid-cache.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { AgentHealth } from '../health/health.ts';
+import { createConnectionObserver } from '../telemetry/connections.ts';
 import type { EntryDemand } from '../sync/demand.ts';
 import type { Callers } from '../workload-api/caller.ts';
 import { createDebugService } from './debug-service.ts';
@@ -29,19 +33,22 @@ export interface AdminParts {
   readonly health: AgentHealth;
   readonly debug: DebugOptions;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }
 
 /** None where the configuration has no such socket. */
 export async function serveAdmins(
   { adminSocketPath, authorizedDelegates }: Pick<AgentConfig, 'adminSocketPath' | 'authorizedDelegates'>,
-  { cache, demand, jwtSvids, callers, health, debug, log }: AdminParts,
+  { cache, demand, jwtSvids, callers, health, debug, log, metrics }: AdminParts,
 ): Promise<RpcServer[]> {
   if (adminSocketPath === undefined) return [];
   const delegates = createDelegates({ authorized: authorizedDelegates, callers, cache, demand, log });
-  const server = createRpcServer({ log });
+  const audit = createDeliveryAudit(log);
+  const observe = [createRpcObserver(metrics), createConnectionObserver(metrics)];
+  const server = createRpcServer({ log, observe });
   server.addService(
     DelegatedIdentityService,
-    createDelegatedIdentity({ delegates, callers, cache, demand, jwtSvids, log }),
+    createDelegatedIdentity({ delegates, callers, cache, demand, jwtSvids, audit, log }),
   );
   server.addService(DebugService, createDebugService(debug));
   server.addService(LoggerService, createLoggerService(log));

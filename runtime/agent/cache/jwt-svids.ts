@@ -17,8 +17,6 @@ export interface JwtSvid {
 }
 
 export interface JwtSvids {
-  /** How many are kept. */
-  readonly size: number;
   fetch(entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtSvid>;
   /** Forgets tokens that were signed with one of these keys; says how many. */
   forgetSignedBy(keyIds: ReadonlySet<string>): number;
@@ -63,9 +61,6 @@ export function createJwtSvids(options: JwtSvidsOptions): JwtSvids {
   };
 
   return {
-    get size() {
-      return kept.size;
-    },
     async fetch(entry, audience, signal) {
       if (entry.jwtSvidIncludeJti) return sign(entry, audience, { signal, deadlineMs: jwtSvidCallMs }); // each token is to be a new one
       const key = keyOf(entry, audience);

@@ -1,6 +1,7 @@
 // The attestation of workloads, counted: as a whole, by attestor, and how many selectors it found.
 import type { WorkloadAttestor } from '../../attest/workload/attestor.ts';
 import { createCallCounter } from '../../telemetry/call-counter.ts';
+import type { Selector } from '../../spiffe/selector.ts';
 import type { Metrics } from '../../telemetry/registry.ts';
 import type { Callers } from '../workload-api/caller.ts';
 import type { RateLimiter } from '../workload-api/rate-limit.ts';
@@ -13,12 +14,14 @@ export function measureAttestor(attestor: WorkloadAttestor, metrics: Metrics): W
 export function measureCallers(callers: Callers, metrics: Metrics): Callers {
   const calls = createCallCounter(metrics, ['workload_api', 'workload_attestation']);
   const discovered = metrics.sample(['workload_api', 'discovered_selectors']);
+  const measure = async (attest: () => Promise<Selector[]>): Promise<Selector[]> => {
+    const selectors = await calls.measure(attest);
+    discovered.observe(selectors.length);
+    return selectors;
+  };
   return {
-    async attest(context) {
-      const selectors = await calls.measure(() => callers.attest(context));
-      discovered.observe(selectors.length);
-      return selectors;
-    },
+    attest: (context) => measure(() => callers.attest(context)),
+    attestProcess: (pid) => measure(() => callers.attestProcess(pid)),
   };
 }
 
