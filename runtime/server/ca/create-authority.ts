@@ -5,6 +5,7 @@ import { generateKeyPair } from '../../pki/key-type.ts';
 import { createSpiffeId } from '../../spiffe/spiffe-id.ts';
 import { createIdleMetrics } from '../../telemetry/registry.ts';
 import type { Metrics } from '../../telemetry/registry.ts';
+import { StoreError } from '../store/errors.ts';
 import { version } from '../version.ts';
 import { AuthorityError } from './authority.ts';
 import type { CertificateAuthority } from './authority.ts';
@@ -127,8 +128,10 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   let failures = 0;
   const tick = async (): Promise<void> => {
     try {
-      await live.refresh();
+      // A successor that is prepared is activated in time, though the store be away.
+      const away = await live.refresh().then(() => undefined, unavailable);
       await rotate();
+      if (away !== undefined) throw away;
       await apply();
       await x509.marks.advance(x509.active(), clock());
       await jwt?.marks.advance(jwt.active(), clock());
@@ -243,4 +246,9 @@ async function retryWhileUnavailable(
       await sleep(wait, undefined, { signal });
     }
   }
+}
+
+function unavailable(error: unknown): StoreError {
+  if (error instanceof StoreError && error.code === 'UNAVAILABLE') return error;
+  throw error;
 }

@@ -1,4 +1,5 @@
 // This server among the others on its database: it tells them what it has applied and which authorities it holds, and can wait for them.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../log.ts';
 import type { ReplicaRecord, ReplicaReport } from '../store/records.ts';
 import type { ReplicaStore, Store } from '../store/store.ts';
@@ -29,6 +30,7 @@ export interface PresenceOptions {
 const heartbeatMs = 2_000;
 /** Longer than a dead server counts, shorter than callers wait. */
 const defaultPatienceMs = 15_000;
+const leaveMs = 2_000;
 /** For what no notification tells: that a server has died. */
 const lookAgainMs = 1_000;
 
@@ -88,9 +90,11 @@ export function createPresence(options: PresenceOptions): Presence {
       clearInterval(heartbeat);
       isClosed = true;
       await telling;
-      await store
+      const leaving = store
         .withdrawReplica(id)
         .catch((error: unknown) => log.warn({ err: error }, 'cannot take leave of the other servers'));
+      // A database that is away does not keep us from going.
+      await Promise.race([leaving, sleep(leaveMs, undefined, { ref: false })]);
     },
   };
 }

@@ -6,6 +6,7 @@ import { createRotation } from '../../../../runtime/server/ca/rotation.ts';
 import type { Slot } from '../../../../runtime/server/ca/slot.ts';
 import type { ManagedKey } from '../../../../runtime/server/keys/key-manager.ts';
 import { x509AuthorityId } from '../../../../runtime/server/store/bundle-changes.ts';
+import { StoreError } from '../../../../runtime/server/store/errors.ts';
 import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
 import {
   createMovableClock,
@@ -91,6 +92,36 @@ describe('an authority that would end before an SVID of default lifetime', () =>
     await eventually(() => expect(ca.x509Authority().authorityId).not.toBe(first.authorityId));
     expect(ca.x509Authority().authorityId).not.toBe(authorityId);
     expect(ca.x509Authority().expiresAt - clock()).toBeGreaterThan(5 * hourMs);
+  });
+});
+
+test('a prepared authority is activated in time while the store is away', async () => {
+  let isAway = false;
+  const guarded = new Proxy(db.store, {
+    get(target, name) {
+      const method = Reflect.get(target, name) as unknown;
+      if (typeof method !== 'function' || name === 'watch') return method;
+      return (...args: unknown[]): unknown =>
+        isAway
+          ? Promise.reject(new StoreError('UNAVAILABLE', 'away'))
+          : (method as (...all: unknown[]) => unknown)(...args);
+    },
+  });
+  const ca = await open({ store: guarded });
+  clock.advance(11 * hourMs);
+  const { authorityId } = await ca.x509.prepare();
+  isAway = true;
+  clock.advance(9.5 * hourMs);
+  await eventually(() => expect(ca.x509Authority().authorityId).toBe(authorityId));
+  expect((await sign(ca)).chain).toHaveLength(1);
+  isAway = false;
+  // What could not be noted then is noted now.
+  await eventually(async () => {
+    const journal = await db.store.fetchCaJournal(authorityId);
+    expect(journal?.activeX509AuthorityId).toBe(authorityId);
+    expect((await db.store.listReplicas()).map(({ authorities }) => authorities.x509.active?.authorityId)).toEqual([
+      authorityId,
+    ]);
   });
 });
 
