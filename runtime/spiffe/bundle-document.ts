@@ -22,15 +22,25 @@ export function encodeSpiffeBundle(bundle: TrustBundle): string {
 }
 
 export function parseSpiffeBundle(trustDomain: TrustDomain, text: string): TrustBundle {
-  const document = parseObject(text);
+  return parseBundle(trustDomain, parseObject(text), ({ use }) => use);
+}
+
+/** JWT authorities as the Workload API gives them: a plain JWK set (RFC 7517 §5), in which `use` may be left out. */
+export function parseJwkSet(trustDomain: TrustDomain, text: string): TrustBundle {
+  const bundle = parseBundle(trustDomain, parseObject(text), ({ use = 'jwt-svid' }) => use);
+  return { ...bundle, x509Authorities: [] };
+}
+
+function parseBundle(trustDomain: TrustDomain, document: Json, useOf: (key: Json) => unknown): TrustBundle {
   const keys = document['keys'];
   if (!Array.isArray(keys)) throw malformed('"keys" is missing or is not a list');
   const x509Authorities: X509Authority[] = [];
   const jwtAuthorities = new Map<string, JwtAuthority>();
   for (const [index, key] of keys.entries()) {
     if (!isObject(key)) throw malformed(`key ${index} is not an object`);
-    if (key['use'] === 'x509-svid') x509Authorities.push(parseX509Authority(index, key));
-    if (key['use'] === 'jwt-svid') {
+    const use = useOf(key);
+    if (use === 'x509-svid') x509Authorities.push(parseX509Authority(index, key));
+    if (use === 'jwt-svid') {
       const authority = parseJwtAuthority(index, key);
       if (jwtAuthorities.has(authority.keyId)) {
         throw refuse('BUNDLE_JWT_AUTHORITY', index, `repeats the key ID ${JSON.stringify(authority.keyId)}`);

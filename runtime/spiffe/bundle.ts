@@ -3,7 +3,7 @@
 import { SpiffeError } from './errors.ts';
 import type { TrustDomain } from './trust-domain.ts';
 
-export { encodeSpiffeBundle, parseSpiffeBundle } from './bundle-document.ts';
+export { encodeSpiffeBundle, parseJwkSet, parseSpiffeBundle } from './bundle-document.ts';
 
 export interface X509Authority {
   /** One certificate, DER. */

@@ -3,7 +3,7 @@ import { SpiffeWorkloadAPIService } from '../../proto/gen/spiffe/workload/worklo
 import type { JWTBundlesResponse } from '../../proto/gen/spiffe/workload/workload.ts';
 import { connect, createClient } from '../rpc/client.ts';
 import type { RpcLog } from '../rpc/call-context.ts';
-import { parseSpiffeBundle } from '../spiffe/bundle.ts';
+import { parseJwkSet } from '../spiffe/bundle.ts';
 import type { TrustBundle } from '../spiffe/bundle.ts';
 import { parseSpiffeId } from '../spiffe/spiffe-id.ts';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
@@ -98,7 +98,7 @@ function socketPathOf({ socketPath, env }: WorkloadApiOptions): string {
 function parseJwtBundles({ bundles }: JWTBundlesResponse): Map<string, TrustBundle> {
   const parsed = Object.entries(bundles).map(([name, document]): [string, TrustBundle] => {
     const trustDomain = parseTrustDomain(name);
-    return [trustDomain.name, parseSpiffeBundle(trustDomain, Buffer.from(document).toString('utf8'))];
+    return [trustDomain.name, parseJwkSet(trustDomain, Buffer.from(document).toString('utf8'))];
   });
   return new Map(parsed);
 }

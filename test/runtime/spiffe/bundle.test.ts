@@ -7,6 +7,7 @@ import {
   emptyBundle,
   encodeSpiffeBundle,
   mergeBundles,
+  parseJwkSet,
   parseSpiffeBundle,
 } from '../../../runtime/spiffe/bundle.ts';
 import type { TrustBundle } from '../../../runtime/spiffe/bundle.ts';
@@ -224,5 +225,28 @@ describe('parseSpiffeBundle', () => {
         }
       }),
     );
+  });
+});
+
+describe('parseJwkSet', () => {
+  const authorities = (...keys: unknown[]) =>
+    parseJwkSet(trustDomain, JSON.stringify({ keys })).jwtAuthorities.map(({ keyId }) => keyId);
+  const plain: Record<string, unknown> = { kty: 'EC', kid: 'k1', ...jwkOf(ecPublicKey) };
+
+  it('takes keys for JWTs that do not say so, as the Workload API writes them', () => {
+    expect(authorities(plain, { ...jwtKey, kid: 'k2' })).toEqual(['k1', 'k2']);
+  });
+
+  it('passes over keys of another use', () => {
+    expect(authorities({ ...plain, use: 'sig' })).toEqual([]);
+    expect(parseJwkSet(trustDomain, JSON.stringify({ keys: [x509Key] })).x509Authorities).toEqual([]);
+  });
+
+  it.each([
+    ['no key ID', { ...plain, kid: '' }],
+    ['a private key', { ...plain, d: 'AA' }],
+    ['no key', { kid: 'k1' }],
+  ])('refuses %s', (_name, key) => {
+    expect(() => authorities(key)).toThrow(SpiffeError);
   });
 });
