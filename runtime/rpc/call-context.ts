@@ -24,7 +24,7 @@ export interface RpcLog {
 export interface EndedCall {
   /** Absent where the caller had gone before the call was looked at. */
   readonly context: CallContext | undefined;
-  /** Absent where requests are a stream. */
+  /** Of a stream, the first one that came. */
   readonly request: unknown;
   /** Of a stream, the last one that was sent. */
   readonly response: unknown;

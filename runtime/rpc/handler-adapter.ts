@@ -67,7 +67,7 @@ export function adaptHandler(
     try {
       if (!isAdmitted) throw resourceExhausted(`server is busy with ${limit.most} calls`);
       const context = await begin(call, seen);
-      const request = 'request' in call ? call.request : readRequests(call, context.signal);
+      const request = 'request' in call ? call.request : noteFirst(readRequests(call, context.signal), seen);
       seen.response = await (handler as Answer)(request, context);
       send(null, seen.response);
     } catch (error) {
@@ -81,7 +81,7 @@ export function adaptHandler(
     const seen = open(call, around);
     try {
       const context = await begin(call, seen);
-      const request = 'request' in call ? call.request : readRequests(call, context.signal);
+      const request = 'request' in call ? call.request : noteFirst(readRequests(call, context.signal), seen);
       await writeResponses(call, (handler as Stream)(request, context), context.signal, seen);
       call.end();
     } catch (error) {
@@ -156,6 +156,23 @@ function checkMetadata(metadata: Metadata): void {
 function readRequests(call: ReadableCall | DuplexCall, signal: AbortSignal): AsyncIterable<unknown> {
   // Not destroyed when the handler stops reading: a duplex call has still to send its answer and its status.
   return untilAborted({ [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) }, signal);
+}
+
+/** Not a generator: what the handler asks of the iterator reaches the stream at once. */
+function noteFirst(requests: AsyncIterable<unknown>, seen: Seen): AsyncIterable<unknown> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = requests[Symbol.asyncIterator]();
+      return {
+        async next() {
+          const result = await iterator.next();
+          if (result.done !== true) seen.request ??= result.value;
+          return result;
+        },
+        return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+      };
+    },
+  };
 }
 
 async function writeResponses(

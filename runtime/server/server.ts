@@ -199,11 +199,12 @@ async function serve(
     clock,
     log,
   });
+  const audit = config.auditLog ? createAuditLog(log) : undefined;
   const authorizer = createAuthorizer({
     adminIds: config.adminIds,
     rightsOf: async (id) => ({ admin: cache.isAdmin(String(id)), downstream: cache.isDownstream(String(id)) }),
     authorizeAgent,
-    ...(config.auditLog ? { audit: createAuditLog(log) } : {}),
+    ...(audit === undefined ? {} : { audit }),
   });
   const attestors = createAttestors(config, { log: rootLog, clock, x509Authorities: () => Promise.resolve(roots()) });
   const watchers = createWatchers({ cache, authority, federated, confirmAgent: authorizeAgent, clock });
@@ -223,7 +224,7 @@ async function serve(
     log,
   };
 
-  const observe = [createRpcObserver(metrics)];
+  const observe = [createRpcObserver(metrics), ...(audit === undefined ? [] : [audit.observe])];
   const open = (options: { maxConnectionAgeMs?: number }): RpcServer => {
     const server = createRpcServer({ log, intercept: authorizer.intercept, observe, ...options });
     onStop(() => server.close());

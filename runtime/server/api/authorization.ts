@@ -23,8 +23,14 @@ export interface AuthorizerOptions {
   readonly policies?: ReadonlyMap<string, MethodPolicy>;
 }
 
+/** As what a caller was let through, and by what that is known: SPIRE's words for its logs. Empty where anybody may call. */
+export interface Grant {
+  readonly authorized_as?: Exclude<Role, 'any'>;
+  readonly authorized_via?: 'transport' | 'config' | 'entries' | 'datastore';
+}
+
 export interface AuditLog {
-  record(context: CallContext, caller: Caller, grantedAs: Role | 'nobody', error?: Error): void;
+  granted(context: CallContext, grant: Grant): void;
 }
 
 export interface Authorizer {
@@ -32,6 +38,14 @@ export interface Authorizer {
   /** Whom a call came from; only for calls that the interceptor let through. */
   readonly callerOf: (context: CallContext) => Caller;
 }
+
+const grants = {
+  local: { authorized_as: 'local', authorized_via: 'transport' },
+  configuredAdmin: { authorized_as: 'admin', authorized_via: 'config' },
+  admin: { authorized_as: 'admin', authorized_via: 'entries' },
+  downstream: { authorized_as: 'downstream', authorized_via: 'entries' },
+  agent: { authorized_as: 'agent', authorized_via: 'datastore' },
+} as const satisfies Readonly<Record<string, Grant>>;
 
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const policies = options.policies ?? methodPolicies;
@@ -46,14 +60,12 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       }
       const caller = identifyCaller(context.connection);
       try {
-        const role = policy === undefined ? undefined : await roleFor(caller, policy.roles);
-        if (role === undefined) throw deny(context.method);
+        const grant = policy === undefined ? undefined : await grantFor(caller, policy.roles);
+        if (grant === undefined) throw deny(context.method);
         callers.set(context, caller);
-        options.audit?.record(context, caller, role);
+        options.audit?.granted(context, grant);
       } catch (cause) {
-        const error = asDenial(context.method, cause as Error);
-        options.audit?.record(context, caller, 'nobody', error);
-        throw error;
+        throw asDenial(context.method, cause as Error);
       }
     },
     callerOf(context) {
@@ -64,20 +76,20 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   };
 
   /** The first role of the policy that the caller has. An agent that is refused for a reason of its own gets that reason. */
-  async function roleFor(caller: Caller, roles: readonly Role[]): Promise<Role | undefined> {
-    if (roles.includes('any')) return 'any';
-    if (caller.kind === 'local') return roles.includes('local') ? 'local' : undefined;
+  async function grantFor(caller: Caller, roles: readonly Role[]): Promise<Grant | undefined> {
+    if (roles.includes('any')) return {};
+    if (caller.kind === 'local') return roles.includes('local') ? grants.local : undefined;
     const { svid } = caller;
-    if (svid !== undefined && roles.includes('admin') && adminIds.has(String(svid.id))) return 'admin';
+    if (svid !== undefined && roles.includes('admin') && adminIds.has(String(svid.id))) return grants.configuredAdmin;
     if (svid !== undefined && (roles.includes('admin') || roles.includes('downstream'))) {
       const rights = await options.rightsOf(svid.id);
-      if (roles.includes('admin') && rights.admin) return 'admin';
-      if (roles.includes('downstream') && rights.downstream) return 'downstream';
+      if (roles.includes('admin') && rights.admin) return grants.admin;
+      if (roles.includes('downstream') && rights.downstream) return grants.downstream;
     }
     if (!roles.includes('agent')) return undefined;
     if (svid === undefined) throw permissionDenied('caller does not have an X509-SVID');
     await options.authorizeAgent(svid);
-    return 'agent';
+    return grants.agent;
   }
 }
 

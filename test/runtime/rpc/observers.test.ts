@@ -59,14 +59,14 @@ test('a call that the interceptor refuses is told too', async () => {
   expect(seen()).toMatchObject([{ code: statusCode.PERMISSION_DENIED, message: 'not you' }]);
 });
 
-test('of a stream the last response is told', async () => {
+test('of a stream the first request and the last response are told', async () => {
   const { client, seen, calls } = await observed();
   await collect(client.repeat({ value: 'a' }));
   await collect(client.converse(words('x', 'y')));
   await until(() => calls.length === 2);
   expect(seen()).toEqual([
     { code: statusCode.OK, message: '', request: { value: 'a' }, response: { value: 'a 3' } },
-    { code: statusCode.OK, message: '', request: undefined, response: { value: 'heard y' } },
+    { code: statusCode.OK, message: '', request: { value: 'x' }, response: { value: 'heard y' } },
   ]);
 });
 

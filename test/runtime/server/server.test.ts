@@ -158,13 +158,16 @@ test('the audit log names caller, method, right and outcome, and no token', asyn
     audit.some(
       (line) =>
         line.includes('CountEntries') &&
-        line.includes('authorized_as=nobody') &&
-        line.includes('status=PERMISSION_DENIED'),
+        !line.includes('authorized_as') &&
+        line.includes('status_code=PermissionDenied'),
     ),
   ).toBe(true);
   expect(
     audit.some(
-      (line) => line.includes('AttestAgent') && line.includes('authorized_as=any') && line.includes('status=OK'),
+      (line) =>
+        line.includes('AttestAgent') &&
+        line.includes('node_attestor_type=join_token') &&
+        line.includes('status=success'),
     ),
   ).toBe(true);
   expect(

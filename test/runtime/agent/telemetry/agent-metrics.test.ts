@@ -1,10 +1,13 @@
 // An agent of ours that is read by Prometheus: the names that SPIRE's dashboard asks for, and those that alerts use beside them.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient } from '../../../../runtime/rpc/client.ts';
 import { SecretDiscoveryServiceService } from '../../../../proto/gen/envoy/service/secret/v3/sds.ts';
 import { DiscoveryRequest } from '../../../../proto/gen/envoy/service/discovery/v3/discovery.ts';
 import { startFakeSpireServer } from '../../../support/fake-spire-server.ts';
 import type { FakeSpireServer } from '../../../support/fake-spire-server.ts';
+import { quotedIn, sectionOf } from '../../../support/markdown.ts';
 import { metricsPort, scrape } from '../../../support/metrics.ts';
 import type { Scrape } from '../../../support/metrics.ts';
 import { callMetadata, startAgent } from '../../../support/run-agent.ts';
@@ -85,6 +88,13 @@ const dashboard = [
 ].map((name) => `spire_agent_${name}`);
 
 describe('the agent’s metrics', () => {
+  it('have every name that the README has', () => {
+    const readme = readFileSync(join(import.meta.dirname, '../../../../README.md'), 'utf8');
+    const named = quotedIn(sectionOf(readme, 'Observability')).filter((word) => word.startsWith('spire_agent_'));
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((name) => !metrics.kinds.has(name))).toEqual([]);
+  });
+
   it.for(dashboard)('have %s', (name) => {
     expect(metrics.values.get(name), [...metrics.values.keys()].join('\n')).toBeGreaterThan(0);
   });

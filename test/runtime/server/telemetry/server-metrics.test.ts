@@ -1,9 +1,12 @@
 // A server of ours that is read by Prometheus: the names that SPIRE's dashboard asks for, and those that alerts use beside them.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCsr } from '../../../../runtime/pki/csr.ts';
 import { generateKeyPairSync } from '../../../../runtime/pki/key-type.ts';
 import { signerOf } from '../../../../runtime/pki/signer.ts';
 import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
+import { quotedIn, sectionOf } from '../../../support/markdown.ts';
 import { metricsPort, scrape } from '../../../support/metrics.ts';
 import type { Scrape } from '../../../support/metrics.ts';
 import { createEntry, runServer } from '../../../support/run-server.ts';
@@ -69,6 +72,17 @@ const dashboard = [
 ].map((name) => `spire_server_${name}`);
 
 describe('the server’s metrics', () => {
+  // A sample that only a server with an upstream authority has.
+  const absent = 'spire_server_upstream_authority_mint_x509_ca_duration_seconds';
+  it('have every name that the README has', () => {
+    const readme = readFileSync(join(import.meta.dirname, '../../../../README.md'), 'utf8');
+    const named = quotedIn(sectionOf(readme, 'Observability')).filter(
+      (word) => word.startsWith('spire_server_') && word !== absent,
+    );
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((name) => !after.kinds.has(name))).toEqual([]);
+  });
+
   it.for(dashboard)('have %s', (name) => {
     expect(after.values.get(name), [...after.values.keys()].join('\n')).toBeGreaterThan(0);
   });
