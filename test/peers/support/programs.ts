@@ -34,6 +34,11 @@ export function prepareGoWorkload(): Promise<string> {
   return buildGo('go', 'espalier/test/peers/go/workload', 'go-workload');
 }
 
+/** go-spiffe as a judge of chains. */
+export function prepareGoVerifier(): Promise<string> {
+  return buildGo('go', 'espalier/test/peers/go/verify', 'go-verify');
+}
+
 /** SPIRE's own agent. */
 export function prepareSpireAgent(): Promise<string> {
   return buildGo('go-tools', 'github.com/spiffe/spire/cmd/spire-agent', 'spire-agent');
