@@ -6,7 +6,14 @@ import { readWhole } from './der/reader.ts';
 import { contextConstructed } from './der/tags.ts';
 import { refuse } from './errors.ts';
 import { decodeIa5, generalNameTags } from './general-names.ts';
-import { matchesDirectory, matchesDomain, matchesEmail, matchesIp, matchesUri } from './name-matching.ts';
+import {
+  matchesDirectory,
+  matchesDomain,
+  matchesEmail,
+  matchesIp,
+  matchesUri,
+  overlapsDomain,
+} from './name-matching.ts';
 import { extensionOids } from './oids.ts';
 import { isSelfIssued } from './path-rules.ts';
 
@@ -25,7 +32,12 @@ interface Name {
   readonly tag: number;
   readonly text: string;
   matches(subtree: Subtree): boolean;
+  /** Whether any name that this one stands for lies within the subtree; only a wildcard stands for several. */
+  overlaps?(subtree: Subtree): boolean;
 }
+
+/** Names times constraints of one path: far more than any honest path has, and little work. */
+const maxComparisons = 20_000;
 
 /** Leaf first. Every CA's constraints hold for all certificates below it. */
 export function checkNameConstraints(path: readonly Certificate[]): void {
@@ -33,11 +45,18 @@ export function checkNameConstraints(path: readonly Certificate[]): void {
   if (leaf !== undefined && !leaf.isCa && leaf.extensions.some(({ oid }) => oid === extensionOids.nameConstraints)) {
     throw refuse('NAME_CONSTRAINTS', 'leaf has name constraints, which are for CAs');
   }
+  let comparisons = 0;
   for (const [index, ca] of path.entries()) {
     if (index === 0) continue;
     const constraints = constraintsOf(ca);
     if (constraints === undefined) continue;
-    for (const certificate of path.slice(0, index).filter(isConstrained)) checkNames(certificate, constraints, ca);
+    for (const certificate of path.slice(0, index).filter(isConstrained)) {
+      const names = namesOf(certificate);
+      comparisons += names.length * (constraints.permitted.length + constraints.excluded.length);
+      if (comparisons > maxComparisons)
+        throw refuse('SEARCH_LIMIT', `more than ${maxComparisons} comparisons of names with constraints`);
+      checkNames(names, constraints, ca);
+    }
   }
 }
 
@@ -46,13 +65,13 @@ function isConstrained(certificate: Certificate, index: number): boolean {
   return index === 0 || !isSelfIssued(certificate);
 }
 
-function checkNames(certificate: Certificate, { permitted, excluded }: NameConstraints, ca: Certificate): void {
-  for (const name of namesOf(certificate)) {
+function checkNames(names: readonly Name[], { permitted, excluded }: NameConstraints, ca: Certificate): void {
+  for (const name of names) {
     const wanted = permitted.filter(({ tag }) => tag === name.tag);
     if (wanted.length > 0 && !wanted.some((subtree) => name.matches(subtree))) {
       throw refuse('NAME_CONSTRAINTS', `name ${name.text} is not among those that "${subjectText(ca)}" permits`);
     }
-    if (excluded.some((subtree) => subtree.tag === name.tag && name.matches(subtree))) {
+    if (excluded.some((subtree) => subtree.tag === name.tag && (name.overlaps ?? name.matches)(subtree))) {
       throw refuse('NAME_CONSTRAINTS', `name ${name.text} is excluded by "${subjectText(ca)}"`);
     }
   }
@@ -72,7 +91,12 @@ function namesOf({ names, subject }: Certificate): Name[] {
   const hasSubject = subject.length > 2;
   return [
     ...textual(generalNameTags.uri, names.uris, matchesUri),
-    ...textual(generalNameTags.dns, names.dnsNames, matchesDomain),
+    ...names.dnsNames.map((text): Name => ({
+      tag: generalNameTags.dns,
+      text,
+      matches: ({ content }) => matchesDomain(text, decodeIa5(content)),
+      overlaps: ({ content }) => overlapsDomain(text, decodeIa5(content)),
+    })),
     ...textual(generalNameTags.email, names.emails, matchesEmail),
     ...names.ipAddresses.map((address): Name => ({
       tag: generalNameTags.ip,

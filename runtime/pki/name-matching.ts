@@ -16,6 +16,14 @@ export function matchesDomain(name: string, constraint: string): boolean {
   return host === domain || host.endsWith(`.${domain}`);
 }
 
+/** As above, and a wildcard overlaps with each name that it stands for: `*.a.test` with `b.a.test` (CVE-2025-61727). */
+export function overlapsDomain(name: string, constraint: string): boolean {
+  if (matchesDomain(name, constraint)) return true;
+  if (!name.startsWith('*.')) return false;
+  const [, ...parent] = constraint.toLowerCase().split('.');
+  return !constraint.startsWith('.') && parent.join('.') === name.slice(2).toLowerCase();
+}
+
 /** The host of the URI – for a SPIFFE ID its trust domain – is the constraint, or lies below it where that starts with a dot. */
 export function matchesUri(uri: string, constraint: string): boolean {
   const host = hostOf(uri);
@@ -26,7 +34,8 @@ export function matchesUri(uri: string, constraint: string): boolean {
 
 export function matchesEmail(address: string, constraint: string): boolean {
   const at = address.lastIndexOf('@');
-  if (at < 1) throw refuse('NAME_CONSTRAINTS', `email name ${address} cannot be held against constraints`);
+  if (!/^[^@\s]+@[a-z0-9_-]+(\.[a-z0-9_-]+)*$/i.test(address))
+    throw refuse('NAME_CONSTRAINTS', `email name ${address} cannot be held against constraints`);
   const host = address.slice(at + 1).toLowerCase();
   if (constraint.includes('@')) {
     const [local, domain] = [

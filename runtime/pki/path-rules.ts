@@ -12,6 +12,9 @@ export type Role = 'leaf' | 'intermediate' | 'root';
 /** Critical extensions that the validator acts upon, or that demand nothing where no policy is asked for. */
 const understood: ReadonlySet<string> = new Set(Object.values(extensionOids));
 
+/** RFC 5280 §4.2.1.1 and §4.2.1.2: never critical. */
+const keyIdentifiers: readonly string[] = [extensionOids.authorityKeyId, extensionOids.subjectKeyId];
+
 const emptyNameLength = 2;
 
 const purposeOf = { server: purposeOids.serverAuth, client: purposeOids.clientAuth } as const;
@@ -23,6 +26,8 @@ export function checkCertificate(certificate: Certificate, role: Role, now: numb
   const strange = certificate.extensions.find(({ critical, oid }) => critical && !understood.has(oid));
   if (strange !== undefined)
     throw refuse('CRITICAL_EXTENSION', `${name} has the critical extension ${strange.oid}, which is unknown`);
+  const keyId = certificate.extensions.find(({ critical, oid }) => critical && keyIdentifiers.includes(oid));
+  if (keyId !== undefined) throw refuse('CRITICAL_EXTENSION', `${name} has a key identifier that is critical`);
   if (now < certificate.notBefore)
     throw refuse('NOT_YET_VALID', `${name} is not valid before ${timeText(certificate.notBefore)}`);
   if (now > certificate.notAfter) throw refuse('EXPIRED', `${name} expired at ${timeText(certificate.notAfter)}`);

@@ -54,6 +54,7 @@ describe('names that are permitted', () => {
     ['a DNS name', [dns('a.test')], [dns('a.test'), dns('b.a.test'), dns('B.A.TEST')]],
     ['DNS names below a domain', [dns('.a.test')], [dns('b.a.test')]],
     ['any DNS name', [dns('')], [dns('x')]],
+    ['a wildcard within a domain', [dns('a.test')], [dns('*.a.test')]],
     ['an address', [email('a@b.test')], [email('a@B.test')]],
     ['addresses of a host', [email('b.test')], [email('x@b.test')]],
     ['addresses below a domain', [email('.test')], [email('x@b.test')]],
@@ -77,10 +78,14 @@ describe('names that are refused', () => {
     ['one of two DNS names', { permitted: [dns('a.test')] }, [dns('a.test'), dns('b.test')]],
     ['a DNS name that merely ends alike', { permitted: [dns('a.test')] }, [dns('xa.test')]],
     ['an excluded DNS name in other letters', { excluded: [dns('a.test')] }, [dns('B.A.TEST')]],
+    ['a wildcard for an excluded name', { excluded: [dns('b.a.test')] }, [dns('*.a.test')]],
+    ['a wildcard below an excluded name', { excluded: [dns('a.test')] }, [dns('*.b.a.test')]],
+    ['a wildcard for more than the permitted name', { permitted: [dns('b.a.test')] }, [dns('*.a.test')]],
     ['a DNS name with a leading dot', { excluded: [dns('b.test')] }, [dns('.a.test')]],
     ['a DNS name with a slash', { permitted: [dns('a.test')] }, [dns('x/.a.test')]],
     ['another address', { permitted: [email('a@b.test')] }, [email('A@b.test')]],
     ['an address elsewhere', { permitted: [email('b.test')] }, [email('x@c.b.test')]],
+    ['an address with a host that is none', { permitted: [email('b.test')] }, [email('x@y@b.test')]],
     ['an address without a host', { excluded: [email('b.test')] }, [email('x')]],
     ['another network', { permitted: [ip(10, 0, 0, 0, 255, 0, 0, 0)] }, [ip(11, 0, 0, 1)]],
     [
@@ -113,6 +118,19 @@ describe('names that are refused', () => {
       () => verifyChain(chain),
       'NAME_CONSTRAINTS',
       'name spiffe://td.test/workload is not among those that "CN=root" permits',
+    );
+  });
+
+  test('by their number, before they are compared', () => {
+    const many = Array.from({ length: 150 }, (_, index) => dns(`n${index}.test`));
+    expectRefusal(
+      () =>
+        verify(
+          constraints({ excluded: many }),
+          Array.from({ length: 150 }, () => dns('a.b.test')),
+        ),
+      'SEARCH_LIMIT',
+      'more than 20000 comparisons of names with constraints',
     );
   });
 

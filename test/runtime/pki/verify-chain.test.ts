@@ -7,7 +7,7 @@ import { DerReader } from '../../../runtime/pki/der/reader.ts';
 import { tags } from '../../../runtime/pki/der/tags.ts';
 import { bitString, octetString, sequence, smallInteger } from '../../../runtime/pki/der/writer.ts';
 import type { PkiErrorCode } from '../../../runtime/pki/errors.ts';
-import { encodeExtension } from '../../../runtime/pki/extensions.ts';
+import { encodeAuthorityKeyId, encodeExtension } from '../../../runtime/pki/extensions.ts';
 import { purposeOids } from '../../../runtime/pki/oids.ts';
 import { certificatesToPem } from '../../../runtime/pki/pem.ts';
 import { verifyChain } from '../../../runtime/pki/verify-chain.ts';
@@ -119,6 +119,9 @@ const selfSigned = parseCertificate(
   forge(signerNamed('self'), { subject: { commonName: 'self' }, keyUsage: ['digitalSignature'] }),
 );
 const unknownCritical: Forgery = { extra: [encodeExtension('1.2.3.4', true, octetString(new Uint8Array(1)))] };
+const criticalKeyId: Forgery = {
+  extra: [encodeExtension('2.5.29.35', true, encodeAuthorityKeyId(new Uint8Array(20)))],
+};
 const policyConstraints: Forgery = { extra: [encodeExtension('2.5.29.36', true, sequence(smallInteger(0)))] };
 
 describe('a path is refused', () => {
@@ -162,6 +165,7 @@ describe('a path is refused', () => {
       'intermediate "CN=middle"',
     ],
     ['a root with one', chainWith({ asRoot: unknownCritical }), 'CRITICAL_EXTENSION', 'root "CN=root"'],
+    ['a critical key identifier', chainWith({ asRoot: criticalKeyId }), 'CRITICAL_EXTENSION', 'key identifier'],
     ['critical policy constraints', chainWith({ asMiddle: policyConstraints }), 'CRITICAL_EXTENSION', '2.5.29.36'],
     ['a leaf of version 1', chainWith({ asLeaf: { version: 1 } }), 'VERSION', 'leaf "CN=leaf" has version 1'],
     ['an intermediate of version 1', chainWith({ asMiddle: { version: 1 } }), 'VERSION', 'intermediate "CN=middle"'],
