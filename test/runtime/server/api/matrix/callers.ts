@@ -314,6 +314,7 @@ async function promote(server: RunningTestServer, credentials: TlsCredentials): 
 async function pendingAgent(server: RunningTestServer): Promise<MatrixCaller> {
   let current: TlsCredentials = (await server.attestAgent()).credentials;
   let pending = await renew(server.connectTls(current));
+  let channel = server.openTls(pending);
   let used = false;
   return {
     transport: 'tcp',
@@ -323,9 +324,10 @@ async function pendingAgent(server: RunningTestServer): Promise<MatrixCaller> {
       if (used) {
         current = pending;
         pending = await renew(server.connectTls(current));
+        channel = server.openTls(pending);
       }
       used = row?.roles.includes('agent') === true;
-      return server.openTls(pending);
+      return channel;
     },
   };
 }
