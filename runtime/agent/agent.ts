@@ -19,6 +19,8 @@ import { createIdentity } from './node/identity.ts';
 import { openServerLink } from './node/server-link.ts';
 import { createTrust } from './node/trust.ts';
 import { AgentStopped } from './refusal.ts';
+import { composeReport } from './report/compose-report.ts';
+import { runReporter } from './report/reporter.ts';
 import { retryAtStart } from './retry-at-start.ts';
 import type { RotationPolicy } from './rotation.ts';
 import { openAgentData } from './state/agent-data.ts';
@@ -183,6 +185,8 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     health.ready = true;
     cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
     void watchServer({ link, hints, random, log }, watching.signal);
+    const compose = () => composeReport({ cache, svid: identity.svid(), version, now: clock() });
+    void runReporter({ compose, link, changed: cache.changed, random, clock, log }, watching.signal);
     await runSyncLoop(
       {
         synchronizer,

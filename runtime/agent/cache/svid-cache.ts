@@ -1,5 +1,6 @@
 // What the agent may hand to workloads: entries, bundles and X.509-SVIDs, and who is to be told when any of it changes. No I/O: the sync fills it.
 import type { TrustBundle } from '../../spiffe/bundle.ts';
+import { formatSelector } from '../../spiffe/selector.ts';
 import type { Selector } from '../../spiffe/selector.ts';
 import type { AgentEntry } from '../sync/entry.ts';
 import { createBell } from './bell.ts';
@@ -28,8 +29,24 @@ export interface SvidCacheOptions {
 }
 
 interface Subscriber {
-  readonly selectors: readonly Selector[];
   readonly bell: Bell;
+  /** What its reader has taken, and what it has then done with it: it came for the next. */
+  taken?: WorkloadUpdate;
+  drained?: WorkloadUpdate;
+}
+
+/** Streams of processes with the same selectors have the same updates, made once. */
+interface Group {
+  readonly selectors: readonly Selector[];
+  readonly members: Set<Subscriber>;
+  matched?: readonly AgentEntry[] | undefined;
+  update?: WorkloadUpdate | undefined;
+}
+
+/** Open streams, and those that have not been written the present update yet. */
+export interface StreamCount {
+  readonly open: number;
+  readonly lagging: number;
 }
 
 /** The reading side. */
@@ -46,8 +63,10 @@ export class SvidCache implements WorkloadCache {
   readonly #options: SvidCacheOptions;
   readonly #svids = new Map<string, WorkloadSvid>();
   readonly #failed = new Set<string>();
-  readonly #subscribers = new Set<Subscriber>();
   readonly #bundleBells = new Set<Bell>();
+  readonly #groups = new Map<string, Group>();
+  /** By entry id: whose streams it concerns. */
+  #concerned = new Map<string, Set<Group>>();
   #entries: ReadonlyMap<string, AgentEntry> = new Map();
   #index = createEntryIndex([]);
   #bundle: TrustBundle;
@@ -55,6 +74,8 @@ export class SvidCache implements WorkloadCache {
   #replacedAt: number | undefined;
   /** Rings when somebody waits for an SVID that is not there. */
   readonly wanted = createBell();
+  /** Rings when entries, bundles or SVIDs have changed. */
+  readonly changed = createBell();
 
   constructor(options: SvidCacheOptions) {
     this.#options = options;
@@ -91,35 +112,49 @@ export class SvidCache implements WorkloadCache {
     return this.#replacedAt;
   }
 
+  get bundle(): TrustBundle {
+    return this.#bundle;
+  }
+
+  svids(): Iterable<WorkloadSvid> {
+    return this.#svids.values();
+  }
+
   /** Entries and bundles as the server has them now. An object that is the same as before means: unchanged. */
   replace(
     entries: ReadonlyMap<string, AgentEntry>,
     bundle: TrustBundle,
     federated: ReadonlyMap<string, TrustBundle>,
   ): void {
+    this.#replacedAt = this.#options.clock();
+    const changed = changedEntries(this.#entries, entries);
+    const isOnlyEntries = bundle === this.#bundle && sameValues(federated, this.#federated);
+    if (isOnlyEntries && changed.length === 0) return;
     this.#entries = entries;
     this.#bundle = bundle;
     this.#federated = federated;
-    this.#replacedAt = this.#options.clock();
-    this.#index = createEntryIndex([...entries.values()].filter(({ storeSvid }) => !storeSvid));
+    const concerned = isOnlyEntries ? this.#groupsOf(changed) : [...this.#groups.values()];
+    if (changed.length > 0) this.#index = createEntryIndex([...entries.values()].filter(({ storeSvid }) => !storeSvid));
     for (const [id, svid] of this.#svids) {
       const entry = entries.get(id);
       if (entry === undefined || !isFor(svid, entry)) this.#svids.delete(id);
     }
     for (const id of this.#failed) if (!entries.has(id)) this.#failed.delete(id);
-    this.#tellAll();
-    for (const bell of this.#bundleBells) bell.ring();
+    for (const group of concerned) this.#forgetMatches(group);
+    this.#tell(concerned);
+    if (!isOnlyEntries) for (const bell of this.#bundleBells) bell.ring();
   }
 
   /** SVIDs by entry id, and the ids of entries that got none. */
   store(svids: ReadonlyMap<string, WorkloadSvid>, failed: Iterable<string>): void {
-    for (const id of failed) this.#failed.add(id);
+    const refused = [...failed];
+    for (const id of refused) this.#failed.add(id);
     for (const [id, svid] of svids) {
       this.#failed.delete(id);
       const entry = this.#entries.get(id);
       if (entry !== undefined && isFor(svid, entry)) this.#svids.set(id, svid);
     }
-    this.#tellAll();
+    this.#tell([...svids.keys(), ...refused].flatMap((id) => [...(this.#concerned.get(id) ?? [])]));
   }
 
   /** Marks SVIDs to be signed anew: their authority is no longer trusted. */
@@ -156,7 +191,10 @@ export class SvidCache implements WorkloadCache {
   }
 
   update(selectors: readonly Selector[]): WorkloadUpdate {
-    const entries = this.matching(selectors);
+    return this.#compose(this.matching(selectors));
+  }
+
+  #compose(entries: readonly AgentEntry[]): WorkloadUpdate {
     const now = this.#options.clock();
     const identities = entries.flatMap((entry) => {
       const svid = this.#svids.get(entry.id);
@@ -171,22 +209,24 @@ export class SvidCache implements WorkloadCache {
     selectors: readonly Selector[],
     signal: AbortSignal,
   ): AsyncGenerator<WorkloadUpdate, never, undefined> {
-    const subscriber: Subscriber = { selectors, bell: createBell() };
-    this.#subscribers.add(subscriber);
+    const subscriber: Subscriber = { bell: createBell() };
+    const group = this.#join(selectors, subscriber);
     try {
-      let sent: WorkloadUpdate | undefined;
       for (;;) {
-        const update = this.update(selectors);
-        const missing = this.#missing(selectors, update);
+        const update = this.#updateOf(group);
+        const missing = this.#missing(group, update);
         // An entry that the server would not sign for is tried again with the next sync, not in a circle.
         if (missing.some(({ id }) => !this.#failed.has(id))) this.wanted.ring();
-        else if (missing.length === 0 || update.identities.length > 0) {
-          if (sent === undefined || !isSameUpdate(sent, update)) yield (sent = update);
+        else if ((missing.length === 0 || update.identities.length > 0) && update !== subscriber.taken) {
+          yield (subscriber.taken = update);
+          subscriber.drained = update; // whoever comes for the next has written this one
+          continue;
         }
         await subscriber.bell.wait(signal);
       }
     } finally {
-      this.#subscribers.delete(subscriber);
+      group.members.delete(subscriber);
+      if (group.members.size === 0) this.#leave(group);
     }
   }
 
@@ -205,9 +245,66 @@ export class SvidCache implements WorkloadCache {
     }
   }
 
-  #missing(selectors: readonly Selector[], { identities }: WorkloadUpdate): AgentEntry[] {
+  streams(): StreamCount {
+    let [open, lagging] = [0, 0];
+    for (const group of this.#groups.values()) {
+      open += group.members.size;
+      const update = this.#updateOf(group);
+      for (const { taken, drained } of group.members) if (taken !== undefined && drained !== update) lagging += 1;
+    }
+    return { open, lagging };
+  }
+
+  #join(selectors: readonly Selector[], subscriber: Subscriber): Group {
+    const key = keyOf(selectors);
+    const group = this.#groups.get(key) ?? { selectors, members: new Set() };
+    group.members.add(subscriber);
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  #leave(group: Group): void {
+    this.#groups.delete(keyOf(group.selectors));
+    this.#forgetMatches(group);
+  }
+
+  #matchesOf(group: Group): readonly AgentEntry[] {
+    if (group.matched !== undefined) return group.matched;
+    group.matched = this.matching(group.selectors);
+    for (const { id } of group.matched) {
+      const concerned = this.#concerned.get(id) ?? new Set();
+      this.#concerned.set(id, concerned.add(group));
+    }
+    return group.matched;
+  }
+
+  #forgetMatches(group: Group): void {
+    for (const { id } of group.matched ?? []) {
+      const concerned = this.#concerned.get(id);
+      concerned?.delete(group);
+      if (concerned?.size === 0) this.#concerned.delete(id);
+    }
+    group.matched = undefined;
+  }
+
+  /** The same object for as long as nothing in it changes. */
+  #updateOf(group: Group): WorkloadUpdate {
+    const update = this.#compose(this.#matchesOf(group));
+    if (group.update === undefined || !isSameUpdate(group.update, update)) group.update = update;
+    return group.update;
+  }
+
+  /** Those that had one of the changed entries, and those that match one now. */
+  #groupsOf(changed: readonly ChangedEntry[]): Group[] {
+    const had = changed.flatMap(({ id }) => [...(this.#concerned.get(id) ?? [])]);
+    const index = createEntryIndex(changed.flatMap(({ entry }) => entry ?? []));
+    const match = [...this.#groups.values()].filter(({ selectors }) => index.matching(selectors).length > 0);
+    return [...new Set([...had, ...match])];
+  }
+
+  #missing(group: Group, { identities }: WorkloadUpdate): AgentEntry[] {
     const held = new Set(identities.map(({ entry }) => entry.id));
-    return this.matching(selectors).filter(({ id }) => !held.has(id));
+    return this.#matchesOf(group).filter(({ id }) => !held.has(id));
   }
 
   #isPrefetched(entry: AgentEntry): boolean {
@@ -216,13 +313,36 @@ export class SvidCache implements WorkloadCache {
 
   #subscribedEntries(): Set<AgentEntry> {
     const found = new Set<AgentEntry>();
-    for (const { selectors } of this.#subscribers) for (const entry of this.matching(selectors)) found.add(entry);
+    for (const group of this.#groups.values()) for (const entry of this.#matchesOf(group)) found.add(entry);
     return found;
   }
 
-  #tellAll(): void {
-    for (const { bell } of this.#subscribers) bell.ring();
+  #tell(groups: Iterable<Group>): void {
+    for (const { members } of new Set(groups)) for (const { bell } of members) bell.ring();
+    this.changed.ring();
   }
+}
+
+interface ChangedEntry {
+  readonly id: string;
+  /** Undefined where it is gone. */
+  readonly entry: AgentEntry | undefined;
+}
+
+/** An object that is the same as before means: unchanged. */
+function changedEntries(before: ReadonlyMap<string, AgentEntry>, now: ReadonlyMap<string, AgentEntry>): ChangedEntry[] {
+  const changed: ChangedEntry[] = [];
+  for (const [id, entry] of now) if (before.get(id) !== entry) changed.push({ id, entry });
+  for (const id of before.keys()) if (!now.has(id)) changed.push({ id, entry: undefined });
+  return changed;
+}
+
+function sameValues<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
+}
+
+function keyOf(selectors: readonly Selector[]): string {
+  return selectors.map(formatSelector).sort().join('\0');
 }
 
 function isSameUpdate(a: WorkloadUpdate, b: WorkloadUpdate): boolean {
