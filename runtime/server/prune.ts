@@ -14,6 +14,8 @@ export interface PruningOptions {
   readonly intervalMs?: number;
 }
 
+/** Reports and the lives of authorities stay for who asks later what happened. */
+const fleetMemoryMs = 30 * 24 * 3_600_000;
 const defaultIntervalMs = 5 * 60_000;
 
 /** Returns the way to stop. */
@@ -33,6 +35,7 @@ export function startPruning({
     const now = Math.floor(clock() / 1000);
     const entries = await pruningEntries.measure(() => store.pruneEntries(now));
     const tokens = await store.pruneJoinTokens(now);
+    await store.pruneFleet(clock() - fleetMemoryMs);
     const agents =
       pruneAgents === undefined ? [] : await pruningAgents.measure(() => pruneExpiredAgents(store, pruneAgents, now));
     for (const id of entries) log.info({ entry_id: id }, 'Pruned an expired registration');

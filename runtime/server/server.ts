@@ -25,6 +25,11 @@ import { startFederation } from './federation/federation.ts';
 import type { Federation } from './federation/federation.ts';
 import { followFederatedBundles } from './fleet/federated-bundles.ts';
 import type { FederatedRevisions } from './fleet/federated-bundles.ts';
+import { createHoldings } from './fleet/holdings.ts';
+import type { AuthorityNotes } from './fleet/note-authorities.ts';
+import { startNotingAuthorities } from './fleet/note-authorities.ts';
+import { startReportingUpstream } from './fleet/report-upstream.ts';
+import { createReportBuffer } from './fleet/report-buffer.ts';
 import { createWatchers } from './fleet/watchers.ts';
 import { createHealthChecker } from './health/health-checker.ts';
 import { listenForHealth } from './health/health-listener.ts';
@@ -156,6 +161,16 @@ async function start(
     metrics,
   });
   onStop(() => cache.close());
+  const notes = await startNotingAuthorities({ store, authority, clock, log: log.child({ subsystem_name: 'fleet' }) });
+  onStop(() => notes.close());
+  const reporting = {
+    upstream,
+    authority,
+    dataDir: config.dataDir,
+    clock,
+    log: log.child({ subsystem_name: 'fleet' }),
+  };
+  onStop(await startReportingUpstream(reporting));
   const federated = await followFederatedBundles({ store, trustDomain, log: log.child({ subsystem_name: 'fleet' }) });
   onStop(() => federated.close());
   onStop(startPruning({ store, pruneAgents: config.pruneAgents, clock, log, metrics }));
@@ -166,7 +181,7 @@ async function start(
   const address = await serve(
     config,
     around,
-    { store, authority, cache, federated, federation, checker, metrics },
+    { store, authority, cache, federated, federation, notes, checker, metrics },
     onStop,
   );
   parts.serving = true;
@@ -179,6 +194,7 @@ interface Parts extends Pick<ServicesOptions, 'checker'> {
   readonly authority: CertificateAuthority;
   readonly cache: AuthorizedEntries;
   readonly federated: FederatedRevisions;
+  readonly notes: AuthorityNotes;
   readonly federation: Federation;
   readonly metrics: Metrics;
 }
@@ -187,7 +203,7 @@ interface Parts extends Pick<ServicesOptions, 'checker'> {
 async function serve(
   config: ServerConfig,
   { log: rootLog, clock }: ServerSurroundings,
-  { store, authority, cache, federated, federation, checker, metrics }: Parts,
+  { store, authority, cache, federated, federation, notes, checker, metrics }: Parts,
   onStop: (stop: Stop) => void,
 ): Promise<RunningServer['address']> {
   const { trustDomain } = config;
@@ -208,6 +224,9 @@ async function serve(
   });
   const attestors = createAttestors(config, { log: rootLog, clock, x509Authorities: () => Promise.resolve(roots()) });
   const watchers = createWatchers({ cache, authority, federated, confirmAgent: authorizeAgent, clock });
+  const reports = createReportBuffer({ store, log: rootLog.child({ subsystem_name: 'fleet' }) });
+  onStop(() => reports.close());
+  const agentTtlMs = config.authority.agentTtl ?? config.authority.x509SvidTtl;
   const services: ServicesOptions = {
     trustDomain,
     store,
@@ -219,6 +238,8 @@ async function serve(
     callerOf: authorizer.callerOf,
     checker,
     watchers,
+    reports,
+    holdings: createHoldings({ store, reports, notes, authority, agentTtlMs, clock }),
     disableJwtSvids: config.authority.disableJwtSvids ?? false,
     clock,
     log,

@@ -1,28 +1,37 @@
-// espalier.fleet.v1.Fleet: the push to agents and downstream servers. Ours; SPIRE's servers do not have it.
+// espalier.fleet.v1.Fleet: the push to agents and downstream servers, what they report, and what administrators ask of that. Ours; SPIRE's servers do
+// not have it.
 import type { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
 import type { CallContext } from '../../rpc/call-context.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import { invalidArgument } from '../../rpc/status.ts';
+import { heartbeatMs } from '../fleet/holders.ts';
+import type { Holdings } from '../fleet/holdings.ts';
+import { parseInstance, parseReport } from '../fleet/parse-report.ts';
+import type { ReportBuffer } from '../fleet/report-buffer.ts';
+import { isAgent } from '../fleet/standing.ts';
 import type { WatchingSvid } from '../fleet/standing.ts';
 import type { Watchers } from '../fleet/watchers.ts';
 import type { CallerOf } from './caller.ts';
 import { requireCallerSvid } from './caller.ts';
 import type { RateLimiter } from './rate-limit.ts';
+import { attempt, checkArgument } from './refusal.ts';
 
 export interface FleetServiceOptions {
   readonly watchers: Pick<Watchers, 'watch'>;
+  readonly reports: Pick<ReportBuffer, 'add'>;
+  readonly holdings: Holdings;
   readonly callerOf: CallerOf;
   readonly limiter: RateLimiter;
+  readonly clock: () => number;
 }
 
 /** Ours have 33 characters. */
 const longestRevision = 64;
+/** What a page has that names no size, and at most. */
+const pageSize = { usual: 500, largest: 1000 };
 
-export function createFleetService({
-  watchers,
-  callerOf,
-  limiter,
-}: FleetServiceOptions): Handlers<typeof FleetService> {
+export function createFleetService(options: FleetServiceOptions): Handlers<typeof FleetService> {
+  const { watchers, reports, holdings, callerOf, limiter, clock } = options;
   const svidOf = (context: CallContext): WatchingSvid => requireCallerSvid(callerOf(context));
 
   return {
@@ -31,6 +40,29 @@ export function createFleetService({
       if (revision.length > longestRevision)
         throw invalidArgument(`revision has ${revision.length} characters, at most ${longestRevision} are taken`);
       yield* watchers.watch(svidOf(context), revision, context.signal);
+    },
+
+    async report(request, context) {
+      await limiter.admit(context, 1, 'rejecting request due to report rate limiting');
+      const svid = svidOf(context);
+      const now = clock();
+      const report = checkArgument('invalid report', () => parseReport(request, now));
+      const instance = checkArgument('invalid report', () => parseInstance(request.instance));
+      const kind = isAgent(svid) ? 'agent' : 'downstream';
+      if (kind === 'agent' && instance !== '') throw invalidArgument('invalid report: an agent has no instances');
+      if (kind === 'downstream' && instance === '')
+        throw invalidArgument('invalid report: it does not say of which instance');
+      reports.add({ kind, spiffeId: String(svid.id), instance, reportedAt: now, report });
+      return { heartbeatMs };
+    },
+
+    async listHoldings({ pageSize: size, pageToken: token, kinds, onlyBehind }) {
+      const page = { token, kinds, onlyBehind, size: size <= 0 ? pageSize.usual : Math.min(size, pageSize.largest) };
+      return attempt('failed to list holdings', () => holdings.list(page));
+    },
+
+    async countHoldings({ authorityId }) {
+      return attempt('failed to count holdings', () => holdings.count(authorityId));
     },
   };
 }

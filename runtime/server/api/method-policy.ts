@@ -71,5 +71,8 @@ export const methodPolicies: ReadonlyMap<string, MethodPolicy> = new Map([
     ...all(admin, ['GetWITAuthorityState', 'PrepareWITAuthority', 'ActivateWITAuthority']),
     ...all(admin, ['TaintWITAuthority', 'RevokeWITAuthority']),
   }),
-  ...service('espalier.fleet.v1.Fleet', { Watch: { roles: ['agent', 'downstream'], limit: 'fleet' } }),
+  ...service('espalier.fleet.v1.Fleet', {
+    ...all({ roles: ['agent', 'downstream'], limit: 'fleet' }, ['Watch', 'Report']),
+    ...all(admin, ['ListHoldings', 'CountHoldings']),
+  }),
 ]);

@@ -14,6 +14,8 @@ import type { RpcServer } from '../../rpc/server.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { NodeAttestation } from '../attestation.ts';
 import type { CertificateAuthority } from '../ca/authority.ts';
+import type { Holdings } from '../fleet/holdings.ts';
+import type { ReportBuffer } from '../fleet/report-buffer.ts';
 import type { Watchers } from '../fleet/watchers.ts';
 import type { Federation } from '../federation/federation.ts';
 import type { HealthChecker } from '../health/health-checker.ts';
@@ -49,6 +51,8 @@ export interface ServicesOptions {
   readonly callerOf: CallerOf;
   readonly checker: HealthChecker;
   readonly watchers: Watchers;
+  readonly reports: ReportBuffer;
+  readonly holdings: Holdings;
   readonly disableJwtSvids: boolean;
   readonly clock: () => number;
   readonly log: Logger;

@@ -230,6 +230,37 @@ const federation = `
     FOR EACH ROW EXECUTE FUNCTION record_change('federation_relationship');
 `;
 
+/** One row for whoever reports, gone with the agent; and when each authority came, was tainted and went, told from the bundle by its sequence number. */
+const fleet = `
+  CREATE TABLE fleet_reports (
+    seq bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    kind text NOT NULL,
+    spiffe_id text NOT NULL,
+    instance text NOT NULL,
+    -- Milliseconds, as are the times below.
+    reported_at bigint NOT NULL,
+    report jsonb NOT NULL,
+    PRIMARY KEY (kind, spiffe_id, instance)
+  );
+  CREATE FUNCTION forget_reports_of_agent() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    DELETE FROM fleet_reports USING gone WHERE fleet_reports.kind = 'agent' AND fleet_reports.spiffe_id = gone.spiffe_id;
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER agents_gone AFTER DELETE ON agents REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_reports_of_agent();
+
+  CREATE TABLE fleet_authorities (
+    kind text NOT NULL,
+    authority_id text NOT NULL,
+    published_at bigint NOT NULL,
+    tainted_at bigint NOT NULL,
+    revoked_at bigint NOT NULL,
+    sequence bigint NOT NULL,
+    PRIMARY KEY (kind, authority_id)
+  );
+`;
+
 /** Version n is the state after the first n steps. */
 export const migrations: readonly string[] = [
   records,
@@ -239,6 +270,7 @@ export const migrations: readonly string[] = [
   bulkWrites,
   authorities,
   federation,
+  fleet,
 ];
 
 /**

@@ -16,6 +16,7 @@ import { createIssuanceStore } from './issuance-store.ts';
 import { createJoinTokenStore } from './join-token-store.ts';
 import { claimTask } from './maintenance-store.ts';
 import { migrate } from './migrate.ts';
+import { createFleetStore } from './fleet-store.ts';
 import { createReplicaStore } from './replica-store.ts';
 import type { Store } from './store.ts';
 
@@ -47,6 +48,7 @@ export async function openPostgresStore({
       ...createFederationStore(database),
       ...createCaJournalStore(database, clock),
       ...createReplicaStore(database),
+      ...createFleetStore(database),
       ...createAuthorityActStore(database),
       ...createIssuanceStore(database),
       claimTask: (task, now, everyMs) => claimTask(database, task, now, everyMs),

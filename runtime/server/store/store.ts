@@ -2,6 +2,13 @@
 import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
 import type { StoreError } from './errors.ts';
 import type {
+  AuthorityKindName,
+  AuthorityLife,
+  FleetHolder,
+  FleetReportRecord,
+  ReportedAuthority,
+} from './fleet-records.ts';
+import type {
   AgentFilter,
   AgentPatch,
   AgentRecord,
@@ -162,6 +169,23 @@ export interface ReplicaStore {
   pruneReplicas(): Promise<number>;
 }
 
+export interface FleetStore {
+  /** Many at once. Those of agents that are not there are dropped; of two of one reporter the later stays. */
+  saveFleetReports(reports: readonly FleetReportRecord[]): Promise<void>;
+  /** Agents that are not banned, in order of their first attestation, from behind `after` (0: from the first) on. */
+  listFleetAgents(after: number, size: number): Promise<FleetHolder[]>;
+  listFleetDownstreams(after: number, size: number): Promise<FleetHolder[]>;
+  /** The authorities of our bundle at this sequence number: when each was first seen, as tainted too, and that others are gone. */
+  noteAuthorities(
+    held: readonly (ReportedAuthority & { readonly kind: AuthorityKindName })[],
+    sequence: number,
+    now: number,
+  ): Promise<void>;
+  listAuthorityLives(): Promise<AuthorityLife[]>;
+  /** Forgets downstream servers that last reported before and whose CAs ended before, and authorities that were revoked before (epoch ms). */
+  pruneFleet(before: number): Promise<void>;
+}
+
 /** `watch` tells of each act that is asked, taken, answered or withdrawn. */
 export interface AuthorityActStore {
   /** The same act, asked again before it is answered, is joined. */
@@ -210,7 +234,8 @@ export interface Store
     ReplicaStore,
     AuthorityActStore,
     IssuanceStore,
-    MaintenanceStore {
+    MaintenanceStore,
+    FleetStore {
   /** Everything, some at a time, for caches that follow `watch`: watch first, then read, and read again what is told meanwhile. */
   allEntries(): AsyncIterable<readonly EntryRecord[]>;
   allAgents(): AsyncIterable<readonly AgentRecord[]>;

@@ -1,5 +1,6 @@
 // UpstreamAuthority "spire": a server above us signs our CA. We show it the SVID that an agent of its own gives us over the Workload API.
-import { setTimeout as sleep } from 'node:timers/promises';
+import { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
+import type { WatchResponse } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import type { Logger } from '../../log.ts';
@@ -14,6 +15,7 @@ import { createWorkloadApi } from '../../workloadapi/workload-api.ts';
 import { createX509Source } from '../../workloadapi/x509-source.ts';
 import type { X509Source } from '../../workloadapi/x509-source.ts';
 import { AuthorityError } from '../ca/authority.ts';
+import { followBundle } from './follow-bundle.ts';
 import { bundleOfWire, jwtAuthoritiesOfWire, jwtAuthorityToWire } from './wire.ts';
 import type { UpstreamAuthority } from './upstream-authority.ts';
 
@@ -25,7 +27,7 @@ export interface SpireUpstreamOptions {
   readonly trustDomain: TrustDomain;
   readonly log: Logger;
   readonly clock: () => number;
-  /** Between two looks at the upstream's bundle; a bundle that the agent pushes is looked at at once. */
+  /** Between two looks at the bundle of an upstream that does not tell of changes; a bundle that the agent pushes is looked at at once. */
   readonly pollMs?: number;
 }
 
@@ -81,6 +83,10 @@ export function createSpireUpstream(options: SpireUpstreamOptions): UpstreamAuth
       ),
     );
 
+  async function* openWatch(revision: string, signal: AbortSignal): AsyncGenerator<WatchResponse, void, undefined> {
+    yield* createClient(FleetService, (await connected(signal)).channel).watch({ revision }, { signal });
+  }
+
   return {
     name: 'spire',
     mintX509Ca: (csr, preferredTtlMs, signal) =>
@@ -99,22 +105,22 @@ export function createSpireUpstream(options: SpireUpstreamOptions): UpstreamAuth
         const request = { jwtAuthority: jwtAuthorityToWire(authority) };
         return jwtAuthoritiesOfWire((await client.publishJwtAuthority(request, limits(signal))).jwtAuthorities);
       }),
-    async watchBundle(listener, signal) {
-      let { wake, woken } = createAlarm();
-      let unwatch: (() => void) | undefined;
-      const isOver = (): boolean => signal.aborted;
-      while (!isOver()) {
-        try {
-          unwatch ??= (await connected(signal)).source.onUpdate(() => wake());
-          await listener(await fetchBundle(signal));
-        } catch (error) {
-          if (!isOver()) log.warn({ err: error }, 'cannot follow the upstream bundle, trying again');
-        }
-        // Aborted or woken: the loop sees it.
-        await Promise.race([sleep(pollMs, undefined, { signal }).catch(() => undefined), woken]);
-        ({ wake, woken } = createAlarm());
-      }
-      unwatch?.();
+    watchBundle: (listener, signal) =>
+      followBundle(
+        {
+          fetchBundle,
+          openWatch,
+          onAgentUpdate: async (heard, ended) => (await connected(ended)).source.onUpdate(heard),
+          pollMs,
+          log,
+        },
+        listener,
+        signal,
+      ),
+    // Not translated: that the upstream has no such method is an answer of its own.
+    report: async (report, signal) => {
+      const { channel } = await connected(signal);
+      return (await createClient(FleetService, channel).report(report, limits(signal))).heartbeatMs;
     },
     close() {
       closing.abort();
@@ -129,12 +135,6 @@ export function createSpireUpstream(options: SpireUpstreamOptions): UpstreamAuth
 
 function ignoreNeverConnected(): void {
   // There is nothing to close.
-}
-
-function createAlarm(): { wake: () => void; woken: Promise<void> } {
-  let wake = (): void => undefined;
-  const woken = new Promise<void>((resolve) => (wake = resolve));
-  return { wake: () => wake(), woken };
 }
 
 /** The promise goes on when the signal ends the wait: the next caller may find it fulfilled. */

@@ -1,4 +1,5 @@
 // What the CA asks of an authority above it. Without one, the CA is self-signed.
+import type { ReportRequest } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import type { JwtAuthority, X509Authority } from '../../spiffe/bundle.ts';
 
@@ -21,5 +22,7 @@ export interface UpstreamAuthority {
   publishJwtAuthority?(authority: JwtAuthority, signal: AbortSignal): Promise<readonly JwtAuthority[]>;
   /** Tells of each bundle of the upstream, from the first on, until the signal. */
   watchBundle?(listener: (bundle: UpstreamBundle) => Promise<void>, signal: AbortSignal): Promise<void>;
+  /** Tells it what we hold; answers when it wants to hear again, in milliseconds. */
+  readonly report?: (report: ReportRequest, signal: AbortSignal) => Promise<number>;
   close(): void;
 }

@@ -127,7 +127,14 @@ const table: readonly [string, ServiceDefinition, string][] = [
      TaintWITAuthority local+admin both ${wit}
      RevokeWITAuthority local+admin both ${wit}`,
   ],
-  ['espalier.fleet.v1.Fleet', FleetService, 'Watch agent+downstream both OK'],
+  [
+    'espalier.fleet.v1.Fleet',
+    FleetService,
+    `Watch agent+downstream both OK
+     Report agent+downstream both INVALID_ARGUMENT invalid report: the report does not say when it was sent
+     ListHoldings local+admin both OK
+     CountHoldings local+admin both OK`,
+  ],
 ];
 
 function parseRow(service: string, definition: ServiceDefinition, line: string): RpcRow {
