@@ -14,6 +14,9 @@ import { entryCreate } from './entry/create.ts';
 import { entryDelete } from './entry/delete.ts';
 import { entryShow } from './entry/show.ts';
 import { entryUpdate } from './entry/update.ts';
+import { federationDelete, federationRefresh } from './federation/by-id.ts';
+import { federationCreate, federationUpdate } from './federation/change.ts';
+import { federationList, federationShow } from './federation/look.ts';
 import { healthcheck } from './healthcheck.ts';
 import { printCommandHelp, printGroupHelp, printMisplacedFlags, printProgramHelp } from './help.ts';
 import { jwtMint } from './jwt-mint.ts';
@@ -59,6 +62,12 @@ export const commands: readonly Command[] = [
   entryDelete,
   entryShow,
   entryUpdate,
+  federationCreate,
+  federationDelete,
+  federationList,
+  federationRefresh,
+  federationShow,
+  federationUpdate,
   healthcheck,
   jwtMint,
   ...localAuthorityCommands,

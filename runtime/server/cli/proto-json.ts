@@ -50,8 +50,15 @@ function toJson(key: string, value: unknown): unknown {
 function fieldsOf(message: object): [string, unknown][] {
   return Object.entries(message)
     .filter(([, value]) => value !== undefined && value !== null)
+    .map(([key, value]: [string, unknown]): [string, unknown] => chosenOf(value) ?? [key, value])
     .map(([key, value]): [string, unknown] => [protoName(key), toJson(protoName(key), value)])
     .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Of a oneof, the field that is chosen stands for it. */
+function chosenOf(value: unknown): [string, unknown] | undefined {
+  if (typeof value !== 'object' || value === null || !('$case' in value) || !('value' in value)) return undefined;
+  return [String(value.$case), value.value];
 }
 
 /** `x509SvidTtl` is `x509_svid_ttl` in the .proto file. */

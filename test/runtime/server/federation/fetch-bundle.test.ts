@@ -181,7 +181,7 @@ describe('an endpoint is refused', () => {
       'a body that is no JSON',
       answer('<html>'),
       'BUNDLE',
-      'bundle of other.test does not hold: malformed bundle: it is not JSON',
+      'bundle of other.test does not hold: malformed bundle: it is not JSON, or nested too deep',
     ],
     [
       'a list without keys',
