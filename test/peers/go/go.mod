@@ -1,4 +1,4 @@
-// A workload in Go, on the SPIFFE project's own library.
+// Programs in Go on the SPIFFE project's own library: a workload, and both ends of a bundle endpoint.
 module espalier/test/peers/go
 
 go 1.26.0

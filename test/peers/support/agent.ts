@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { freePort, start } from './processes.ts';
 import type { Program } from './processes.ts';
 import { root } from './programs.ts';
-import { ready, trustDomain } from './server.ts';
+import { ready, trustDomain as usualTrustDomain } from './server.ts';
 import type { SpireServer } from './server.ts';
 
 export const ourAgent = join(root, 'bin/spire-agent');
@@ -32,11 +32,13 @@ export interface SpireAgent {
   restart(): Promise<void>;
 }
 
-export const nodeIdOf = (name: string): string => `spiffe://${trustDomain}/node/${name}`;
+export const nodeIdOf = (name: string, trustDomain = usualTrustDomain): string =>
+  `spiffe://${trustDomain}/node/${name}`;
 
 /** Attests with a fresh join token; resolves when it serves. */
 export async function startAgent({ directory, name, server, command = ourAgent }: AgentOptions): Promise<SpireAgent> {
-  const nodeId = nodeIdOf(name);
+  const { trustDomain } = server;
+  const nodeId = nodeIdOf(name, trustDomain);
   const [joinToken, bundle, healthPort] = [
     await server.createJoinToken(nodeId),
     await server.bundlePem(),

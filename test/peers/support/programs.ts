@@ -39,6 +39,11 @@ export function prepareGoVerifier(): Promise<string> {
   return buildGo('go', 'espalier/test/peers/go/verify', 'go-verify');
 }
 
+/** go-spiffe's federation package, at both ends. */
+export function prepareGoFederation(): Promise<string> {
+  return buildGo('go', 'espalier/test/peers/go/federation', 'go-federation');
+}
+
 /** SPIRE's own agent. */
 export function prepareSpireAgent(): Promise<string> {
   return buildGo('go-tools', 'github.com/spiffe/spire/cmd/spire-agent', 'spire-agent');

@@ -15,9 +15,11 @@ export interface ServerOptions {
   readonly name: string;
   /** The program: ours where left out. */
   readonly command?: string;
+  readonly trustDomain?: string;
   readonly caTtl?: string;
   /** More lines of the server section. */
   readonly settings?: string;
+  readonly env?: Readonly<Record<string, string>>;
   /** The server above it, and the socket of the agent that gives it its identity there. */
   readonly upstream?: { readonly port: number; readonly workloadApiSocket: string };
 }
@@ -31,6 +33,7 @@ export interface EntryOptions {
 
 export interface SpireServer {
   readonly name: string;
+  readonly trustDomain: string;
   readonly port: number;
   readonly socketPath: string;
   /** Runs a command of bin/spire-server on it. */
@@ -47,8 +50,10 @@ export async function startServer({
   directory,
   name,
   command = ourServer,
+  trustDomain: ownTrustDomain = trustDomain,
   caTtl = '24h',
   settings = '',
+  env = {},
   upstream,
 }: ServerOptions): Promise<SpireServer> {
   const [database, port, healthPort] = await Promise.all([createTestDatabase(), freePort(), freePort()]);
@@ -68,7 +73,7 @@ export async function startServer({
          }`;
   const config = `
     server {
-      trust_domain = "${trustDomain}"
+      trust_domain = "${ownTrustDomain}"
       bind_address = "127.0.0.1"
       bind_port = "${port}"
       socket_path = "${socketPath}"
@@ -97,10 +102,11 @@ export async function startServer({
       bind_port = "${healthPort}"
     }`;
   writeFileSync(configPath, config, { mode: 0o600 });
-  const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'server.log') });
+  const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'server.log'), env });
   const operate = (...words: readonly string[]) => output(command, [...words, '-socketPath', socketPath]);
   const server: SpireServer = {
     name,
+    trustDomain: ownTrustDomain,
     port,
     socketPath,
     operate,
