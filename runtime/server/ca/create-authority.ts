@@ -110,7 +110,8 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     const { sequenceNumber } = await live.refresh();
     if (isTainted(x509.active())) await x509.tick();
     await identity.renewIfDue();
-    appliedSequence = sequenceNumber;
+    // Of two that overlap the one that knows the present bundle counts.
+    if (live.current().sequenceNumber === sequenceNumber) appliedSequence = sequenceNumber;
     await presence.report();
   };
 
@@ -130,9 +131,12 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     try {
       // A successor that is prepared is activated in time, though the store be away.
       const away = await live.refresh().then(() => undefined, unavailable);
-      await rotate();
+      const failed = await rotate().then(() => undefined, wrapped);
+      if (failed !== undefined && states().x509.active === undefined) throw failed.error;
       if (away !== undefined) throw away;
+      // What the bundle demands does not wait for an upstream that is away: other servers may wait for it.
       await apply();
+      if (failed !== undefined) throw failed.error;
       await x509.marks.advance(x509.active(), clock());
       await jwt?.marks.advance(jwt.active(), clock());
       await journal.flush();
@@ -246,6 +250,10 @@ async function retryWhileUnavailable(
       await sleep(wait, undefined, { signal });
     }
   }
+}
+
+function wrapped(error: unknown): { readonly error: unknown } {
+  return { error };
 }
 
 function unavailable(error: unknown): StoreError {

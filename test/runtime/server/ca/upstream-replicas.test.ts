@@ -4,8 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLocalAuthorityService } from '../../../../runtime/server/api/local-authority-service.ts';
 import { statusCode } from '../../../../runtime/rpc/status.ts';
 import type { CertificateAuthority } from '../../../../runtime/server/ca/authority.ts';
+import type { Store } from '../../../../runtime/server/store/store.ts';
 import { x509AuthorityId } from '../../../../runtime/server/store/bundle-changes.ts';
-import { createTestAuthority, hourMs } from '../../../support/authorities.ts';
+import { createMovableClock, createTestAuthority, hourMs } from '../../../support/authorities.ts';
 import { createTestStore, silentLog } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
 import { upstreamOf } from '../../../support/upstreams.ts';
@@ -126,6 +127,26 @@ test('a taint of the upstream reaches the bundle after the servers sign under an
   await eventually(() => {
     for (const ca of [one, other]) expect(marksOf(ca)).toEqual([[second, false]]);
   });
+});
+
+test('a server whose upstream is away when its CA is due still applies what another one is asked for', async () => {
+  const clock = createMovableClock();
+  const upstream = upstreamOf(root);
+  const openWith = async (store: Store): Promise<CertificateAuthority> => {
+    const ca = await createTestAuthority({ store, upstream, clock, patienceMs: 5_000 });
+    opened.push(ca);
+    return ca;
+  };
+  const owner = await openWith(await stores.below.openAnother());
+  const other = await openWith(await stores.below.openAnother());
+  const first = owner.jwtAuthority().authorityId;
+  const { authorityId: second } = await owner.jwt.prepare();
+  upstream.reachable = false;
+  clock.advance(13 * hourMs);
+  await owner.jwt.activate(second);
+  await other.jwt.taint(first);
+  for (const ca of [owner, other])
+    expect(ca.bundle().jwtAuthorities.find(({ keyId }) => keyId === first)?.tainted).toBe(true);
 });
 
 test('a JWT key that is tainted and revoked below stays so, although the upstream still has it', async () => {
