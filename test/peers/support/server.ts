@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTestDatabase } from '../../support/postgres.ts';
+import type { TestDatabase } from '../../support/postgres.ts';
 import { eventually, freePort, output, start } from './processes.ts';
 import { root } from './programs.ts';
 
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The server above it, and the socket of the agent that gives it its identity there. */
   readonly upstream?: { readonly port: number; readonly workloadApiSocket: string };
+  /** Shared with another server, whose test drops it; one of its own where left out. */
+  readonly database?: TestDatabase;
 }
 
 export interface EntryOptions {
@@ -55,8 +58,9 @@ export async function startServer({
   settings = '',
   env = {},
   upstream,
+  database: shared,
 }: ServerOptions): Promise<SpireServer> {
-  const [database, port, healthPort] = await Promise.all([createTestDatabase(), freePort(), freePort()]);
+  const [database, port, healthPort] = await Promise.all([shared ?? createTestDatabase(), freePort(), freePort()]);
   const own = join(directory, name);
   const socketPath = join(own, 'admin.sock');
   mkdirSync(own, { recursive: true });
@@ -133,7 +137,7 @@ export async function startServer({
     log: program.log,
     async stop() {
       await program.stop();
-      await database.drop();
+      if (shared === undefined) await database.drop();
     },
   };
   await ready(`server ${name}`, healthPort, program.checkRunning).catch(async (error: unknown) => {
