@@ -1,19 +1,18 @@
-// HCL1 text to plain values, as SPIRE's configuration files use it. Beyond HCL1 it refuses what would silently lose a setting:
-// a key that is set twice. The JSON form of HCL1 is not read.
+// HCL1 text to plain values, as SPIRE's configuration files use it, or HCL1's JSON form where the text begins with a brace.
 import { HclSource } from './errors.ts';
 import { HclScanner } from './scanner.ts';
 import type { HclToken } from './scanner.ts';
-import { isHclObject } from './value.ts';
+import { addItem, maxDepth } from './items.ts';
+import type { Items } from './items.ts';
+import { isJson, parseJson } from './parse-json.ts';
 import type { HclObject, HclValue } from './value.ts';
 
 export { HclError } from './errors.ts';
 export type { HclObject, HclValue } from './value.ts';
 
-/** Deeper text is no configuration, and must not exhaust the stack. */
-const maxDepth = 64;
-
 export function parseHcl(text: string, file = 'config'): HclObject {
   const source = new HclSource(text, file);
+  if (isJson(text)) return parseJson(source);
   const parser: Parser = { source, scanner: new HclScanner(source) };
   return parseItems(parser, 'end', 0);
 }
@@ -30,7 +29,7 @@ function parseItems(parser: Parser, close: '}' | 'end', depth: number): HclObjec
   for (let token = scanner.next(); token.kind !== close; token = scanner.next()) {
     const keys = parseKeys(parser, token);
     const value = parseItemValue(parser, keys, depth);
-    addItem(parser, items, token, keys, value);
+    addItem(parser.source, items, token.offset, keys, value);
     if (scanner.peek().kind === ',') scanner.next();
   }
   // Own properties whatever their names: a key such as __proto__ is data.
@@ -89,38 +88,6 @@ function parseList(parser: Parser, open: HclToken, depth: number): HclValue[] {
   }
   scanner.next();
   return list;
-}
-
-interface Items {
-  readonly values: Map<string, HclValue>;
-  /** Those of the values that are blocks, and so may come again. */
-  readonly blocks: Map<string, HclObject[]>;
-}
-
-/** Blocks of the same name gather in a list, each with its labels as nested blocks; anything else stands once. */
-function addItem(
-  { source }: Parser,
-  { values, blocks }: Items,
-  token: HclToken,
-  [key, ...labels]: [string, ...string[]],
-  value: HclValue,
-): void {
-  const siblings = blocks.get(key);
-  if (values.has(key) && (siblings === undefined || !isHclObject(value))) {
-    throw source.errorAt(token.offset, `${JSON.stringify(key)} is set twice`);
-  }
-  if (!isHclObject(value)) {
-    values.set(key, value);
-    return;
-  }
-  const block = labels.reduceRight<HclObject>((inner, label) => Object.fromEntries([[label, [inner]]]), value);
-  if (siblings !== undefined) {
-    siblings.push(block);
-    return;
-  }
-  const list = [block];
-  values.set(key, list);
-  blocks.set(key, list);
 }
 
 function checkDepth({ source }: Parser, open: HclToken, depth: number): void {

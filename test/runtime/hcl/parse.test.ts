@@ -113,8 +113,6 @@ describe('parseHcl', () => {
     ['a = }', '1:5: expected a value, got }'],
     ['a = = 1', '1:5: expected a value, got ='],
     ['= 1', '1:1: expected a key, got ='],
-    ['{ a = 1 }', '1:1: expected a key, got {'],
-    ['{"a": 1}', '1:1: expected a key, got {'],
     ['1 = 2', '1:1: expected a key, got number 1'],
     ['true = 2', '1:1: expected a key, got boolean true'],
     ['a = 1 }', '1:7: expected a key, got }'],
