@@ -1,12 +1,14 @@
 // Listens on TCP, shakes hands over TLS and lets through only connections whose client certificate, if there is one, the callback accepts.
 import { createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import type { BlockList, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import type { RpcLog } from './call-context.ts';
 import type { TcpConnection } from './connection.ts';
 import { takePeerChain } from './peer-chain.ts';
+import { isTrusted, takeProxyHeader } from './proxy-protocol.ts';
+import type { ProxySource } from './proxy-protocol.ts';
 import { secureContextOptions } from './tls-credentials.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
 
@@ -26,6 +28,8 @@ export interface TlsListenerOptions {
   readonly handshakeTimeoutMs?: number;
   readonly maxHandshakes?: number;
   readonly maxConnections?: number;
+  /** From these addresses a PROXY header is believed. */
+  readonly trustedProxies?: BlockList;
 }
 
 export interface TlsListenerSurroundings {
@@ -42,14 +46,18 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
   const maxHandshakes = options.maxHandshakes ?? defaultMaxHandshakes;
   /** Peers, by address and port, that have not shaken hands yet. */
   const handshakes = new Set<string>();
+  const { trustedProxies } = options;
+  const timeoutMs = options.handshakeTimeoutMs ?? handshakeTimeoutMs;
   let current: TlsCredentials | undefined;
+  /** Whom proxies speak for, by the address of their own connection. */
+  const sources = new Map<string, ProxySource>();
 
   const tls = createTlsServer({
     ...secureContextOptions(undefined),
     requestCert: true,
     rejectUnauthorized: false, // the callback decides, below, before a byte of HTTP/2 is read
     ...(alpnProtocol === undefined ? {} : { ALPNProtocols: [alpnProtocol] }),
-    handshakeTimeout: options.handshakeTimeoutMs ?? handshakeTimeoutMs,
+    handshakeTimeout: timeoutMs,
   });
   tls.on('tlsClientError', (error, socket) => {
     log?.warn({ err: error }, 'TLS handshake failed');
@@ -60,22 +68,14 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
     socket.on('error', () => socket.destroy());
     try {
       checkNegotiated(socket, alpnProtocol);
-      accept(socket, identifyPeer(socket, verifyPeer));
+      accept(socket, identifyPeer(socket, sources, verifyPeer));
     } catch (error) {
       log?.warn({ err: error, peer: addressOf(socket) }, 'connection refused: its certificate was not accepted');
       socket.destroy();
     }
   });
 
-  const server = createServer((socket) => {
-    socket.on('error', () => socket.destroy());
-    if (handshakes.size >= maxHandshakes) {
-      socket.destroy();
-      return;
-    }
-    const peer = addressOf(socket);
-    handshakes.add(peer);
-    socket.once('close', () => handshakes.delete(peer));
+  const shakeHands = (socket: Socket): void => {
     try {
       const latest = credentials();
       if (latest.certificateChainPem !== current?.certificateChainPem || latest.privateKey !== current.privateKey) {
@@ -87,6 +87,34 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
       log?.error({ err: error }, 'connection refused: this server has no certificate to show');
       socket.destroy();
     }
+  };
+
+  const takeSource = async (socket: Socket): Promise<void> => {
+    const proxy = addressOf(socket);
+    try {
+      const source = await takeProxyHeader(socket, timeoutMs);
+      if (source !== undefined) {
+        sources.set(proxy, source);
+        socket.once('close', () => sources.delete(proxy));
+      }
+      shakeHands(socket);
+    } catch (error) {
+      log?.warn({ err: error, peer: proxy }, 'connection refused: its proxy did not say whose it is');
+      socket.destroy();
+    }
+  };
+
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    if (handshakes.size >= maxHandshakes) {
+      socket.destroy();
+      return;
+    }
+    const peer = addressOf(socket);
+    handshakes.add(peer);
+    socket.once('close', () => handshakes.delete(peer));
+    if (trustedProxies !== undefined && isTrusted(trustedProxies, socket.remoteAddress)) void takeSource(socket);
+    else shakeHands(socket);
   });
   server.maxConnections = options.maxConnections ?? defaultMaxConnections;
   await new Promise<void>((resolve, reject) => {
@@ -103,8 +131,13 @@ function checkNegotiated(socket: TLSSocket, protocol: string | undefined): void 
 }
 
 /** Throws where the connection is not to be used. */
-function identifyPeer(socket: TLSSocket, verifyPeer: TlsListenerOptions['verifyPeer']): TcpConnection {
-  const address = addressOf(socket);
+function identifyPeer(
+  socket: TLSSocket,
+  sources: ReadonlyMap<string, ProxySource>,
+  verifyPeer: TlsListenerOptions['verifyPeer'],
+): TcpConnection {
+  const source = sources.get(addressOf(socket));
+  const address = source === undefined ? addressOf(socket) : `${source.address}:${source.port}`;
   const peerChain = takePeerChain(socket);
   if (peerChain.length === 0) return { transport: 'tcp', address, peerChain };
   const peerId = verifyPeer(peerChain);
