@@ -9,7 +9,6 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { trustDomainSchema } from '../activities/spec/trust-domain-spec.ts';
 import { agentAttestorTypes } from '../runtime/attest/agent-attestors.ts';
-import { keysWithoutEffect } from '../runtime/server/config/server-section.ts';
 import { writeSummary } from '../workers/up/summary.ts';
 import { codeBlockOf, quotedIn, rowsOf, sectionOf, withoutCodeBlocks } from './support/markdown.ts';
 import * as workflows from '../workflows/index.ts';
@@ -69,9 +68,9 @@ describe('the README', () => {
     );
   });
 
-  it('names every key of a server that has no effect, and every node attestor', () => {
+  it('names every node attestor', () => {
     const words = quotedIn(section('Divergences from SPIRE'));
-    expect(words).toEqual(expect.arrayContaining([...keysWithoutEffect, ...agentAttestorTypes]));
+    expect(words).toEqual(expect.arrayContaining([...agentAttestorTypes]));
   });
 
   it('says nothing of the machine it was written on', () => {

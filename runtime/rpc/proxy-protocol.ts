@@ -114,7 +114,7 @@ export function takeProxyHeader(socket: Socket, timeoutMs: number): Promise<Prox
       try {
         header = parseProxyHeader(read);
       } catch (error) {
-        finish(() => reject(error as Error));
+        finish(() => reject(error instanceof Error ? error : new Error(String(error))));
         return;
       }
       if (header.kind === 'incomplete') return;

@@ -51,8 +51,8 @@ export function startPruning({
 
 function pruneExpiredAgents(
   store: Store,
-  { expiredForMs, includeNonReattestable }: NonNullable<ServerConfig['pruneAgents']>,
+  { expiredForMs, includeNonReattestable, batchSize: limit }: NonNullable<ServerConfig['pruneAgents']>,
   now: number,
 ) {
-  return store.pruneAgents(now - Math.floor(expiredForMs / 1000), { includeNonReattestable });
+  return store.pruneAgents(now - Math.floor(expiredForMs / 1000), { includeNonReattestable, limit });
 }

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from '../log.ts';
 import type { RpcServer } from '../rpc/server.ts';
+import { parseTrustedNetworks } from '../rpc/proxy-protocol.ts';
 import { createRpcServer } from '../rpc/server.ts';
 import { clientVerifier } from '../rpc/verify-peer.ts';
 import { openMetrics } from '../telemetry/open-metrics.ts';
@@ -20,6 +21,7 @@ import type { CertificateAuthority } from './ca/authority.ts';
 import { createAuthority } from './ca/create-authority.ts';
 import type { FaultHook } from './ca/fault-points.ts';
 import { createClientVerifier } from './client-verifier.ts';
+import { loadPluginData } from './config/load-config.ts';
 import type { ServerConfig } from './config/server-config.ts';
 import { startFederation } from './federation/federation.ts';
 import type { Federation } from './federation/federation.ts';
@@ -33,11 +35,14 @@ import { createReportBuffer } from './fleet/report-buffer.ts';
 import { createWatchers } from './fleet/watchers.ts';
 import { createHealthChecker } from './health/health-checker.ts';
 import { listenForHealth } from './health/health-listener.ts';
-import { createAttestors, openKeyManager } from './plugins.ts';
+import { openKeyManager } from './plugins.ts';
+import { listenForProfiling } from './profiling.ts';
+import { createReloadableAttestors } from './reconfigure.ts';
 import { startPruning } from './prune.ts';
 import { openAuthorizedEntries } from './store/authorized-entries.ts';
 import type { AuthorizedEntries } from './store/authorized-entries.ts';
 import { openPostgresStore } from './store/postgres-store.ts';
+import { followRecentAgents } from './store/recent-agents.ts';
 import type { Store } from './store/store.ts';
 import { measureAuthority } from './telemetry/measured-authority.ts';
 import { measureKeys, measureUpstream } from './telemetry/measured-parts.ts';
@@ -61,6 +66,8 @@ export interface ServerSurroundings {
   readonly signal: AbortSignal;
   /** For tests that end the process between two steps of the CA. */
   readonly faultPoint?: FaultHook;
+  /** Calls back whenever the operator wants plugins to read their files again. Returns the way to stop. */
+  readonly onReconfigure?: (act: () => void) => Stop;
 }
 
 /** Told to reconnect on TCP, so that a client that is gone from the bundle does not stay. */
@@ -133,8 +140,22 @@ async function start(
   }
 
   await mkdir(config.dataDir, { recursive: true, mode: 0o755 });
-  const { connectionString } = config.plugins.dataStore;
-  const database = await openPostgresStore({ connectionString, log: log.child({ subsystem_name: 'store' }), clock });
+  if (config.profilingPort !== undefined) {
+    const profiling = await listenForProfiling({
+      port: config.profilingPort,
+      log: log.child({ subsystem_name: 'profiling' }),
+    });
+    onStop(() => profiling.close());
+  }
+  const { connectionString, disableMigration, ...limits } = config.plugins.dataStore;
+  const database = await openPostgresStore({
+    connectionString,
+    disableMigration,
+    limits,
+    ...config.changes,
+    log: log.child({ subsystem_name: 'store' }),
+    clock,
+  });
   const store = measureStore(database, metrics);
   onStop(() => store.close());
   parts.store = store;
@@ -202,15 +223,18 @@ interface Parts extends Pick<ServicesOptions, 'checker'> {
 /** One set of services behind two listeners: the private socket, and TLS. */
 async function serve(
   config: ServerConfig,
-  { log: rootLog, clock }: ServerSurroundings,
+  { log: rootLog, clock, onReconfigure }: ServerSurroundings,
   { store, authority, cache, federated, federation, notes, checker, metrics }: Parts,
   onStop: (stop: Stop) => void,
 ): Promise<RunningServer['address']> {
   const { trustDomain } = config;
   const log = rootLog.child({ subsystem_name: 'endpoints' });
   const roots = () => authority.bundle().x509Authorities.map(({ asn1 }) => asn1);
+  const { agentStalenessMs: stalenessMs } = config;
+  const recent = stalenessMs === 0 ? undefined : followRecentAgents({ store, stalenessMs, clock });
+  onStop(() => recent?.close());
   const authorizeAgent = createAgentAuthorizer({
-    agents: store,
+    agents: recent ?? store,
     lastKnown: (id) => cache.agent(id),
     clock,
     log,
@@ -222,7 +246,14 @@ async function serve(
     authorizeAgent,
     ...(audit === undefined ? {} : { audit }),
   });
-  const attestors = createAttestors(config, { log: rootLog, clock, x509Authorities: () => Promise.resolve(roots()) });
+  const { attestors, reconfigure } = createReloadableAttestors({
+    config,
+    load: loadPluginData,
+    log: rootLog,
+    clock,
+    x509Authorities: () => Promise.resolve(roots()),
+  });
+  if (onReconfigure !== undefined) onStop(onReconfigure(reconfigure));
   const watchers = createWatchers({ cache, authority, federated, confirmAgent: authorizeAgent, clock });
   const reports = createReportBuffer({ store, log: rootLog.child({ subsystem_name: 'fleet' }) });
   onStop(() => reports.close());
@@ -265,6 +296,7 @@ async function serve(
     port: config.bindPort,
     credentials: () => authority.serverCredentials(),
     verifyPeer: clients.verify,
+    ...(config.trustedProxies.length === 0 ? {} : { trustedProxies: parseTrustedNetworks(config.trustedProxies) }),
   });
   log.info({ address: `${host}:${port}`, network: 'tcp' }, 'Starting Server APIs');
   onStop(() => watchers.close()); // before the listeners, which would wait for the streams

@@ -1,7 +1,8 @@
 // `run`: the server itself, until a signal ends it.
 import { FlagError, formatUsage, parseFlags } from '../../cli/flags.ts';
 import type { FlagValues } from '../../cli/flags.ts';
-import { createLog } from '../../log.ts';
+import { createLog, logControlOf } from '../../log.ts';
+import type { Logger } from '../../log.ts';
 import { loadServerConfig } from '../config/load-config.ts';
 import { runFlags } from '../config/run-flags.ts';
 import type { ServerConfig } from '../config/server-config.ts';
@@ -47,9 +48,7 @@ function readConfig(
     return undefined;
   }
   try {
-    const config = loadServerConfig(flags, { ...terminal.env });
-    checkPlugins(config);
-    return config;
+    return loadServerConfig(flags, { ...terminal.env }, checkPlugins);
   } catch (error) {
     tell(error instanceof Error ? error.message : String(error));
     return undefined;
@@ -57,17 +56,24 @@ function readConfig(
 }
 
 async function runServer(config: ServerConfig): Promise<number> {
-  const log = createLog(config.log);
+  let log: Logger;
+  try {
+    log = createLog(config.log);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
   process.umask(0o027);
   const stop = new AbortController();
   const onSignal = () => stop.abort(new Error('stopped by a signal'));
   process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
+  const stopListening = listenForOperator(log);
   for (const warning of config.warnings) log.warn(warning);
   log.info({ trust_domain_id: config.trustDomain.idString(), data_dir: config.dataDir }, 'Configured');
 
   let server: RunningServer | undefined;
   try {
-    server = await startServer(config, { log, clock: Date.now, signal: stop.signal });
+    server = await startServer(config, { log, clock: Date.now, signal: stop.signal, onReconfigure });
     await untilAborted(stop.signal);
     log.info('Stopping Server APIs');
     await server.close();
@@ -77,9 +83,31 @@ async function runServer(config: ServerConfig): Promise<number> {
       return 1;
     }
     log.warn({ err: error }, 'Stopped before the server was up');
+  } finally {
+    stopListening();
   }
   log.info('Server stopped gracefully');
   return 0;
+}
+
+/** SIGUSR2 opens the log's file anew, after a rotation. Without a listener SIGUSR1 would open Node's debugger. */
+function listenForOperator(log: Logger): () => void {
+  const reopen = (): void => {
+    try {
+      logControlOf(log).reopen();
+    } catch (error) {
+      log.error({ err: error }, 'failed to rotate log after signal');
+    }
+  };
+  const ignore = (): void => undefined;
+  process.on('SIGUSR2', reopen).on('SIGUSR1', ignore);
+  return () => process.off('SIGUSR2', reopen).off('SIGUSR1', ignore);
+}
+
+/** SIGUSR1, as in SPIRE. */
+function onReconfigure(act: () => void): () => void {
+  process.on('SIGUSR1', act);
+  return () => process.off('SIGUSR1', act);
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

@@ -38,6 +38,12 @@ export const duration = parsed((value) => {
   return ms;
 });
 
+export const durationOrZero = parsed((value) => {
+  const ms = parseDuration(value);
+  if (ms < 0) throw new Error(`want no negative duration, got "${value}"`);
+  return ms;
+});
+
 /** One line for each fault, with the place it is at: `server.bind_port: want a port number`. */
 export function faultsOf(error: z.ZodError, place: readonly string[] = []): string[] {
   return error.issues.flatMap((issue) => {

@@ -12,15 +12,33 @@ import type { ServerConfig } from './server-config.ts';
 
 const defaultConfigPath = 'conf/server/server.conf';
 
-/** Throws a ConfigError, or an HclError for text that is no HCL. `$$` stands for a dollar sign. */
-export function loadServerConfig(flags: FlagValues<typeof runFlags>, env: NodeJS.ProcessEnv): ServerConfig {
+/**
+ * Throws a ConfigError with every fault, each with the file's name, those of `check` too; or an HclError for text that is neither HCL nor JSON.
+ * `$$` stands for a dollar sign.
+ */
+export function loadServerConfig(
+  flags: FlagValues<typeof runFlags>,
+  env: NodeJS.ProcessEnv,
+  check: (config: ServerConfig) => void,
+): ServerConfig {
   const { config, expandEnv: expand } = flags;
   const path = config === '' ? defaultConfigPath : config;
   const written = readConfigFile(path);
-  return parseServerConfig(
-    parseHcl(expand ? expandEnv(written, { ...env, $: '$' }) : written, path),
-    overridesOf(flags),
-  );
+  const file = parseHcl(expand ? expandEnv(written, { ...env, $: '$' }) : written, path);
+  try {
+    const config = parseServerConfig(file, overridesOf(flags), loadPluginData);
+    check(config);
+    return config;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const named = error.faults.map((fault) => `${path}: ${fault}`);
+    throw new ConfigError(named, { cause: error });
+  }
+}
+
+/** What a plugin's `plugin_data_file` holds. Its variables are not expanded, as in SPIRE. */
+export function loadPluginData(path: string): HclObject {
+  return parseHcl(readFileSync(path, 'utf8'), path);
 }
 
 function readConfigFile(path: string): string {

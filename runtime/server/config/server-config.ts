@@ -10,12 +10,13 @@ import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { TelemetryConfig } from '../../telemetry/config.ts';
 import { readTelemetry } from '../../telemetry/config.ts';
 import type { AuthorityConfig, CaSubject } from '../ca/authority.ts';
+import { experimentalFaults, unusedExperimentalKeys } from './experimental-section.ts';
 import { federationConfig, federationFaults, federationWarnings } from './federation-section.ts';
 import type { FederationConfig } from './federation-section.ts';
 import { block, ConfigError, faultsOf, flag, text } from './hcl-schema.ts';
-import type { PluginsConfig } from './plugins-section.ts';
+import type { LoadData, PluginsConfig } from './plugins-section.ts';
 import { readPlugins } from './plugins-section.ts';
-import { keysWithoutEffect, serverSection } from './server-section.ts';
+import { serverSection } from './server-section.ts';
 import type { ServerSection } from './server-section.ts';
 import { ttlWarnings } from './ttl-warnings.ts';
 
@@ -32,14 +33,32 @@ export interface ServerConfig {
   readonly bindPort: number;
   readonly socketPath: string;
   readonly dataDir: string;
-  readonly log: { readonly level: LogLevel; readonly format: LogFormat; readonly file?: string };
+  readonly log: {
+    readonly level: LogLevel;
+    readonly format: LogFormat;
+    readonly file?: string;
+    readonly sourceLocation: boolean;
+  };
   readonly adminIds: readonly SpiffeId[];
   readonly auditLog: boolean;
   readonly rateLimit: { readonly attestation: boolean; readonly signing: boolean };
   readonly authority: AuthorityConfig;
   readonly federation: FederationConfig;
   /** Agents whose SVIDs ended this long ago are forgotten (ms). */
-  readonly pruneAgents?: { readonly expiredForMs: number; readonly includeNonReattestable: boolean };
+  readonly pruneAgents?: {
+    readonly expiredForMs: number;
+    readonly includeNonReattestable: boolean;
+    /** At most so many at a time. */
+    readonly batchSize: number;
+  };
+  /** For so long an agent's record is believed without asking the store (ms). */
+  readonly agentStalenessMs: number;
+  /** Networks whose word on a connection's origin is believed. */
+  readonly trustedProxies: readonly string[];
+  /** Profiles are served on this port of loopback; absent where they are not. */
+  readonly profilingPort?: number;
+  /** How the caches follow the store (ms). */
+  readonly changes: { readonly pollMs?: number; readonly retentionMs?: number };
   readonly plugins: PluginsConfig;
   readonly telemetry: TelemetryConfig;
   /** Absent where the listener is not enabled. */
@@ -47,6 +66,9 @@ export interface ServerConfig {
   /** What the operator should hear about at start. */
   readonly warnings: readonly string[];
 }
+
+/** SPIRE's. */
+const defaultPruneBatch = 1_000;
 
 const topLevelKeys = ['server', 'plugins', 'health_checks', 'telemetry'];
 
@@ -63,7 +85,7 @@ const healthSection = block(
 );
 
 /** Throws a ConfigError with every fault. `overrides` are keys of the `server` section given as flags. */
-export function parseServerConfig(file: HclObject, overrides: HclObject = {}): ServerConfig {
+export function parseServerConfig(file: HclObject, overrides: HclObject = {}, load: LoadData = noFiles): ServerConfig {
   const faults = Object.keys(file)
     .filter((key) => !topLevelKeys.includes(key))
     .map((key) => `${key}: unknown key`);
@@ -71,10 +93,12 @@ export function parseServerConfig(file: HclObject, overrides: HclObject = {}): S
   if (!server.success) faults.push(...faultsOf(server.error, ['server']));
   const health = healthSection.optional().safeParse(file['health_checks']);
   if (!health.success) faults.push(...faultsOf(health.error, ['health_checks']));
-  const plugins = readPlugins(file['plugins'], faults);
+  const plugins = readPlugins(file['plugins'], faults, load);
   const telemetry = telemetryConfig(file, faults);
-  if (server.success) faults.push(...checkAddress(server.data.bind_address));
-  if (server.success) faults.push(...federationFaults(server.data.federation, server.data.trust_domain));
+  if (server.success) {
+    const { bind_address: address, federation, trust_domain: trustDomain } = server.data;
+    faults.push(...checkAddress(address), ...federationFaults(federation, trustDomain), ...sectionFaults(server.data));
+  }
   if (faults.length > 0 || plugins === undefined || !server.success || !health.success) throw new ConfigError(faults);
 
   const section = server.data;
@@ -92,6 +116,7 @@ export function parseServerConfig(file: HclObject, overrides: HclObject = {}): S
     log: {
       level: section.log_level,
       format: section.log_format,
+      sourceLocation: section.log_source_location,
       ...(section.log_file === undefined ? {} : { file: section.log_file }),
     },
     adminIds: section.admin_ids,
@@ -99,12 +124,20 @@ export function parseServerConfig(file: HclObject, overrides: HclObject = {}): S
     rateLimit: section.ratelimit,
     authority: authorityConfig(section),
     federation: federationConfig(section.federation),
+    agentStalenessMs: section.max_attested_node_info_staleness,
+    trustedProxies: section.proxy_protocol_trusted_cidrs,
+    changes: changesConfig(section.experimental),
     plugins,
     telemetry,
     warnings,
+    ...(section.profiling_enabled ? { profilingPort: section.profiling_port } : {}),
     ...pruneConfig(section),
     ...healthConfig(health.data),
   };
+}
+
+function noFiles(path: string): never {
+  throw new Error(`${path} is not read here`);
 }
 
 function withOverrides(server: HclValue | undefined, overrides: HclObject): unknown {
@@ -151,7 +184,22 @@ function subjectOf(subject: NonNullable<ServerSection['ca_subject']>): CaSubject
 function pruneConfig(section: ServerSection): Pick<ServerConfig, 'pruneAgents'> {
   const expiredForMs = section.prune_attested_nodes_expired_for;
   if (expiredForMs === undefined) return {};
-  return { pruneAgents: { expiredForMs, includeNonReattestable: section.prune_tofu_nodes } };
+  const batchSize = section.prune_attested_nodes_batch_size || defaultPruneBatch;
+  return { pruneAgents: { expiredForMs, includeNonReattestable: section.prune_tofu_nodes, batchSize } };
+}
+
+function changesConfig(section: ServerSection['experimental']): ServerConfig['changes'] {
+  return {
+    ...(section?.cache_reload_interval === undefined ? {} : { pollMs: section.cache_reload_interval }),
+    ...(section?.prune_events_older_than === undefined ? {} : { retentionMs: section.prune_events_older_than }),
+  };
+}
+
+function sectionFaults(section: ServerSection): string[] {
+  const faults = experimentalFaults(section.experimental);
+  if (section.profiling_enabled && section.profiling_port === 0)
+    faults.push('server.profiling_port: must be configured where profiling_enabled is true');
+  return faults;
 }
 
 function healthConfig(section: z.output<typeof healthSection> | undefined): Pick<ServerConfig, 'health'> {
@@ -169,8 +217,6 @@ function telemetryConfig(file: HclObject, faults: string[]): TelemetryConfig {
 }
 
 function unusedKeys(section: ServerSection, telemetry: TelemetryConfig): string[] {
-  const keys = keysWithoutEffect
-    .filter((key) => section[key as keyof ServerSection] !== undefined)
-    .map((key) => `server.${key}`);
-  return [...keys, ...telemetry.ignored].map((key) => `${key} is configured but has no effect in this server`);
+  const keys = [...unusedExperimentalKeys(section.experimental), ...telemetry.ignored];
+  return keys.map((key) => `${key} is configured but has no effect in this server`);
 }

@@ -30,6 +30,11 @@ const banAgent = `UPDATE agents SET banned = true,
   x509_svid_serial_number = '', new_x509_svid_serial_number = '', new_x509_svid_expires_at = 0
   WHERE spiffe_id = $1 RETURNING *`;
 
+/** Oldest first; without a limit, all. */
+const pruneExpired = `DELETE FROM agents WHERE spiffe_id IN (
+  SELECT spiffe_id FROM agents WHERE x509_svid_expires_at < $1 AND NOT banned AND (can_reattest OR $2)
+  ORDER BY x509_svid_expires_at LIMIT $3) RETURNING spiffe_id`;
+
 export function createAgentStore(database: Database): AgentStore {
   const one = async (
     statement: string | NamedStatement,
@@ -81,9 +86,12 @@ export function createAgentStore(database: Database): AgentStore {
       return banned;
     },
     deleteAgent: (spiffeId) => one('DELETE FROM agents WHERE spiffe_id = $1 RETURNING *', [spiffeId]),
-    async pruneAgents(expiredBefore, { includeNonReattestable = false } = {}) {
-      const statement = `DELETE FROM agents WHERE x509_svid_expires_at < $1 AND NOT banned AND (can_reattest OR $2) RETURNING spiffe_id`;
-      const rows = await database.query<{ spiffe_id: string }>(statement, [expiredBefore, includeNonReattestable]);
+    async pruneAgents(expiredBefore, { includeNonReattestable = false, limit } = {}) {
+      const rows = await database.query<{ spiffe_id: string }>(pruneExpired, [
+        expiredBefore,
+        includeNonReattestable,
+        limit ?? null,
+      ]);
       return rows.map((row) => row.spiffe_id);
     },
   };

@@ -14,6 +14,8 @@ export interface ChangeFeedOptions {
   readonly log: Logger;
   readonly clock: () => number;
   readonly pollMs?: number;
+  /** For so long changes are kept. */
+  readonly retentionMs?: number;
 }
 
 interface ChangeRow {
@@ -27,9 +29,7 @@ interface ChangeRow {
 
 const defaultPollMs = 5_000;
 const reconnectMs = 1_000;
-const retention = '12 hours';
-/** Behind for longer than this, changes may have been deleted unseen. */
-const maxGapMs = 6 * 3_600_000;
+const defaultRetentionMs = 12 * 3_600_000;
 const pruneMs = 3_600_000;
 
 const readHorizon = 'SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon';
@@ -42,7 +42,10 @@ export async function openChangeFeed({
   log,
   clock,
   pollMs = defaultPollMs,
+  retentionMs = defaultRetentionMs,
 }: ChangeFeedOptions): Promise<ChangeFeed> {
+  /** Behind for longer than this, changes may have been deleted unseen. */
+  const maxGapMs = retentionMs / 2;
   const listeners = new Set<(change: StoreChange) => void>();
   const tell = (change: StoreChange): void => {
     for (const listener of listeners) listener(change);
@@ -67,7 +70,7 @@ export async function openChangeFeed({
   const prune = async (): Promise<void> => {
     if (clock() - prunedAt < pruneMs) return;
     prunedAt = clock();
-    await database.query(`DELETE FROM changes WHERE at < now() - interval '${retention}'`);
+    await database.query(`DELETE FROM changes WHERE at < now() - $1 * interval '1 millisecond'`, [retentionMs]);
   };
 
   let [reading, again] = [Promise.resolve(), false];

@@ -27,7 +27,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-const maxConnections = 20;
+const defaultMaxConnections = 20;
 const connectTimeoutMs = 5_000;
 const statementTimeoutMs = 30_000;
 /** A database that vanished without a word is noticed after a few of these. */
@@ -37,7 +37,21 @@ const acquireTimeoutMs = 10_000;
 const acquireRetryMs = 200;
 const maxTransactionRuns = 3;
 
-export function openDatabase({ url, log }: { readonly url: string; readonly log: Logger }): Database {
+/** Of the pool; the connection that listens for changes is one more. */
+export interface PoolLimits {
+  readonly maxConnections?: number;
+  readonly maxIdleConnections?: number;
+  /** A connection older than this is closed once it is idle (ms). */
+  readonly connectionLifetimeMs?: number;
+}
+
+export interface DatabaseOptions extends PoolLimits {
+  readonly url: string;
+  readonly log: Logger;
+}
+
+export function openDatabase({ url, log, ...limits }: DatabaseOptions): Database {
+  const { maxConnections = defaultMaxConnections, maxIdleConnections = maxConnections, connectionLifetimeMs } = limits;
   const settings: pg.ClientConfig = {
     connectionString: url,
     connectionTimeoutMillis: connectTimeoutMs,
@@ -52,7 +66,11 @@ export function openDatabase({ url, log }: { readonly url: string; readonly log:
         oid === pg.types.builtins.INT8 ? Number : (pg.types.getTypeParser(oid, format) as (value: string) => unknown),
     },
   };
-  const pool = new pg.Pool({ ...settings, max: maxConnections });
+  const pool = new pg.Pool({
+    ...settings,
+    max: maxConnections,
+    ...(connectionLifetimeMs === undefined ? {} : { maxLifetimeSeconds: Math.ceil(connectionLifetimeMs / 1000) }),
+  });
   // An idle connection that breaks is dropped by the pool; the next call takes another.
   pool.on('error', (error) => log.warn({ err: error }, 'idle database connection lost'));
   // One that breaks in use fails its query; without a listener the event would end the process.
@@ -62,7 +80,7 @@ export function openDatabase({ url, log }: { readonly url: string; readonly log:
     const client = await acquire(pool, patienceMs);
     try {
       const result = await act(queryOf(client));
-      client.release();
+      client.release(pool.idleCount >= maxIdleConnections);
       return result;
     } catch (error) {
       client.release(isConnectionFailure(error));

@@ -17,6 +17,10 @@ export type StoreErrorCode =
   | 'NOT_TAINTED'
   /** The database was migrated by a newer server. */
   | 'SCHEMA_NEWER'
+  /** The database is to be migrated by somebody else, who has not done it yet. */
+  | 'SCHEMA_OLDER'
+  /** The database is another program's. */
+  | 'FOREIGN_SCHEMA'
   | 'UNAVAILABLE'
   | 'INTERNAL';
 

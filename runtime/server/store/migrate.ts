@@ -1,6 +1,7 @@
 // Brings the database to this program's schema: one server at a time, all steps or none. A schema that is newer than the program is left as it is,
 // and refused unless the server that made it has noted that programs as old as this one can work with it.
 import type { Database, Query } from './database.ts';
+import { refuseForeignTables } from './check-schema.ts';
 import { StoreError } from './errors.ts';
 import { migrations, oldestCompatible } from './migrations.ts';
 
@@ -21,13 +22,14 @@ interface SchemaVersion {
   readonly oldestCompatible: number;
 }
 
-/** Throws SCHEMA_NEWER. */
+/** Throws SCHEMA_NEWER, FOREIGN_SCHEMA. */
 export function migrate(
   database: Database,
   steps: readonly string[] = migrations,
   compatible: number = oldestCompatible,
 ): Promise<void> {
   return database.transaction(async (query) => {
+    await refuseForeignTables(query);
     await query('SELECT pg_advisory_xact_lock($1)', [migrationLock]);
     if (!(await hasNotes(query))) await query(versionsTable);
     const [found] = await query<SchemaVersion>(readVersion);

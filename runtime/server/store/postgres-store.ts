@@ -4,11 +4,13 @@ import { agentOfRow } from './agent-row.ts';
 import { createAgentStore } from './agent-store.ts';
 import { createAuthorityActStore } from './authority-act-store.ts';
 import { createBundleStore } from './bundle-store.ts';
+import { checkMigrated } from './check-schema.ts';
 import { createCaJournalStore } from './ca-journal-store.ts';
 import { openChangeFeed } from './change-feed.ts';
 import { parseConnectionString } from './connection-string.ts';
 import { allRows } from './all-rows.ts';
 import { openDatabase } from './database.ts';
+import type { PoolLimits } from './database.ts';
 import { entryOfRow } from './entry-row.ts';
 import { createEntryStore } from './entry-store.ts';
 import { createFederationStore } from './federation-store.ts';
@@ -25,19 +27,27 @@ export interface PostgresStoreOptions {
   readonly connectionString: string;
   readonly log: Logger;
   readonly clock: () => number;
+  readonly limits?: PoolLimits;
+  /** The schema must be the one wanted already. */
+  readonly disableMigration?: boolean;
   /** Of the poll that makes up for lost notifications. */
   readonly pollMs?: number;
+  /** For so long changes are kept. */
+  readonly retentionMs?: number;
 }
 
-/** Migrates the database first. Throws StoreError: SCHEMA_NEWER, UNAVAILABLE. */
+/** Migrates the database first. Throws StoreError: SCHEMA_NEWER, SCHEMA_OLDER, FOREIGN_SCHEMA, UNAVAILABLE. */
 export async function openPostgresStore({
   connectionString,
   log,
   clock,
+  limits,
+  disableMigration = false,
   ...options
 }: PostgresStoreOptions): Promise<Store> {
-  const database = openDatabase({ url: parseConnectionString(connectionString), log });
+  const database = openDatabase({ url: parseConnectionString(connectionString), log, ...limits });
   try {
+    if (disableMigration) await checkMigrated(database);
     await migrate(database);
     const feed = await openChangeFeed({ database, log, clock, ...options });
     return {

@@ -78,7 +78,10 @@ export interface AgentStore {
   banAgent(spiffeId: string): Promise<AgentRecord>;
   deleteAgent(spiffeId: string): Promise<AgentRecord | undefined>;
   /** Deletes agents whose SVIDs ended before (unix seconds), banned ones excepted; returns their ids. */
-  pruneAgents(expiredBefore: number, options?: { readonly includeNonReattestable?: boolean }): Promise<string[]>;
+  pruneAgents(
+    expiredBefore: number,
+    options?: { readonly includeNonReattestable?: boolean; readonly limit?: number },
+  ): Promise<string[]>;
 }
 
 export interface JoinTokenStore {

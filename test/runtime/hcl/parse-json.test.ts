@@ -76,7 +76,7 @@ describe('refused is', () => {
     ['{"a": {}, "a": 3}', '1:11: "a" is set twice'],
     ['{"a": 3, "a": {}}', '1:10: "a" is set twice'],
     [`{"a": ${'['.repeat(70)}`, '1:71: nested deeper than 64 levels'],
-    [`${'{"a": '.repeat(70)}`, '1:391: nested deeper than 64 levels'],
+    ['{"a": '.repeat(70), '1:391: nested deeper than 64 levels'],
   ])('%s', (text, message) => {
     expect(refusalOf(text)).toBe(`server.json:${message}`);
   });

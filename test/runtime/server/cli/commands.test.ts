@@ -412,8 +412,14 @@ describe('validate', () => {
     expect(await validate(config.replace('server {', 'server { x = 1'))).toEqual({
       code: 1,
       out: '',
-      err: 'SPIRE server configuration file is invalid: server.x: unknown key\n',
+      err: `SPIRE server configuration file is invalid: ${directory}/server.conf: server.x: unknown key\n`,
     });
+    expect((await validate(config.replace('server {', 'server { x = 1').replace('memory', 'hsm'))).err).toBe(
+      `SPIRE server configuration file is invalid: ${directory}/server.conf: server.x: unknown key\n`,
+    );
+    expect((await validate(config.replace('"memory"', '"hsm"'))).err).toBe(
+      `SPIRE server configuration file is invalid: ${directory}/server.conf: plugins.KeyManager.hsm: no such key manager\n`,
+    );
     const { err } = await validate('server {');
     expect(err).toMatch(/^SPIRE server configuration file is invalid: .*server\.conf:1:\d+: /);
   });
@@ -422,6 +428,24 @@ describe('validate', () => {
     expect((await runCaptured(['validate', '-config', '/nonexistent.conf'])).err).toBe(
       'SPIRE server configuration file is invalid: could not find config file /nonexistent.conf: please use the -config flag\n',
     );
+  });
+
+  test('takes a plugin’s data from its file, and names the file that it does not find', async () => {
+    const path = join(directory, 'keys.conf');
+    const withFile = config.replace('KeyManager "memory" {}', `KeyManager "disk" { plugin_data_file = "${path}" }`);
+    await writeFile(path, 'keys_path = "/keys.json"');
+    expect((await validate(withFile)).code).toBe(0);
+    await writeFile(path, 'keys_path = "/keys.json" other = 1');
+    expect((await validate(withFile)).err).toMatch(/plugins\.KeyManager\.disk\.plugin_data\.other: unknown key\n$/);
+    await writeFile(path, 'keys_path = ');
+    expect((await validate(withFile)).err).toContain(`plugins.KeyManager.disk.plugin_data_file: ${path}:1:`);
+    await rm(path);
+    expect((await validate(withFile)).err).toMatch(/plugins\.KeyManager\.disk\.plugin_data_file: ENOENT: .*keys\.conf/);
+    const both = config.replace(
+      'KeyManager "memory" {}',
+      `KeyManager "disk" { plugin_data {} plugin_data_file = "x" }`,
+    );
+    expect((await validate(both)).err).toContain('only one of [plugin_data, plugin_data_file] can be used');
   });
 
   test('lets flags override the file', async () => {

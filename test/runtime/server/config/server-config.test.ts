@@ -90,7 +90,7 @@ test('every key of ours and SPIRE’s arrives', () => {
       ttlLattice: 'enforce',
       caSubject: { country: 'US', organization: 'SPIFFE', commonName: 'upstream' },
     },
-    pruneAgents: { expiredForMs: 259_200_000, includeNonReattestable: true },
+    pruneAgents: { expiredForMs: 259_200_000, includeNonReattestable: true, batchSize: 1_000 },
     health: { host: '10.0.0.1', port: 8080, livePath: '/l', readyPath: '/r' },
   });
   expect(config.adminIds.map(String)).toEqual(['spiffe://example.org/admin']);
@@ -159,6 +159,69 @@ describe('a configuration is refused', () => {
         'plugins.KeyManager: exactly one must be configured, found 0',
       ],
     ],
+    [
+      minimal.replace('plugin_data {} }\n}', 'plugin_data_file = "/x" }\n}'),
+      ['plugins.NodeAttestor.join_token.plugin_data_file: /x is not read here'],
+    ],
+    [
+      minimal.replace('"postgres"', '"mysql"'),
+      ['plugins.DataStore.sql.plugin_data.database_type: only "postgres" is supported'],
+    ],
+    [minimal.replace('"sql" {', '"raft" {'), ['plugins.DataStore.raft: only "sql" is supported']],
+    [
+      minimal.replace('"postgres" ', '"postgres" max_open_conns = 0 conn_max_lifetime = 5 disable_migration = "no"\n'),
+      [
+        'plugins.DataStore.sql.plugin_data.max_open_conns: want at least 1',
+        expect.stringMatching(/^plugins\.DataStore\.sql\.plugin_data\.conn_max_lifetime: /),
+        'plugins.DataStore.sql.plugin_data.disable_migration: want true or false',
+      ],
+    ],
+    ...(
+      [
+        ['profiling_enabled = true', 'profiling_port: must be configured where profiling_enabled is true'],
+        ['profiling_freq = 5', 'profiling_freq: profiles are not dumped to files here: fetch them from profiling_port'],
+        [
+          'profiling_names = ["heap"]',
+          'profiling_names: profiles are not dumped to files here: fetch them from profiling_port',
+        ],
+        [
+          'max_attested_node_info_staleness = "-1s"',
+          'max_attested_node_info_staleness: want no negative duration, got "-1s"',
+        ],
+        ['proxy_protocol_trusted_cidrs = ["10.0.0.0"]', 'proxy_protocol_trusted_cidrs: invalid CIDR address: 10.0.0.0'],
+        [
+          'proxy_protocol_trusted_cidrs = ["10.0.0.0/33"]',
+          'proxy_protocol_trusted_cidrs: invalid CIDR address: 10.0.0.0/33',
+        ],
+        ['log_source_location = "here"', 'log_source_location: want true or false'],
+        ['experimental { auth_opa_policy_engine {} }', 'experimental.auth_opa_policy_engine: not supported'],
+        [
+          'experimental { agent_spiffe_id_as_selector = true }',
+          'experimental.agent_spiffe_id_as_selector: not supported',
+        ],
+        ['experimental { feature_flags = ["x", "a"] }', 'experimental.feature_flags: unknown feature flag(s): [a x]'],
+        ['experimental { feature_flags = ["wit-svid"] }', 'experimental.feature_flags: wit-svid is not supported'],
+        [
+          'experimental { named_pipe_name = "x" }',
+          'experimental.named_pipe_name: not supported in this platform; please use socket_path instead',
+        ],
+        [
+          'experimental { cache_reload_interval = "0s" }',
+          'experimental.cache_reload_interval: want a positive duration, got "0s"',
+        ],
+        [
+          'experimental { require_pq_kem = true }',
+          'experimental.require_pq_kem: not supported: nothing here may run without it where it is asked for',
+        ],
+      ] as const
+    ).map(([keys, fault]): [string, string[]] => [
+      minimal.replace('server {', `server { ${keys}`),
+      [`server.${fault}`],
+    ]),
+    [
+      minimal.replace('server {', 'server { experimental { event_timeout = "1s" sql_transaction_timeout = "1s" }'),
+      ['both experimental sql_transaction_timeout and event_timeout set, only set event_timeout'],
+    ],
     [`${minimal} health_checks { bind_port = "http" }`, ['health_checks.bind_port: want a port number']],
   ])('%#', (text, faults) => {
     expect(faultsOf(text)).toEqual(faults);
@@ -193,9 +256,87 @@ describe('the operator is told', () => {
     );
   });
 
-  test('of keys that have no effect here', () => {
-    expect(warningsOf('profiling_enabled = true')).toEqual([
-      'server.profiling_enabled is configured but has no effect in this server',
+  test('of keys of experiments that have no effect here, unknown ones too, and of no others', () => {
+    const keys = `wit_issuer = "x" made_up = 1 events_based_cache = true event_timeout = "1s" full_cache_reload_interval = "1h"
+      cache_reload_interval = "1s" prune_events_older_than = "1h" feature_flags = [] named_pipe_name = "" require_pq_kem = false`;
+    expect(warningsOf(`experimental { ${keys} }`)).toEqual([
+      'server.experimental.wit_issuer is configured but has no effect in this server',
+      'server.experimental.made_up is configured but has no effect in this server',
     ]);
   });
+});
+
+test('the keys that tune the server arrive', () => {
+  const tuned = parse(`
+    server {
+      trust_domain = "example.org" data_dir = "/data" log_source_location = true log_level = "trace"
+      prune_attested_nodes_expired_for = "1h" prune_attested_nodes_batch_size = 7
+      max_attested_node_info_staleness = "30s" proxy_protocol_trusted_cidrs = ["10.0.0.0/8", "fd00::/8"]
+      profiling_enabled = true profiling_port = 6060 profiling_freq = 0 profiling_names = []
+      experimental { cache_reload_interval = "2s" prune_events_older_than = "1h" }
+    }
+    plugins {
+      DataStore "sql" { plugin_data {
+        database_type = "postgres" connection_string = "postgres://a/b" ro_connection_string = "postgres://c/b"
+        max_open_conns = 9 max_idle_conns = 3 conn_max_lifetime = "5m" disable_migration = true
+      } }
+      KeyManager "memory" {}
+    }`);
+  expect(tuned).toMatchObject({
+    log: { level: 'trace', sourceLocation: true },
+    pruneAgents: { batchSize: 7 },
+    agentStalenessMs: 30_000,
+    trustedProxies: ['10.0.0.0/8', 'fd00::/8'],
+    profilingPort: 6060,
+    changes: { pollMs: 2_000, retentionMs: 3_600_000 },
+    warnings: [],
+  });
+  expect(tuned.plugins.dataStore).toEqual({
+    connectionString: 'postgres://a/b',
+    readOnlyConnectionString: 'postgres://c/b',
+    maxConnections: 9,
+    maxIdleConnections: 3,
+    connectionLifetimeMs: 300_000,
+    disableMigration: true,
+  });
+});
+
+test('a configuration in JSON is the one that stands beside it in HCL', () => {
+  const json = JSON.stringify({
+    server: {
+      trust_domain: 'example.org',
+      data_dir: '/data',
+      bind_port: 9081,
+      audit_log_enabled: true,
+      ca_subject: { country: ['US'], common_name: 'x' },
+      experimental: { cache_reload_interval: '1s' },
+    },
+    plugins: {
+      DataStore: { sql: { plugin_data: { database_type: 'postgres', connection_string: 'postgres://a/b' } } },
+      KeyManager: [{ memory: { plugin_data: {} } }],
+      NodeAttestor: [{ join_token: {} }, { x509pop: { plugin_data: { ca_bundle_path: '/ca.pem' } } }],
+      UpstreamAuthority: {
+        spire: { plugin_data: { server_address: 'up', server_port: 8081, workload_api_socket: '/run/a.sock' } },
+      },
+    },
+    health_checks: { listener_enabled: true, bind_port: '8080' },
+  });
+  const hcl = `
+    server {
+      trust_domain = "example.org"
+      data_dir = "/data"
+      bind_port = 9081
+      audit_log_enabled = true
+      ca_subject { country = ["US"] common_name = "x" }
+      experimental { cache_reload_interval = "1s" }
+    }
+    plugins {
+      DataStore "sql" { plugin_data { database_type = "postgres" connection_string = "postgres://a/b" } }
+      KeyManager "memory" { plugin_data {} }
+      NodeAttestor "join_token" {}
+      NodeAttestor "x509pop" { plugin_data { ca_bundle_path = "/ca.pem" } }
+      UpstreamAuthority "spire" { plugin_data { server_address = "up" server_port = 8081 workload_api_socket = "/run/a.sock" } }
+    }
+    health_checks { listener_enabled = true bind_port = "8080" }`;
+  expect(parse(json)).toEqual(parse(hcl));
 });

@@ -111,3 +111,33 @@ test('each statement notes every row that it changed, and tells of it once; one 
   expect(told).toHaveLength(3);
   await listener.end();
 });
+
+test.each(['registered_entries', 'attested_node_entries'])(
+  'a database with SPIRE’s table %s is refused and left alone',
+  async (table) => {
+    await database.query(`CREATE TABLE ${table} (id integer)`);
+    await expect(open()).rejects.toMatchObject({
+      code: 'FOREIGN_SCHEMA',
+      message: `database holds data of SPIRE (${table}), which is not taken over: give this server a database of its own`,
+    });
+    const tables = await database.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
+    expect(tables).toEqual([{ tablename: table }]);
+  },
+);
+
+test('with migration disabled an empty or older schema is refused and left alone, and one that was migrated is used', async () => {
+  const openAsIs = () =>
+    openPostgresStore({ connectionString: testDatabase.url, log: silentLog, clock: Date.now, disableMigration: true });
+  const { length } = migrations;
+  const refusal = (version: number) => ({
+    code: 'SCHEMA_OLDER',
+    message: `database has schema version ${version}, this server needs ${length}, and disable_migration is set`,
+  });
+  await expect(openAsIs()).rejects.toMatchObject(refusal(0));
+  expect(await database.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).toEqual([]);
+  await migrate(database, migrations.slice(0, -1));
+  await expect(openAsIs()).rejects.toMatchObject(refusal(length - 1));
+  expect(await versions()).toHaveLength(length - 1);
+  await migrate(database);
+  await (await openAsIs()).close();
+});
