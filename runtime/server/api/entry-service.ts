@@ -8,9 +8,11 @@ import type { Entry, EntryMask } from '../../../proto/gen/spire/api/types/entry.
 import type { Logger } from '../../log.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import { invalidArgument, notFound, RpcError, statusCode } from '../../rpc/status.ts';
+import { formatSelector } from '../../spiffe/selector.ts';
+import type { Selector } from '../../spiffe/selector.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { StoreError } from '../store/errors.ts';
-import type { EntryDraft, EntryFilter, EntryPatch } from '../store/records.ts';
+import type { EntryDraft, EntryFilter, EntryPatch, EntryRecord } from '../store/records.ts';
 import type { CreatedEntry, EntryStore } from '../store/store.ts';
 import { pageOf } from './page.ts';
 import { createPause } from './pause.ts';
@@ -80,7 +82,9 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
     const results = [];
     for (const { status, value: index } of answers) {
       await pause();
-      results.push(index === undefined ? { status, entry: undefined } : await resultOf(outcomes[index], mask));
+      results.push(
+        index === undefined ? { status, entry: undefined } : await resultOf(outcomes[index], drafts[index], mask),
+      );
     }
     return results;
   }
@@ -89,10 +93,14 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
     return checkArgument('failed to convert entry', () => parseEntryDraft(trustDomain, wire));
   }
 
-  async function resultOf(outcome: CreatedEntry | StoreError | undefined, mask: EntryMask | undefined) {
+  async function resultOf(
+    outcome: CreatedEntry | StoreError | undefined,
+    draft: EntryDraft | undefined,
+    mask: EntryMask | undefined,
+  ) {
     const { status, value } = await statusOfItem(() => attempt('failed to create entry', () => settled(outcome)));
     if (value === undefined) return { status, entry: undefined };
-    const entry = encodeEntry(value.entry, mask);
+    const entry = encodeEntry(value.existing ? value.entry : asAsked(value.entry, draft), mask);
     if (value.existing)
       return { status: { code: statusCode.ALREADY_EXISTS, message: 'similar entry already exists' }, entry };
     log.info({ entry_id: value.entry.id, spiffe_id: value.entry.spiffeId }, 'Entry created');
@@ -123,7 +131,10 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
       const { status: itsStatus, value } = await statusOfItem(() =>
         attempt('failed to update entry', () => settled(outcomes[index])).catch(sayNotFoundAlone),
       );
-      results.push({ status: itsStatus, entry: value === undefined ? undefined : encodeEntry(value, outputMask) });
+      results.push({
+        status: itsStatus,
+        entry: value && encodeEntry(asAsked(value, updates[index]?.patch), outputMask),
+      });
     }
     return results;
   }
@@ -147,6 +158,14 @@ export function createEntryService({ trustDomain, entries, log }: EntryServiceOp
     }
     return results;
   }
+}
+
+/** The answer to a change has the selectors in the order in which the caller sent them, as SPIRE's has; the store keeps them as a set. */
+function asAsked(entry: EntryRecord, { selectors: asked }: Pick<EntryPatch, 'selectors'> = {}): EntryRecord {
+  if (asked === undefined) return entry;
+  const places = new Map(asked.map((selector, place) => [formatSelector(selector), place]));
+  const place = (selector: Selector) => places.get(formatSelector(selector)) ?? 0;
+  return { ...entry, selectors: [...entry.selectors].sort((a, b) => place(a) - place(b)) };
 }
 
 /** The outcome that the store has for an item; throws what it refused it with. */

@@ -1,6 +1,7 @@
 // What both mint commands do with what they got: say that its life is shorter than asked for, and write it to files.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { CommandError } from './server-command.ts';
+import { fileError } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 import { formatRfc3339 } from './wire-id.ts';
 
@@ -16,6 +17,6 @@ export function writeOutput(what: string, path: string, text: string, mode: numb
     writeFileSync(path, text, { mode });
     chmodSync(path, mode);
   } catch (cause) {
-    throw new CommandError(`unable to write ${what}`, { cause });
+    throw new CommandError(`unable to write ${what}`, { cause: fileError(path, cause) });
   }
 }

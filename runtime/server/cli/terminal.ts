@@ -18,13 +18,11 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** Throws with Go's words for the reasons that a user meets. */
 function readText(path: string): string {
   try {
     return readFileSync(path === '-' ? 0 : path, 'utf8');
   } catch (cause) {
-    const reason = reasons.get((cause as NodeJS.ErrnoException).code ?? '');
-    throw reason === undefined ? cause : new Error(reason(path), { cause });
+    throw fileError(path, cause);
   }
 }
 
@@ -33,6 +31,12 @@ const reasons: ReadonlyMap<string, (path: string) => string> = new Map([
   ['EACCES', (path) => `open ${path}: permission denied`],
   ['EISDIR', (path) => `read ${path}: is a directory`],
 ]);
+
+/** In Go's words, for the reasons that a user meets. */
+export function fileError(path: string, cause: unknown): unknown {
+  const reason = reasons.get((cause as NodeJS.ErrnoException).code ?? '');
+  return reason === undefined ? cause : new Error(reason(path), { cause });
+}
 
 export interface Command {
   /** `entry create`. */

@@ -13,6 +13,23 @@ const parent = ['-parentID', 'spiffe://example.org/node/one'];
 const workload = ['-spiffeID', 'spiffe://example.org/prod/onprem/demo/web'];
 const entry = ['-entryID', 'web', ...parent, ...workload, '-selector', 'unix:uid:1000'];
 
+/** Asked for, each shows the usage of its commands. */
+const groups = [
+  'agent',
+  'bundle',
+  'debug',
+  'entry',
+  'federation',
+  'jwt',
+  'localauthority',
+  'localauthority jwt',
+  'localauthority x509',
+  'logger',
+  'token',
+  'upstreamauthority',
+  'x509',
+];
+
 /** One command a line; each is typed on a fresh server, in this order. */
 export const session: readonly (readonly string[])[] = [
   ['healthcheck'],
@@ -104,6 +121,49 @@ export const session: readonly (readonly string[])[] = [
   ['x509', 'mint'],
   ['jwt', 'mint', '-spiffeID', 'spiffe://example.org/minted', '-audience', 'reports', '-ttl', '10m'],
   ['jwt', 'mint', '-spiffeID', 'spiffe://example.org/minted'],
+  ['jwt', 'mint', '-spiffeID', 'spiffe://example.org/minted', '-audience', 'a', '-write', '/nonexistent/token'],
+  ['jwt', 'mint', '-spiffeID', 'spiffe://example.org/minted', '-audience', 'a', '-ttl', 'soon'],
+  ['agent', 'list', '-output', 'yaml'],
+  ['agent', 'list', '-selector', 'x'],
+  ['agent', 'count', '-selector', 'a:b', '-matchSelectorsOn', 'all'],
+  ['agent', 'count', '-expiresBefore', 'tomorrow'],
+  ['agent', 'count', '-expiresBefore', '2023-02-29 22:13:20 +0000 +00'],
+  ['agent', 'count', '-expiresBefore', '2023-02-28 22:13:20 +0000 +0000'],
+  ['agent', 'purge'],
+  ['agent', 'purge', '-output', 'json'],
+  ['entry', 'count', '-nonsense'],
+  ['entry', 'create', ...entry, '-x509SVIDTTL', '2147483648'],
+  ['entry', 'create', '-data', '/nonexistent.json'],
+  ['entry', 'delete', '-file', '/nonexistent.json'],
+  ['bundle', 'list'],
+  ['bundle', 'list', '-output', 'json'],
+  ['bundle', 'list', '-id', 'other.org'],
+  ['bundle', 'list', '-id', 'Other'],
+  ['bundle', 'delete'],
+  ['bundle', 'delete', '-id', 'other.org'],
+  ['bundle', 'delete', '-id', 'other.org', '-mode', 'all'],
+  ['bundle', 'set'],
+  ['bundle', 'set', '-id', 'other.org', '-format', 'der'],
+  ['bundle', 'set', '-id', 'other.org', '-path', '/nonexistent.pem'],
+  ['logger', 'get'],
+  ['logger', 'set'],
+  ['logger', 'set', '-level', 'loud'],
+  ['logger', 'set', '-level', 'WARN'],
+  ['logger', 'get', '-output', 'json'],
+  ['logger', 'reset'],
+  ['debug', 'getinfo'],
+  ['localauthority', 'jwt', 'show'],
+  ['localauthority', 'x509', 'show'],
+  ['localauthority', 'x509', 'taint'],
+  ['localauthority', 'jwt', 'activate', '-authorityID', 'none'],
+  ['localauthority', 'x509', 'revoke', '-authorityID', 'none'],
+  ['upstreamauthority', 'taint'],
+  ['upstreamauthority', 'revoke', '-subjectKeyID', '00'],
+  [],
+  ['make', 'coffee'],
+  ...groups.map((group) => group.split(' ')),
+  ...['run', 'validate', 'healthcheck', 'jwt mint', 'entry update'].map((name) => [...name.split(' '), '-help']),
+  ['run', '-nonsense'],
 ];
 
 export async function record(command: string, { socketPath }: Pick<SpireServer, 'socketPath'>): Promise<Exchange[]> {
@@ -122,13 +182,11 @@ const chance: readonly (readonly [RegExp, string])[] = [
   [/("created_at": ?")\d+/g, '$1<TIME>'],
   [/("(?:kid|x|y|n|spiffe_sequence)": )"?[\w=+/-]+"?/g, '$1<VALUE>'],
   [/"[A-Za-z0-9+/]{100,}={0,2}"/g, '<DER>'],
-  // SPIRE's command says so of fractions of a second too.
-  [/^(?:X509|JWT)-SVID lifetime was capped shorter than specified ttl; .*\n/gm, ''],
+  [/^((?:X509|JWT)-SVID lifetime was capped shorter than specified ttl; expires ).*/gm, '$1<TIME>'],
+  [/^( *(?:Uptime|Expires At|Expires at|Authority ID|Subject): +).*/gm, '$1<VALUE>'],
   // The database's own words, and what ours adds to SPIRE's.
   [/(failed to (?:create|update) entry)[^\n]*\)/g, '$1 <REASON>)'],
   [/[ \t]+$/gm, ''],
-  // Nobody promises an order of selectors.
-  [/(?:^Selector +: .*\n){2,}/gm, '<SELECTORS>\n'],
 ];
 
 function withoutChance(text: string): string {

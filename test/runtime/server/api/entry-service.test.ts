@@ -165,6 +165,19 @@ describe('an entry', () => {
   });
 });
 
+test('the answer to a change has the selectors in the order in which they were sent', async () => {
+  const selectors = ['c', 'a', 'b'].map((value) => ({ type: 'unix', value }));
+  const { entry } = await createOne({ selectors });
+  expect(entry?.selectors).toEqual(selectors);
+  const turned = [...selectors].reverse();
+  const { results } = await server.local.entry.batchUpdateEntry({
+    entries: [{ ...entry!, selectors: turned }],
+    inputMask: undefined,
+    outputMask: undefined,
+  });
+  expect(results[0]?.entry?.selectors).toEqual(turned);
+});
+
 describe('an update', () => {
   const update = async (entry: Entry, inputMask?: EntryMask) =>
     (await server.local.entry.batchUpdateEntry({ entries: [entry], inputMask, outputMask: undefined })).results[0]!;

@@ -112,3 +112,19 @@ test('pruning leaves agents that cannot attest again, unless told', async () => 
 test.each(['updateAgent', 'banAgent'] as const)('%s refuses an agent that is not there', async (act) => {
   await expect(db.store[act]('spiffe://example.org/nobody', {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
+
+test('no more agents are pruned at a time than asked for, the oldest first', async () => {
+  const names = ['late', 'early', 'middle'];
+  const ends = { early: 1, middle: 2, late: 3 } as Record<string, number>;
+  for (const name of names) {
+    await db.store.saveAgent(agent(`batch-${name}`, { x509SvidExpiresAt: ends[name]!, canReattest: true }));
+  }
+  const pruned = [];
+  for (;;) {
+    const batch = await db.store.pruneAgents(10, { limit: 2 });
+    pruned.push(batch.length);
+    if (batch.length === 0) break;
+    if (pruned.length === 1) expect(batch.map((id) => id.split('-').at(-1)).sort()).toEqual(['early', 'middle']);
+  }
+  expect(pruned).toEqual([2, 1, 0]);
+});
