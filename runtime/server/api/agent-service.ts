@@ -29,12 +29,12 @@ export type AgentAdminMethods = Pick<
 export function createAgentService({ trustDomain, store, clock, log }: AgentServiceOptions): AgentAdminMethods {
   return {
     async countAgents({ filter }) {
-      const parsed = checkArgument('failed to parse filter', () => parseAgentFilter(filter));
+      const parsed = parseAgentFilter(filter);
       return { count: await attempt('failed to count agents', () => store.countAgents(parsed)) };
     },
 
     async listAgents({ filter, outputMask, pageSize, pageToken }) {
-      const parsed = checkArgument('failed to parse filter', () => parseAgentFilter(filter));
+      const parsed = parseAgentFilter(filter);
       const found = await attempt('failed to list agents', () => store.listAgents(parsed, pageOf(pageSize, pageToken)));
       return {
         agents: found.agents.map((agent) => encodeAgent(agent, outputMask)),

@@ -38,7 +38,6 @@ import { createLocalAuthorityService } from './local-authority-service.ts';
 import { createRenewAgent } from './renew-agent.ts';
 import { createSvidService } from './svid-service.ts';
 import { createTrustDomainService } from './trust-domain-service.ts';
-import { witAuthorityMethods } from './wit-authorities.ts';
 
 export interface ServicesOptions {
   readonly trustDomain: TrustDomain;
@@ -71,7 +70,7 @@ export function addServices(server: RpcServer, options: ServicesOptions): void {
     attestAgent: createAttestAgent({ ...options, agents: store }),
   });
   server.addService(SVIDService, createSvidService(options));
-  server.addService(LocalAuthorityService, { ...createLocalAuthorityService(options), ...witAuthorityMethods });
+  server.addService(LocalAuthorityService, createLocalAuthorityService(options));
   server.addService(FleetService, createFleetService(options));
   server.addService(TrustDomainService, createTrustDomainService(options));
   server.addService(BundleService, {

@@ -131,7 +131,10 @@ async function releaseEntries(query: Query, trustDomain: string, mode: BundleDel
     );
     return;
   }
-  const [entry] = await query<{ id: string }>(`SELECT id FROM entries ${using} LIMIT 1`, [trustDomain]);
-  if (entry === undefined) return;
-  throw new StoreError('BUNDLE_IN_USE', `cannot delete bundle ${trustDomain}: entries federate with it`);
+  const [found] = await query<{ count: number }>(`SELECT count(*)::int AS count FROM entries ${using}`, [trustDomain]);
+  if (found === undefined || found.count === 0) return;
+  throw new StoreError(
+    'BUNDLE_IN_USE',
+    `datastore-sql: cannot delete bundle; federated with ${found.count} registration entries`,
+  );
 }

@@ -44,8 +44,7 @@ export interface PageSlice {
 /** Continues `conditions` with the page: rows after the token, one more than asked for to see whether there is a next page. */
 export function sliceOf(page: PageRequest | undefined, conditions: Conditions): PageSlice {
   if (page === undefined) return { tail: ' ORDER BY seq', size: Number.POSITIVE_INFINITY };
-  if (!/^[0-9]{0,18}$/.test(page.token))
-    throw new StoreError('INVALID', `could not parse token ${JSON.stringify(page.token)}`);
+  if (!/^[0-9]{0,18}$/.test(page.token)) throw new StoreError('INVALID', `could not parse token '${page.token}'`);
   if (page.token !== '') conditions.add('seq > ?::bigint', page.token);
   const size = Math.min(Math.max(page.size, 1), maxPageSize);
   return { tail: ` ORDER BY seq LIMIT ${size + 1}`, size };

@@ -6,6 +6,7 @@ import type {
 import type { Agent, AgentMask } from '../../../../proto/gen/spire/api/types/agent.ts';
 import { parseSpiffeId } from '../../../spiffe/spiffe-id.ts';
 import type { AgentFilter, AgentRecord } from '../../store/records.ts';
+import { checkArgument } from '../refusal.ts';
 import { encodeSelectors, parseSelectorMatch } from './selectors.ts';
 import { encodeSpiffeId } from './spiffe-id.ts';
 
@@ -33,8 +34,12 @@ export function parseAgentFilter(wire: WireFilter | undefined): AgentFilter {
     ...(byAttestationType !== '' && { byAttestationType }),
     ...(byBanned !== undefined && { byBanned }),
     ...(byCanReattest !== undefined && { byCanReattest }),
-    ...(bySelectorMatch !== undefined && { bySelectors: parseSelectorMatch(bySelectorMatch) }),
-    ...(byExpiresBefore !== '' && { byExpiresBefore: parseExpiresBefore(byExpiresBefore) }),
+    ...(bySelectorMatch !== undefined && {
+      bySelectors: checkArgument('failed to parse selectors', () => parseSelectorMatch(bySelectorMatch)),
+    }),
+    ...(byExpiresBefore !== '' && {
+      byExpiresBefore: checkArgument('failed to parse filter', () => parseExpiresBefore(byExpiresBefore)),
+    }),
   };
 }
 

@@ -96,7 +96,7 @@ describe('a relationship', () => {
       { federationRelationships: [web('b.test')], nextPageToken: '' },
     );
     await expect(client.listFederationRelationships({ ...whole, pageSize: 1, pageToken: 'x' })).rejects.toMatchObject({
-      message: 'failed to list federation relationships: could not parse token "x"',
+      message: "failed to list federation relationships: could not parse token 'x'",
     });
   });
 
