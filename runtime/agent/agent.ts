@@ -169,17 +169,17 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     if (config.health !== undefined) probes = await listenForProbes(config.health, health);
     const again = { log, clock, random, signal };
     await retryAtStart('Failed to retrieve attestation result', () => identity.establish(signal), again);
-    await link
-      .clients()
-      .agent.postStatus({ currentBundleSerial: 0, agentVersion: version }, { signal })
-      .catch((error: unknown) => {
-        signal.throwIfAborted();
-        log.debug({ err: error }, 'Failed to post agent status'); // older servers do not take it
-      });
     await retryAtStart('Synchronize failed', () => synchronizer.fetch(signal), {
       ...again,
       recover: (error) => synchronizer.recover(error, signal),
     });
+    await link
+      .clients()
+      .agent.postStatus({ currentBundleSerial: cache.bundle.sequenceNumber, agentVersion: version }, { signal })
+      .catch((error: unknown) => {
+        signal.throwIfAborted();
+        log.debug({ err: error }, 'Failed to post agent status'); // older servers do not take it
+      });
     const parts = { cache, demand, jwtSvids, callers, health, clock, log, metrics };
     for (const serve of [serveWorkloads, serveAdmins]) servers.push(...(await serve(config, { ...parts, debug })));
     health.ready = true;

@@ -8,6 +8,8 @@ import type { Handlers } from '../../rpc/service.ts';
 import { internal, invalidArgument, notFound } from '../../rpc/status.ts';
 import type { CertificateAuthority } from '../ca/authority.ts';
 import type { AgentStore } from '../store/store.ts';
+import type { ReportBuffer } from '../fleet/report-buffer.ts';
+import { reportOfSerial } from '../fleet/report-of-serial.ts';
 import { refuseAgent } from './agent-authorizer.ts';
 import type { CallerOf } from './caller.ts';
 import { requireCallerId } from './caller.ts';
@@ -16,8 +18,10 @@ import { attempt, checkArgument } from './refusal.ts';
 import { encodeX509Svid } from './wire/svid.ts';
 
 export interface RenewAgentOptions {
-  readonly authority: Pick<CertificateAuthority, 'signAgentX509Svid'>;
+  readonly authority: Pick<CertificateAuthority, 'signAgentX509Svid' | 'bundle'>;
   readonly agents: Pick<AgentStore, 'fetchAgent' | 'updateAgent'>;
+  readonly reports: Pick<ReportBuffer, 'add'>;
+  readonly clock: () => number;
   readonly limiter: RateLimiter;
   readonly callerOf: CallerOf;
   readonly log: Logger;
@@ -28,7 +32,7 @@ const longestVersion = 255;
 export function createRenewAgent(
   options: RenewAgentOptions,
 ): Pick<Handlers<typeof AgentService>, 'renewAgent' | 'postStatus'> {
-  const { authority, agents, limiter, callerOf, log } = options;
+  const { authority, agents, reports, clock, limiter, callerOf, log } = options;
 
   return {
     async renewAgent({ params }, context) {
@@ -56,7 +60,7 @@ export function createRenewAgent(
       return { svid: encodeX509Svid(spiffeId, svid) };
     },
 
-    async postStatus({ agentVersion }, context) {
+    async postStatus({ agentVersion, currentBundleSerial }, context) {
       await limiter.admit(context, 1, 'rejecting request due to post status rate limiting');
       const spiffeId = requireCallerId(callerOf(context));
       if (Buffer.byteLength(agentVersion) > longestVersion) {
@@ -64,6 +68,10 @@ export function createRenewAgent(
       }
       if (agentVersion !== '') {
         await attempt('failed to update agent', () => agents.updateAgent(String(spiffeId), { agentVersion }));
+      }
+      const report = reportOfSerial(agentVersion, currentBundleSerial, authority.bundle());
+      if (report !== undefined) {
+        reports.add({ kind: 'agent', spiffeId: String(spiffeId), instance: '', reportedAt: clock(), report });
       }
       return {};
     },

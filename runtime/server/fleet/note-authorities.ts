@@ -58,7 +58,8 @@ export async function startNotingAuthorities(options: NoteAuthoritiesOptions): P
   };
 }
 
-function authoritiesOf({ x509Authorities, jwtAuthorities }: TrustBundle) {
+/** All of a bundle's, of both kinds. */
+export function authoritiesOf({ x509Authorities, jwtAuthorities }: TrustBundle) {
   return [
     ...x509Authorities.map((held) => ({
       kind: 'x509' as const,
