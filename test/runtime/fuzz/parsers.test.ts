@@ -20,8 +20,10 @@ import { certificatesFromPem, certificatesToPem } from '../../../runtime/pki/pem
 import { encodePublicKey, parsePublicKey } from '../../../runtime/pki/public-key.ts';
 import { signerOf } from '../../../runtime/pki/signer.ts';
 import { verifyX509Svid } from '../../../runtime/pki/x509-svid.ts';
+import { parseProxyHeader } from '../../../runtime/rpc/proxy-protocol.ts';
 import { checkDnsName } from '../../../runtime/server/api/dns-name.ts';
 import { parseExpiresBefore } from '../../../runtime/server/api/wire/agent.ts';
+import { parseEndpointUrl } from '../../../runtime/server/federation/endpoint-url.ts';
 import { encodeSpiffeBundle, parseSpiffeBundle } from '../../../runtime/spiffe/bundle.ts';
 import { parseDuration } from '../../../runtime/spiffe/duration.ts';
 import { SpiffeError } from '../../../runtime/spiffe/errors.ts';
@@ -97,6 +99,15 @@ const byteParsers: readonly BytesRow[] = [
     parse: (der) => verifyX509Svid({ chain: [der], roots: [root.certificate], now, trustDomain }),
     refuses: is(PkiError),
   },
+  {
+    name: 'a PROXY header',
+    samples: [
+      new TextEncoder().encode('PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n'),
+      Buffer.from('0d0a0d0a000d0a515549540a2111000c0a0000010a00000200010002', 'hex'),
+    ],
+    parse: (bytes) => parseProxyHeader(Buffer.from(bytes)),
+    refuses: isPlain,
+  },
   { name: 'PKCS#7', samples: [pkcs7], parse: parseSignedData, refuses: is(AttestError) },
   {
     name: 'x509pop evidence',
@@ -161,8 +172,14 @@ const textParsers: readonly TextRow[] = [
   { name: 'a DNS name', samples: ['*.a.test'], parse: checkDnsName, refuses: isPlain },
   { name: 'a point in time', samples: ['2026-01-02 15:04:05 -0700 -07'], parse: parseExpiresBefore, refuses: isPlain },
   {
+    name: 'the URL of a bundle endpoint',
+    samples: ['https://a.test:8443/b?c'],
+    parse: parseEndpointUrl,
+    refuses: isPlain,
+  },
+  {
     name: 'HCL',
-    samples: ['server { a = "b" c = [1, 2] d "e" { f = true } }'],
+    samples: ['server { a = "b" c = [1, 2] d "e" { f = true } }', '{"server": [{"a": "b", "c": [1, true]}]}'],
     parse: (text) => parseHcl(text),
     refuses: is(HclError),
   },
