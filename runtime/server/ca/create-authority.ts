@@ -109,6 +109,8 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   const apply = async (): Promise<void> => {
     const { sequenceNumber } = await live.refresh();
     if (isTainted(x509.active())) await x509.tick();
+    x509.forgetUnpublished();
+    jwt?.forgetUnpublished();
     await identity.renewIfDue();
     // Of two that overlap the one that knows the present bundle counts.
     if (live.current().sequenceNumber === sequenceNumber) appliedSequence = sequenceNumber;

@@ -34,6 +34,8 @@ export interface Rotation<S extends Slot> {
   readonly active: () => S;
   /** The active one, to sign with. Throws NOT_READY where our bundle does not vouch for it. */
   readonly signing: () => S;
+  /** Slots whose authorities are gone from the bundle are empty afterwards; the active one is the next tick's matter, and signs nothing until then. */
+  readonly forgetUnpublished: () => void;
   /** What time and the bundle demand. */
   readonly tick: () => Promise<void>;
   /** Another one signs afterwards where the active one is about to be tainted. */
@@ -114,13 +116,17 @@ export function createRotation<S extends Slot>(options: RotationOptions<S>): Rot
   const forgetUnpublished = (): void => {
     if (old !== undefined && !kind.isPublished(old)) old = undefined;
     if (prepared !== undefined && !kind.isPublished(prepared)) prepared = undefined;
+  };
+
+  const replaceUnpublished = (): void => {
+    forgetUnpublished();
     if (active === undefined || kind.isPublished(active)) return;
     log.warn(describe(active), `${kind.label} is gone from the bundle, replacing it`);
     active = undefined;
   };
 
   const tick = async (): Promise<void> => {
-    forgetUnpublished();
+    replaceUnpublished();
     if (active === undefined) {
       await activate(await successor());
       return;
@@ -181,6 +187,7 @@ export function createRotation<S extends Slot>(options: RotationOptions<S>): Rot
       if (kind.isPublished(slot)) return slot;
       throw new AuthorityError('NOT_READY', `${kind.label} ${slot.authorityId} is not in the published bundle`);
     },
+    forgetUnpublished,
     tick: () => exclusively(tick),
     replaceIf: (isDoomed) => exclusively(() => replaceIf(isDoomed)),
     control,
