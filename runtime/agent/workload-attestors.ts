@@ -1,6 +1,7 @@
 // The workload attestors that a configuration names.
 import { parsePluginConfig } from '../attest/plugin-config.ts';
 import type { PluginData } from '../attest/plugin-config.ts';
+import { createSystemdAttestor } from '../attest/workload/systemd/systemd.ts';
 import { createUnixAttestor } from '../attest/workload/unix.ts';
 import type { WorkloadAttestor } from '../attest/workload/attestor.ts';
 import * as z from 'zod';
@@ -8,6 +9,10 @@ import * as z from 'zod';
 const unixSchema = z.strictObject({
   discover_workload_path: z.boolean().default(false),
   workload_size_limit: z.number().int().default(0),
+});
+
+const systemdSchema = z.strictObject({
+  system_bus_socket_path: z.string().startsWith('/').default('/run/dbus/system_bus_socket'),
 });
 
 const attestors: ReadonlyMap<string, (data: PluginData) => WorkloadAttestor> = new Map([
@@ -18,6 +23,16 @@ const attestors: ReadonlyMap<string, (data: PluginData) => WorkloadAttestor> = n
       return createUnixAttestor({
         discoverWorkloadPath: config.discover_workload_path,
         workloadSizeLimit: config.workload_size_limit,
+      });
+    },
+  ],
+  [
+    'systemd',
+    (data) => {
+      const config = parsePluginConfig('WorkloadAttestor "systemd"', systemdSchema, data);
+      return createSystemdAttestor({
+        systemBusSocketPath: config.system_bus_socket_path,
+        uid: process.geteuid?.() ?? 0,
       });
     },
   ],

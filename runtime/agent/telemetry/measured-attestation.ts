@@ -8,7 +8,7 @@ import type { RateLimiter } from '../workload-api/rate-limit.ts';
 
 export function measureAttestor(attestor: WorkloadAttestor, metrics: Metrics): WorkloadAttestor {
   const calls = createCallCounter(metrics, ['workload_api', 'workload_attestor'], { attestor: attestor.type });
-  return { type: attestor.type, attest: (pid) => calls.measure(() => attestor.attest(pid)) };
+  return { type: attestor.type, attest: (pid, signal) => calls.measure(() => attestor.attest(pid, signal)) };
 }
 
 export function measureCallers(callers: Callers, metrics: Metrics): Callers {

@@ -19,16 +19,21 @@ export interface Callers {
 export interface CallersOptions {
   readonly attestors: readonly WorkloadAttestor[];
   readonly log: Logger;
+  /** For each attestor. */
+  readonly timeLimitMs?: number;
 }
 
-export function createCallers({ attestors, log }: CallersOptions): Callers {
+const defaultTimeLimitMs = 10_000;
+
+export function createCallers({ attestors, log, timeLimitMs = defaultTimeLimitMs }: CallersOptions): Callers {
+  const limited = attestors.map((attestor) => limitTime(attestor, timeLimitMs));
   const attest = async (connection: Connection): Promise<Selector[]> => {
     if (connection.transport !== 'unix')
       throw new WorkloadAttestError('PROCESS', 'caller is not a process of this machine');
     const { pid } = connection;
     if (pid === 0) throw new WorkloadAttestError('PROCESS', 'caller is of a pid namespace that is not visible here');
     await checkSameProcess(connection);
-    const selectors = await describe(attestors, pid, log);
+    const selectors = await describe(limited, pid, log);
     // The pid may have gone to another process meanwhile: then the selectors are not the caller's.
     await checkSameProcess(connection);
     return selectors;
@@ -36,7 +41,7 @@ export function createCallers({ attestors, log }: CallersOptions): Callers {
 
   const attestProcess = async (pid: number): Promise<Selector[]> => {
     const startTime = await processStartTime(pid);
-    const selectors = await describe(attestors, pid, log);
+    const selectors = await describe(limited, pid, log);
     if ((await processStartTime(pid)) !== startTime)
       throw new WorkloadAttestError('PROCESS_CHANGED', `process ${pid} ended while it was looked at`);
     return selectors;
@@ -74,8 +79,33 @@ async function checkSameProcess({ pid, uid, gid, startTime }: UnixConnection): P
   }
 }
 
+interface LimitedAttestor {
+  readonly type: string;
+  attest(pid: number): Promise<Selector[]>;
+}
+
+/** An attestor that hangs must not hold up what the others say, even one that does not heed its signal. */
+function limitTime(attestor: WorkloadAttestor, timeLimitMs: number): LimitedAttestor {
+  return {
+    type: attestor.type,
+    async attest(pid) {
+      const limit = new AbortController();
+      const limitError = new WorkloadAttestError('TIME_LIMIT', `attestor took longer than ${timeLimitMs} ms`);
+      const timer = setTimeout(() => limit.abort(limitError), timeLimitMs);
+      const over = new Promise<never>((_, reject) => {
+        limit.signal.addEventListener('abort', () => reject(limitError), { once: true });
+      });
+      try {
+        return await Promise.race([attestor.attest(pid, limit.signal), over]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
 /** What some attestors cannot say, others may; only if all fail does the process stay unknown. */
-async function describe(attestors: readonly WorkloadAttestor[], pid: number, log: Logger): Promise<Selector[]> {
+async function describe(attestors: readonly LimitedAttestor[], pid: number, log: Logger): Promise<Selector[]> {
   const results = await Promise.allSettled(attestors.map((attestor) => attestor.attest(pid)));
   const errors: unknown[] = [];
   const selectors: Selector[] = [];

@@ -3,11 +3,12 @@ import type { Selector } from '../../spiffe/selector.ts';
 
 export interface WorkloadAttestor {
   readonly type: string;
-  /** Selectors of the process. Throws a WorkloadAttestError where the process cannot be described. */
-  attest(pid: number): Promise<Selector[]>;
+  /** Selectors of the process. Throws a WorkloadAttestError where the process cannot be described. The signal is the time limit. */
+  attest(pid: number, signal: AbortSignal): Promise<Selector[]>;
 }
 
-export type WorkloadAttestErrorCode = 'PROCESS' | 'PROCESS_CHANGED' | 'PATH' | 'DIGEST' | 'NO_SELECTORS';
+export type WorkloadAttestErrorCode =
+  'PROCESS' | 'PROCESS_CHANGED' | 'PATH' | 'DIGEST' | 'BUS' | 'BUS_REFUSAL' | 'TIME_LIMIT' | 'NO_SELECTORS';
 
 export class WorkloadAttestError extends Error {
   readonly code: WorkloadAttestErrorCode;

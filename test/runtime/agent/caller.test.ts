@@ -32,6 +32,32 @@ describe('a caller', () => {
     expect(await attest({ ...me }, [bad, good])).toEqual([{ type: 'good', value: 'yes' }]);
   });
 
+  it('is still known when an attestor hangs', async () => {
+    const warned: unknown[] = [];
+    const log = createLog({ level: 'warn', format: 'json', write: (line) => warned.push(JSON.parse(line)) });
+    const hanging: WorkloadAttestor = { type: 'hanging', attest: () => new Promise(() => undefined) };
+    const callers = createCallers({ attestors: [hanging, good], log, timeLimitMs: 20 });
+    expect(await callers.attestProcess(process.pid)).toEqual([{ type: 'good', value: 'yes' }]);
+    expect(warned).toEqual([expect.objectContaining({ plugin: 'hanging', pid: process.pid })]);
+  });
+
+  it('ends the work of an attestor whose time is over', async () => {
+    const ended: unknown[] = [];
+    const heeding: WorkloadAttestor = {
+      type: 'heeding',
+      attest: (_, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            ended.push((signal.reason as Error).message);
+            reject(signal.reason as Error);
+          });
+        }),
+    };
+    const callers = createCallers({ attestors: [heeding], log, timeLimitMs: 20 });
+    await expect(callers.attestProcess(process.pid)).rejects.toMatchObject(refused);
+    expect(ended).toEqual(['attestor took longer than 20 ms']);
+  });
+
   const refused = { code: statusCode.UNAVAILABLE, message: 'workload attestation failed' };
 
   it('is refused when all attestors fail', async () => {
@@ -72,9 +98,9 @@ describe('a caller', () => {
     const connection = { ...me };
     const slow: WorkloadAttestor = {
       type: 'slow',
-      attest() {
+      attest(_, signal) {
         connection.pid = process.ppid; // as if this pid had got another start time
-        return good.attest(me.pid);
+        return good.attest(me.pid, signal);
       },
     };
     await expect(attest(connection, [slow])).rejects.toMatchObject(refused);

@@ -38,7 +38,9 @@ function attest(pid: number, options: Partial<UnixAttestorOptions> = {}) {
     groupFile: join(directory, 'group'),
     ...options,
   });
-  return attestor.attest(pid).then((selectors) => selectors.map(({ type, value }) => `${type}:${value}`));
+  return attestor
+    .attest(pid, AbortSignal.timeout(10_000))
+    .then((selectors) => selectors.map(({ type, value }) => `${type}:${value}`));
 }
 
 async function start(name: string): Promise<number> {
