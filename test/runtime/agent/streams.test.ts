@@ -1,7 +1,6 @@
 // Streams at the cache: what they share, whom a change wakes, and which of them have been written the present update.
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SvidCache } from '../../../runtime/agent/cache/svid-cache.ts';
-import type { WorkloadUpdate } from '../../../runtime/agent/cache/svid-cache.ts';
 import type { WorkloadSvid } from '../../../runtime/agent/cache/workload-svid.ts';
 import { composeReport } from '../../../runtime/agent/report/compose-report.ts';
 import type { AgentEntry } from '../../../runtime/agent/sync/entry.ts';
@@ -59,7 +58,7 @@ function svidOf({ spiffeId, revisionNumber, createdAt }: AgentEntry): WorkloadSv
 function open(...selectors: string[]) {
   const stream = cache.subscribe(selectors.map(parseSelector), new AbortController().signal);
   return {
-    take: async () => (await stream.next()).value as WorkloadUpdate,
+    take: async () => (await stream.next()).value,
     close: () => stream.return(undefined as never),
   };
 }
