@@ -44,6 +44,77 @@ describe.each(pairs)('the commands of %s agent on %s', (command, agent) => {
     return stdout;
   };
 
+  const admin = (...words: readonly string[]) =>
+    run(programs.get(command)!, [...words, '-socketPath', agents.get(agent)!.adminSocketPath]);
+
+  it('logger: get, set and reset', async () => {
+    const levels = (current: string) => ({
+      code: 0,
+      stdout: `Logger Level : ${current}\nLaunch Level : debug\n\n`,
+      stderr: '',
+    });
+    expect(await admin('logger', 'get')).toEqual(levels('debug'));
+    expect(await admin('logger', 'set', '-level', 'WARN')).toEqual(levels('warning'));
+    expect(await admin('logger', 'get', '-output', 'json')).toMatchObject({
+      stdout: '{"current_level":"WARN","launch_level":"DEBUG"}\n',
+    });
+    expect(await admin('logger', 'reset')).toEqual(levels('debug'));
+  });
+
+  it('debug getinfo: the same lines and the same names', async () => {
+    const { code, stdout, stderr } = await admin('debug', 'getinfo');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const said = stdout
+      .replace(/Uptime: +\d\S*/, 'Uptime: <TIME>')
+      .replace(/SVIDs: +\d+/g, 'SVIDs: <COUNT>')
+      .replace(/\d{4}-\S+Z/g, '<TIME>')
+      .replace(/join_token\/\S+/, 'join_token/<TOKEN>')
+      .replace(/SERIALNUMBER=\d+/, 'SERIALNUMBER=<NUMBER>');
+    expect(said).toBe(`Agent Debug Info:
+  Uptime: <TIME>
+  Last Sync Success:               <TIME>
+  Cached X.509 SVIDs: <COUNT>
+  Cached JWT SVIDs: <COUNT>
+  Cached SVID Store X.509 SVIDs: <COUNT>
+  SVID Chain:
+    [0] SPIFFE ID:  spiffe://example.org/spire/agent/join_token/<TOKEN>
+        Subject:    O=SPIRE,C=US
+        Expires At: <TIME>
+    [1] SPIFFE ID:  spiffe://example.org
+        Subject:    SERIALNUMBER=<NUMBER>,O=SPIFFE,C=US
+        Expires At: <TIME>
+`);
+    const shown = JSON.parse((await admin('debug', 'getinfo', '-output', 'json')).stdout) as Record<string, unknown>;
+    expect(Object.entries(shown).map(([name, value]) => [name, typeof value])).toEqual([
+      ['cached_jwt_svids_count', 'number'],
+      ['cached_svidstore_x509_svids_count', 'number'],
+      ['cached_x509_svids_count', 'number'],
+      ['last_sync_success', 'string'],
+      ['svid_chain', 'object'],
+      ['svids_count', 'number'],
+      ['uptime', 'number'],
+    ]);
+  });
+
+  it.each([
+    [['logger', 'set'], 'Error: a value (-level) must be set\n'],
+    [['logger', 'set', '-level', 'loud'], 'Error: the value "loud" is not a valid setting\n'],
+  ])('%j is refused', async (words, stderr) => {
+    expect(await admin(...words)).toEqual({ code: 1, stdout: '', stderr });
+  });
+
+  it.each([
+    [['api', 'fetch', 'jwt'], 'audience must be specified\n'],
+    [['api', 'validate', 'jwt', '-svid', 'x'], 'audience must be specified\n'],
+    [['api', 'validate', 'jwt', '-audience', 'x'], 'svid must be specified\n'],
+    [
+      ['api', 'fetch', '-instance', 'a'],
+      ' SPIRE_AGENT_PUBLIC_SOCKET_TEMPLATE environment variable must be defined when using the instance flag\n',
+    ],
+  ])('%j is refused', async (words, stderr) => {
+    expect(await call(...words)).toEqual({ code: 1, stdout: '', stderr });
+  });
+
   it('healthcheck: healthy', async () => {
     expect(await ask('healthcheck')).toBe('Agent is healthy.\n');
   });

@@ -15,6 +15,8 @@ export interface AgentOptions {
   readonly server: SpireServer;
   /** The program: ours where left out. */
   readonly command?: string;
+  /** More lines of the agent section. */
+  readonly settings?: string;
 }
 
 export interface SpireAgent {
@@ -22,6 +24,7 @@ export interface SpireAgent {
   /** What entries hang on. */
   readonly nodeId: string;
   readonly socketPath: string;
+  readonly adminSocketPath: string;
   /** The environment of its workloads. */
   readonly env: Readonly<Record<string, string>>;
   log(): string;
@@ -36,7 +39,13 @@ export const nodeIdOf = (name: string, trustDomain = usualTrustDomain): string =
   `spiffe://${trustDomain}/node/${name}`;
 
 /** Attests with a fresh join token; resolves when it serves. */
-export async function startAgent({ directory, name, server, command = ourAgent }: AgentOptions): Promise<SpireAgent> {
+export async function startAgent({
+  directory,
+  name,
+  server,
+  command = ourAgent,
+  settings = '',
+}: AgentOptions): Promise<SpireAgent> {
   const { trustDomain } = server;
   const nodeId = nodeIdOf(name, trustDomain);
   const [joinToken, bundle, healthPort] = [
@@ -45,7 +54,8 @@ export async function startAgent({ directory, name, server, command = ourAgent }
     await freePort(),
   ];
   const own = join(directory, name);
-  const socketPath = join(own, 'api.sock');
+  const socketPath = join(own, 'public/api.sock');
+  const adminSocketPath = join(own, 'private/admin.sock');
   mkdirSync(own, { recursive: true });
   const bundlePath = join(own, 'bootstrap.pem');
   writeFileSync(bundlePath, bundle);
@@ -56,6 +66,8 @@ export async function startAgent({ directory, name, server, command = ourAgent }
       server_address = "127.0.0.1"
       server_port = "${server.port}"
       socket_path = "${socketPath}"
+      admin_socket_path = "${adminSocketPath}"
+      ${settings}
       data_dir = "${own}/data"
       log_level = "DEBUG"
       trust_bundle_path = "${bundlePath}"
@@ -87,6 +99,7 @@ export async function startAgent({ directory, name, server, command = ourAgent }
     name,
     nodeId,
     socketPath,
+    adminSocketPath,
     env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socketPath}` },
     log: () => program.log(),
     checkRunning: () => program.checkRunning(),

@@ -44,6 +44,11 @@ export function prepareGoFederation(): Promise<string> {
   return buildGo('go', 'espalier/test/peers/go/federation', 'go-federation');
 }
 
+/** What an Envoy does with secret discovery, on Envoy's own types. */
+export function prepareGoEnvoy(): Promise<string> {
+  return buildGo('go', 'espalier/test/peers/go/envoy', 'go-envoy');
+}
+
 /** SPIRE's own agent. */
 export function prepareSpireAgent(): Promise<string> {
   return buildGo('go-tools', 'github.com/spiffe/spire/cmd/spire-agent', 'spire-agent');
