@@ -9,7 +9,6 @@ import type {
   StatusObject,
   UntypedHandleCall,
 } from '@grpc/grpc-js';
-import { once } from 'node:events';
 import type { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import { untilAborted } from './abortable.ts';
@@ -29,6 +28,8 @@ export interface HandlerSurroundings {
   readonly log: RpcLog | undefined;
   readonly observers: readonly CallObserver[];
   readonly limit: CallLimit;
+  /** Of streams of answers. */
+  readonly streamLimit: CallLimit;
 }
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
@@ -47,7 +48,7 @@ export function adaptHandler(
   around: HandlerSurroundings,
 ): UntypedHandleCall {
   const { path, requestStream, responseStream } = method;
-  const { limit } = around;
+  const { limit, streamLimit } = around;
   const isWatch = responseStream && !requestStream;
   const begin = async (call: AnyCall, seen: Seen): Promise<CallContext> => {
     seen.context = createContext(path, call, around);
@@ -79,7 +80,9 @@ export function adaptHandler(
 
   async function stream(call: WritableCall | DuplexCall): Promise<void> {
     const seen = open(call, around);
+    const isAdmitted = streamLimit.enter();
     try {
+      if (!isAdmitted) throw resourceExhausted(`server has ${streamLimit.most} streams open`);
       const context = await begin(call, seen);
       const request = 'request' in call ? call.request : noteFirst(readRequests(call, context.signal), seen);
       await writeResponses(call, (handler as Stream)(request, context), context.signal, seen);
@@ -87,6 +90,7 @@ export function adaptHandler(
     } catch (error) {
       call.emit('error', fail(error, seen));
     }
+    if (isAdmitted) streamLimit.leave();
     close(seen, around, path);
   }
 
@@ -175,6 +179,10 @@ function noteFirst(requests: AsyncIterable<unknown>, seen: Seen): AsyncIterable<
   };
 }
 
+/**
+ * The next answer is asked for when the last one has left: grpc-js would take sixteen ahead. Whoever reads slowly holds one answer here, and gets
+ * what is newest when it reads on; and a handler that goes on after an answer knows that it was written.
+ */
 async function writeResponses(
   call: Writable,
   responses: AsyncIterable<unknown>,
@@ -183,8 +191,20 @@ async function writeResponses(
 ): Promise<void> {
   for await (const response of untilAborted(responses, signal)) {
     seen.response = response;
-    if (!call.write(response)) await once(call, 'drain', { signal });
+    await write(call, response, signal);
   }
+}
+
+function write(call: Writable, response: unknown, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    call.write(response, (error) => {
+      signal.removeEventListener('abort', onAbort);
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    });
+  });
 }
 
 type Failure = Partial<StatusObject> & Error & Pick<StatusObject, 'code'>;

@@ -23,6 +23,10 @@ export interface RpcServerOptions {
   readonly observe?: readonly ((method: string) => CallObserver | undefined)[];
   /** Calls with one answer that run at once; more are refused. */
   readonly maxRunningCalls?: number;
+  /** Connections at once on each listener; one more is closed as soon as it is made. As many as the process may have files where left out. */
+  readonly maxConnections?: number;
+  /** Streams of answers at once, on all connections; more are refused. */
+  readonly maxOpenStreams?: number;
   /** Connections older than this are told to reconnect, and cut a minute later; SPIRE has 3 min on TCP. Without it they live on. */
   readonly maxConnectionAgeMs?: number;
 }
@@ -61,6 +65,7 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
   });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const limit = createCallLimit(options.maxRunningCalls ?? defaultMaxRunningCalls);
+  const streamLimit = createCallLimit(options.maxOpenStreams ?? Infinity);
   const listeners: NetServer[] = [];
   const sockets = new Set<Socket>();
   const connections = new Map<string, Connection>();
@@ -78,6 +83,7 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
   };
 
   const keep = (listener: NetServer): NetServer => {
+    if (options.maxConnections !== undefined) listener.maxConnections = options.maxConnections;
     listener.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
@@ -89,7 +95,7 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
 
   return {
     addService(definition, handlers) {
-      const common = { connectionOf: (peer: string) => connections.get(peer), intercept, log, limit };
+      const common = { connectionOf: (peer: string) => connections.get(peer), intercept, log, limit, streamLimit };
       const implementation: UntypedServiceImplementation = {};
       for (const [name, method] of Object.entries(definition)) {
         const handler = (handlers as Readonly<Record<string, unknown>>)[name] ?? notOffered(method.path);

@@ -23,6 +23,10 @@ import type { Callers } from './caller.ts';
 import { createRateLimiter } from './rate-limit.ts';
 import { checkSecurityHeader, createWorkloadApi } from './service.ts';
 
+/** Room for every workload of a big machine, each with a few streams; beyond it the agent keeps the memory and the files that it needs itself. */
+const maxConnections = 16_384;
+const maxOpenStreams = 32_768;
+
 export interface EndpointParts {
   readonly cache: WorkloadCache;
   readonly demand: EntryDemand;
@@ -45,7 +49,7 @@ export async function serveWorkloads(config: AgentConfig, parts: EndpointParts):
 
   const audit = createDeliveryAudit(log);
   const observe = [createRpcObserver(metrics), createConnectionObserver(metrics)];
-  const server = createRpcServer({ log, intercept: checkSecurityHeader, observe });
+  const server = createRpcServer({ log, intercept: checkSecurityHeader, observe, maxConnections, maxOpenStreams });
   if (!disableWorkloadApi)
     server.addService(
       SpiffeWorkloadAPIService,

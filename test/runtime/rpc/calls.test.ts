@@ -1,9 +1,22 @@
 import { Metadata } from '@grpc/grpc-js';
+import http2 from 'node:http2';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createQueue } from '../../../runtime/rpc/queue.ts';
 import { invalidArgument, permissionDenied, RpcError, rpcErrorText, statusCode } from '../../../runtime/rpc/status.ts';
-import { aborted, collect, echo, echoOverUnix, settled, words } from './echo-service.ts';
+import {
+  aborted,
+  collect,
+  echo,
+  echoOverUnix,
+  echoServer,
+  settled,
+  socketPath,
+  unixClient,
+  words,
+} from './echo-service.ts';
+import type { EchoHandlers } from './echo-service.ts';
 
 async function failureOf(call: Promise<unknown>): Promise<RpcError> {
   const error: unknown = await call.then(
@@ -245,4 +258,59 @@ test('a call that is refused or fails gives its place back', async () => {
   const refuse = () => Promise.reject(invalidArgument('no'));
   const client = await echoOverUnix({ ...echo, say: refuse }, { maxRunningCalls: 1 });
   for (let n = 0; n < 3; n += 1) expect((await failureOf(client.say({ value: 'x' }))).message).toBe('no');
+});
+
+test('whoever does not read holds one answer, and no more are made for it', async () => {
+  let made = 0;
+  const path = await socketPath();
+  const handlers: EchoHandlers = {
+    ...echo,
+    async *repeat() {
+      for (;;) yield { value: `${(made += 1)} ${'x'.repeat(2 ** 20)}` };
+    },
+  };
+  await echoServer(handlers).listenUnix(path, { mode: 0o700 });
+  const session = http2.connect('http://reader', { createConnection: () => connect(path) });
+  onTestFinished(() => session.destroy());
+  const headers = {
+    ':method': 'POST',
+    ':path': '/test.Echo/Repeat',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  };
+  session.request(headers).end(Buffer.alloc(5)); // an empty message; nobody reads what comes back
+  await expect.poll(() => made).toBe(1);
+  // Its server is not idle meanwhile.
+  const busy = unixClient(path);
+  for (let i = 0; i < 50; i += 1) await busy.say({ value: 'on' });
+  expect(made).toBe(1);
+});
+
+test('streams beyond the limit are refused, and let in when others have ended', async () => {
+  const client = await echoOverUnix(
+    {
+      async *repeat(_request, { signal }) {
+        yield { value: 'open' };
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      },
+    },
+    { maxOpenStreams: 2 },
+  );
+  const open = async () => {
+    const stream = client.repeat({ value: '' })[Symbol.asyncIterator]();
+    expect((await stream.next()).value).toEqual({ value: 'open' });
+    return stream;
+  };
+  const [first] = [await open(), await open()];
+  const refused = await failureOf(open());
+  expect(refused).toMatchObject({ code: statusCode.RESOURCE_EXHAUSTED, message: 'server has 2 streams open' });
+  await first.return?.();
+  await expect
+    .poll(() =>
+      open().then(
+        () => 'open',
+        () => 'refused',
+      ),
+    )
+    .toBe('open');
 });
