@@ -1,6 +1,7 @@
 // Starts a database and the server on it, and makes its callers, each over a TLS connection of its own.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { connect } from '../../runtime/rpc/client.ts';
 import { serverVerifier } from '../../runtime/rpc/verify-peer.ts';
@@ -12,9 +13,18 @@ import type { ServerMessage, ServerReady, ServerUsage } from './server-process.t
 
 const batch = 100;
 
+/** What `bin/spire-server` gives Node. */
+function launcherFlags(): string[] {
+  const launcher = readFileSync(new URL('../../bin/spire-server', import.meta.url), 'utf8');
+  return launcher.match(/(?<= )--max-semi-space-size=\d+/g) ?? [];
+}
+
 /** The server in a process of its own. */
 export async function startServerProcess(databaseUrl: string) {
-  const child = fork(new URL('./server-process.ts', import.meta.url), [databaseUrl], { stdio: 'inherit' });
+  const child = fork(new URL('./server-process.ts', import.meta.url), [databaseUrl], {
+    stdio: 'inherit',
+    execArgv: launcherFlags(),
+  });
   const answer = async (): Promise<ServerMessage> => ((await once(child, 'message')) as [ServerMessage])[0];
   const ready = (await answer()) as ServerReady;
   return {

@@ -13,7 +13,7 @@ import type { AuthorizedEntries } from '../store/authorized-entries.ts';
 import type { EntryRecord } from '../store/records.ts';
 import type { CallerOf } from './caller.ts';
 import { requireCallerId } from './caller.ts';
-import { answerWith } from './entry-list.ts';
+import { answerWith, encodeAhead } from './entry-list.ts';
 
 export interface AuthorizedEntriesServiceOptions {
   readonly cache: Pick<AuthorizedEntries, 'agent' | 'authorizedEntries' | 'onChange'>;
@@ -35,6 +35,7 @@ export function createAuthorizedEntriesService(options: AuthorizedEntriesService
   return {
     async getAuthorizedEntries({ outputMask }, context) {
       const found = await entriesOf(context);
+      await encodeAhead(found, outputMask);
       return answerWith({}, found, outputMask);
     },
 

@@ -9,6 +9,7 @@ import type { EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
 import { Entry } from '../../../proto/gen/spire/api/types/entry.ts';
 import type { EntryRecord } from '../store/records.ts';
 import { createMessageCache } from './message-cache.ts';
+import { createPause } from './pause.ts';
 import { encodeEntry } from './wire/entry.ts';
 
 interface WithEntries {
@@ -52,6 +53,17 @@ export function answerWith<Rest extends object>(
   return answer;
 }
 
+/** Encodes the entries that are not encoded yet, in turns with other work: ten thousand at once would hold everybody up. */
+export async function encodeAhead(records: readonly EntryRecord[], mask: EntryMask | undefined): Promise<void> {
+  const key = keyOf(mask);
+  const pause = createPause();
+  for (const record of records) {
+    if (pieces.get(record)?.mask === key) continue;
+    await pause();
+    pieceOf(record, mask, key);
+  }
+}
+
 /** The entry service, with serializers that know such answers. */
 export const entryService = {
   ...EntryService,
@@ -67,12 +79,16 @@ export const entryService = {
   },
 };
 
+function keyOf(mask: EntryMask | undefined): string {
+  return mask === undefined ? '' : JSON.stringify(mask);
+}
+
 /** Fields of a message may stand in any order: those beside the entries come first. */
 function serialize<T extends WithEntries>(answer: T, field: number, whole: (answer: T) => Buffer): Buffer {
   const source = sources.get(answer);
   if (source === undefined) return whole(answer);
   const { records, mask } = source;
-  const key = mask === undefined ? '' : JSON.stringify(mask);
+  const key = keyOf(mask);
   const entries = lists.get(records, `${field} ${key}`, () => joinPieces(records, mask, key, field));
   const rest = whole(source.rest as T);
   return rest.length === 0 ? entries : Buffer.concat([rest, entries]);

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import {
   EntryService,
@@ -5,7 +6,7 @@ import {
   SyncAuthorizedEntriesResponse,
 } from '../../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { EntryMask } from '../../../../proto/gen/spire/api/types/entry.ts';
-import { answerWith, entryService } from '../../../../runtime/server/api/entry-list.ts';
+import { answerWith, encodeAhead, entryService } from '../../../../runtime/server/api/entry-list.ts';
 import type { EntryRecord } from '../../../../runtime/server/store/records.ts';
 
 const records: EntryRecord[] = ['', 'h'.repeat(200), 'h'.repeat(20_000)].map((hint, index) => ({
@@ -49,4 +50,38 @@ test('an answer made elsewhere is serialized as generated', () => {
   const answer = { entryRevisions: [{ id: 'e', revisionNumber: 1, createdAt: 2 }], entries: [], more: true };
   const expected = EntryService.syncAuthorizedEntries.responseSerialize(answer);
   expect(entryService.syncAuthorizedEntries.responseSerialize(answer)).toEqual(expected);
+});
+
+test('many entries are encoded in turns with other work, before the answer is put together', async () => {
+  // Each takes a while to encode, and how many of them were looked at when others had their turn is what is seen.
+  let encoded = 0;
+  const slow = (record: EntryRecord): EntryRecord => ({
+    ...record,
+    get hint() {
+      const end = performance.now() + 2;
+      while (performance.now() < end);
+      encoded += 1;
+      return '';
+    },
+  });
+  const many = Array.from({ length: 40 }, (_, index) => slow({ ...records[0]!, id: `slow-${index}` }));
+  const seen: number[] = [];
+  let isDone = false;
+  const others = (async () => {
+    while (!isDone) {
+      await setImmediate();
+      seen.push(encoded);
+    }
+  })();
+  await encodeAhead(many, undefined);
+  isDone = true;
+  await others;
+  expect(encoded).toBe(40);
+  // Two milliseconds for each, ten for a turn: a turn has a handful of them, however slow the machine is.
+  const turns = seen.map((count, index) => count - (seen[index - 1] ?? 0));
+  expect(Math.max(...turns)).toBeLessThanOrEqual(6);
+
+  const bytes = entryService.getAuthorizedEntries.responseSerialize(answerWith({}, many, undefined));
+  expect(encoded).toBe(40);
+  expect(GetAuthorizedEntriesResponse.decode(bytes).entries).toHaveLength(40);
 });
