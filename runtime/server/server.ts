@@ -147,9 +147,10 @@ async function start(
     });
     onStop(() => profiling.close());
   }
-  const { connectionString, disableMigration, ...limits } = config.plugins.dataStore;
+  const { connectionString, readOnlyConnectionString, disableMigration, ...limits } = config.plugins.dataStore;
   const database = await openPostgresStore({
     connectionString,
+    ...(readOnlyConnectionString === undefined ? {} : { readOnlyConnectionString }),
     disableMigration,
     limits,
     ...config.changes,

@@ -8,7 +8,6 @@ import { checkMigrated } from './check-schema.ts';
 import { createCaJournalStore } from './ca-journal-store.ts';
 import { openChangeFeed } from './change-feed.ts';
 import { parseConnectionString } from './connection-string.ts';
-import { allRows } from './all-rows.ts';
 import { openDatabase } from './database.ts';
 import type { PoolLimits } from './database.ts';
 import { entryOfRow } from './entry-row.ts';
@@ -19,6 +18,8 @@ import { createJoinTokenStore } from './join-token-store.ts';
 import { claimTask } from './maintenance-store.ts';
 import { migrate } from './migrate.ts';
 import { createFleetStore } from './fleet-store.ts';
+import type { AgentRecord, EntryRecord } from './records.ts';
+import { allRowsByReplica } from './replica-reads.ts';
 import { createReplicaStore } from './replica-store.ts';
 import type { Store } from './store.ts';
 
@@ -30,6 +31,8 @@ export interface PostgresStoreOptions {
   readonly limits?: PoolLimits;
   /** The schema must be the one wanted already. */
   readonly disableMigration?: boolean;
+  /** Of a replica, which may lag behind: caches are filled from it. */
+  readonly readOnlyConnectionString?: string;
   /** Of the poll that makes up for lost notifications. */
   readonly pollMs?: number;
   /** For so long changes are kept. */
@@ -39,20 +42,30 @@ export interface PostgresStoreOptions {
 /** Migrates the database first. Throws StoreError: SCHEMA_NEWER, SCHEMA_OLDER, FOREIGN_SCHEMA, UNAVAILABLE. */
 export async function openPostgresStore({
   connectionString,
+  readOnlyConnectionString,
   log,
   clock,
   limits,
   disableMigration = false,
   ...options
 }: PostgresStoreOptions): Promise<Store> {
-  const database = openDatabase({ url: parseConnectionString(connectionString), log, ...limits });
+  const open = (text: string) => openDatabase({ url: parseConnectionString(text), log, ...limits });
+  const database = open(connectionString);
+  const replica = readOnlyConnectionString === undefined ? undefined : open(readOnlyConnectionString);
+  const close = async (): Promise<void> => {
+    await replica?.close();
+    await database.close();
+  };
   try {
     if (disableMigration) await checkMigrated(database);
     await migrate(database);
     const feed = await openChangeFeed({ database, log, clock, ...options });
+    const entries = createEntryStore(database, clock);
+    const agents = createAgentStore(database);
+    const reads = { database, replica, log };
     return {
-      ...createEntryStore(database, clock),
-      ...createAgentStore(database),
+      ...entries,
+      ...agents,
       ...createJoinTokenStore(database),
       ...createBundleStore(database),
       ...createFederationStore(database),
@@ -62,19 +75,33 @@ export async function openPostgresStore({
       ...createAuthorityActStore(database),
       ...createIssuanceStore(database),
       claimTask: (task, now, everyMs) => claimTask(database, task, now, everyMs),
-      allEntries: () => allRows(database, 'entries', entryOfRow),
-      allAgents: () => allRows(database, 'agents', agentOfRow),
+      allEntries: () =>
+        allRowsByReplica<EntryRecord>(reads, {
+          name: 'entries',
+          kind: 'entry',
+          recordOf: entryOfRow,
+          keyOf: ({ id }) => id,
+          fetch: entries.fetchEntries,
+        }),
+      allAgents: () =>
+        allRowsByReplica<AgentRecord>(reads, {
+          name: 'agents',
+          kind: 'agent',
+          recordOf: agentOfRow,
+          keyOf: ({ spiffeId }) => spiffeId,
+          fetch: agents.fetchAgents,
+        }),
       watch: feed.watch,
       async ping() {
         await database.query('SELECT 1');
       },
       async close() {
         await feed.close();
-        await database.close();
+        await close();
       },
     };
   } catch (error) {
-    await database.close();
+    await close();
     throw error;
   }
 }
