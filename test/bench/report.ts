@@ -41,5 +41,5 @@ function rowOf({ name, unit, cpuMs, perSecond, latencyMs, spire }: Figures): str
 }
 
 function number(value: number): string {
-  return value.toPrecision(value >= 10 ? 3 : 2);
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(value >= 10 ? 3 : 2);
 }

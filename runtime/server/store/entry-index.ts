@@ -26,10 +26,11 @@ export class EntryIndex {
   readonly #aliases = new Map<string, Alias>();
   readonly #agents = new Map<string, AgentRecord>();
   /** Answers since the last change. */
-  #answers = new Map<string, Authorized>();
+  readonly #answers = new Map<string, Authorized>();
 
   setEntry(entry: EntryRecord): void {
     this.removeEntry(entry.id);
+    this.#forgetAnswersWith(entry);
     this.#entries.set(entry.id, entry);
     addTo(this.#byParent, entry.parentId, entry);
     const same = this.#bySpiffeId.get(entry.spiffeId);
@@ -39,9 +40,9 @@ export class EntryIndex {
   }
 
   removeEntry(id: string): void {
-    this.#answers.clear();
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
+    this.#forgetAnswersWith(entry);
     this.#entries.delete(id);
     this.#aliases.delete(id);
     removeFrom(this.#byParent, entry.parentId, entry);
@@ -109,6 +110,27 @@ export class EntryIndex {
     }
     const list = [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
     return { list, byId, until };
+  }
+
+  /** Upwards from the entry to the agents that hold it or would: others keep their answers. */
+  #forgetAnswersWith(changed: EntryRecord): void {
+    if (this.#answers.size === 0) return;
+    const visited = new Set<string>();
+    const above = [changed];
+    for (let entry = above.pop(); entry !== undefined; entry = above.pop()) {
+      if (isServer(entry.parentId)) this.#forgetAnswersOfAgentsWith(entry.selectors.map(formatSelector));
+      if (visited.has(entry.parentId)) continue;
+      visited.add(entry.parentId);
+      this.#answers.delete(entry.parentId);
+      above.push(...this.entriesFor(entry.parentId));
+    }
+  }
+
+  #forgetAnswersOfAgentsWith(selectors: readonly string[]): void {
+    for (const agentId of this.#answers.keys()) {
+      const have = new Set(this.#agents.get(agentId)?.selectors.map(formatSelector));
+      if (selectors.every((text) => have.has(text))) this.#answers.delete(agentId);
+    }
   }
 
   #aliasesOf(agentId: string): string[] {

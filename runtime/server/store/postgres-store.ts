@@ -81,7 +81,7 @@ export async function openPostgresStore({
           kind: 'entry',
           recordOf: entryOfRow,
           keyOf: ({ id }) => id,
-          fetch: entries.fetchEntries,
+          fetch: (ids) => entries.fetchEntries(ids),
         }),
       allAgents: () =>
         allRowsByReplica<AgentRecord>(reads, {
@@ -89,7 +89,7 @@ export async function openPostgresStore({
           kind: 'agent',
           recordOf: agentOfRow,
           keyOf: ({ spiffeId }) => spiffeId,
-          fetch: agents.fetchAgents,
+          fetch: (ids) => agents.fetchAgents(ids),
         }),
       watch: feed.watch,
       async ping() {

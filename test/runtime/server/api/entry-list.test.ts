@@ -66,15 +66,15 @@ test('many entries are encoded in turns with other work, before the answer is pu
   });
   const many = Array.from({ length: 40 }, (_, index) => slow({ ...records[0]!, id: `slow-${index}` }));
   const seen: number[] = [];
-  let isDone = false;
+  const done = new AbortController();
   const others = (async () => {
-    while (!isDone) {
+    while (!done.signal.aborted) {
       await setImmediate();
       seen.push(encoded);
     }
   })();
   await encodeAhead(many, undefined);
-  isDone = true;
+  done.abort();
   await others;
   expect(encoded).toBe(40);
   // Two milliseconds for each, ten for a turn: a turn has a handful of them, however slow the machine is.

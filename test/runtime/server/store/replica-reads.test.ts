@@ -73,13 +73,13 @@ test('what has not changed comes from the replica, and what it does not have yet
     // The two are in one cluster, so the copy would show the transactions of both as ended.
     return asked.length === 1 ? ([{ horizon }] as Row[]) : copy.query<Row>(statement, values);
   };
-  const { fetchEntries } = createEntryStore(database, Date.now);
+  const entries = createEntryStore(database, Date.now);
   const table = {
     name: 'entries',
     kind: 'entry',
     recordOf: entryOfRow,
     keyOf: ({ id }: EntryRecord) => id,
-    fetch: fetchEntries,
+    fetch: (ids: readonly string[]) => entries.fetchEntries(ids),
   } as const;
   const reads = { database, replica: { ...copy, query }, log: silentLog };
   expect(await entriesOf({ allEntries: () => allRowsByReplica<EntryRecord>(reads, table) })).toEqual([
