@@ -72,6 +72,8 @@ export interface ServerSurroundings {
 
 /** Told to reconnect on TCP, so that a client that is gone from the bundle does not stay. */
 const maxConnectionAgeMs = 3 * 60_000;
+/** As often as SPIRE asks its parts, though nobody probes: what fails is in the log. */
+const healthCheckEveryMs = 60_000;
 const socketMode = 0o770;
 const socketDirectoryMode = 0o750;
 
@@ -109,19 +111,37 @@ async function start(
   const { trustDomain } = config;
   const metrics = openMetrics(config.telemetry, { name: 'spire_server', version, trustDomain });
   const parts: { authority?: CertificateAuthority; store?: Store; serving: boolean } = { serving: false };
+  const notYet = (what: string) => Promise.reject(new Error(what));
+  const healthLog = log.child({ subsystem_name: 'health' });
   const checker = createHealthChecker(
     [
       {
-        name: 'server',
-        check: () => (parts.serving ? Promise.resolve() : Promise.reject(new Error('not serving yet'))),
+        name: 'catalog.datastore',
+        fault: 'list_bundle_err',
+        check: () => parts.store?.ping() ?? notYet('datastore is not open yet'),
       },
-      { name: 'server.store', check: () => parts.store?.ping() ?? Promise.reject(new Error('not open yet')) },
-      { name: 'server.ca', check: () => parts.authority?.checkHealth() ?? Promise.reject(new Error('not ready yet')) },
+      {
+        name: 'server',
+        fault: 'get_bundle_err',
+        check: () => (parts.serving ? Promise.resolve() : notYet('unable to fetch bundle: not serving yet')),
+      },
+      {
+        name: 'server.ca',
+        fault: 'sign_x509_svid_err',
+        check: () => parts.authority?.checkSigning() ?? notYet('X509 CA is not available for signing'),
+      },
+      {
+        name: 'server.ca.rotator',
+        fault: 'rotation_err',
+        check: () => parts.authority?.checkRotation() ?? Promise.resolve(),
+      },
     ],
-    clock,
+    { clock, log: healthLog },
   );
+  const checking = setInterval(() => void checker.check(), healthCheckEveryMs).unref();
+  onStop(() => clearInterval(checking));
   if (config.health !== undefined) {
-    const listener = await listenForHealth({ ...config.health, checker, log: log.child({ subsystem_name: 'health' }) });
+    const listener = await listenForHealth({ ...config.health, checker, log: healthLog });
     onStop(() => void listener.close());
   }
 

@@ -55,10 +55,14 @@ export async function listenForProbes(
 ): Promise<Server> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?')[0];
-    const isGood = path === livePath ? true : path === readyPath ? health.ready : undefined;
-    const code = isGood === undefined ? 404 : isGood ? 200 : 500;
-    response.writeHead(code, { 'content-type': 'application/json' });
-    response.end(isGood === undefined ? '' : `${JSON.stringify({ agent: {} })}\n`);
+    if (path !== livePath && path !== readyPath) {
+      response.writeHead(404).end();
+      return;
+    }
+    const good = path === livePath || health.ready;
+    // SPIRE's name and words.
+    const agent = good ? {} : { make_new_x509_err: 'workload api is unavailable' };
+    response.writeHead(good ? 200 : 500, { 'content-type': 'application/json' }).end(`${JSON.stringify({ agent })}\n`);
   });
   server.headersTimeout = 10_000;
   await new Promise<void>((resolve, reject) => {

@@ -136,7 +136,9 @@ export interface CertificateAuthority {
   /** The server's own `/spire/server` identity for its TLS listener, renewed at half life. */
   serverCredentials(): TlsCredentials;
   /** Throws unless a probe SVID can be signed now. */
-  checkHealth(): Promise<void>;
+  checkSigning(): Promise<void>;
+  /** Throws after too many failed rotations in a row. */
+  checkRotation(): Promise<void>;
   /** Ends rotation, upstream connections and watches. */
   close(): Promise<void>;
 }

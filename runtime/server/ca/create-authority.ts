@@ -217,11 +217,14 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
       return live.current().jwtAuthorities;
     },
     serverCredentials: identity.credentials,
-    async checkHealth() {
-      if (failures > maxFailures) throw new AuthorityError('NOT_READY', `rotation failed ${failures} times in a row`);
+    async checkSigning() {
       const { publicKey } = await generateKeyPair('ec-p256');
       const spiffeId = createSpiffeId(trustDomain, '/for/health/check/only');
       await signing.signX509Svid({ publicKey, spiffeId, ttlMs: 1_000 });
+    },
+    checkRotation() {
+      const failed = new AuthorityError('NOT_READY', 'rotations exceed the threshold number of failures');
+      return failures > maxFailures ? Promise.reject(failed) : Promise.resolve();
     },
     async close() {
       maintenance.stop();

@@ -17,12 +17,15 @@ export interface AgentOptions {
   readonly command?: string;
   /** More lines of the agent section. */
   readonly settings?: string;
+  /** Proves that it has this key, whose certificate the server's x509pop knows, and not a join token. */
+  readonly x509pop?: { readonly certificatePath: string; readonly keyPath: string; readonly id: string };
 }
 
 export interface SpireAgent {
   readonly name: string;
   /** What entries hang on. */
   readonly nodeId: string;
+  readonly healthPort: number;
   readonly socketPath: string;
   readonly adminSocketPath: string;
   /** The environment of its workloads. */
@@ -38,21 +41,25 @@ export interface SpireAgent {
 export const nodeIdOf = (name: string, trustDomain = usualTrustDomain): string =>
   `spiffe://${trustDomain}/node/${name}`;
 
-/** Attests with a fresh join token; resolves when it serves. */
+/** Attests, with a fresh join token where nothing else is said; resolves when it serves. */
 export async function startAgent({
   directory,
   name,
   server,
   command = ourAgent,
   settings = '',
+  x509pop,
 }: AgentOptions): Promise<SpireAgent> {
   const { trustDomain } = server;
-  const nodeId = nodeIdOf(name, trustDomain);
-  const [joinToken, bundle, healthPort] = [
-    await server.createJoinToken(nodeId),
-    await server.bundlePem(),
-    await freePort(),
-  ];
+  const nodeId = x509pop?.id ?? nodeIdOf(name, trustDomain);
+  const token = x509pop === undefined ? `join_token = "${await server.createJoinToken(nodeId)}"` : '';
+  const attestor =
+    x509pop === undefined
+      ? 'NodeAttestor "join_token" { plugin_data {} }'
+      : `NodeAttestor "x509pop" {
+           plugin_data { certificate_path = "${x509pop.certificatePath}" private_key_path = "${x509pop.keyPath}" }
+         }`;
+  const [bundle, healthPort] = [await server.bundlePem(), await freePort()];
   const own = join(directory, name);
   const socketPath = join(own, 'public/api.sock');
   const adminSocketPath = join(own, 'private/admin.sock');
@@ -71,11 +78,11 @@ export async function startAgent({
       data_dir = "${own}/data"
       log_level = "DEBUG"
       trust_bundle_path = "${bundlePath}"
-      join_token = "${joinToken}"
+      ${token}
       experimental { sync_interval = "1s" }
     }
     plugins {
-      NodeAttestor "join_token" { plugin_data {} }
+      ${attestor}
       KeyManager "disk" { plugin_data { directory = "${own}/data" } }
       WorkloadAttestor "unix" { plugin_data { discover_workload_path = true } }
     }
@@ -98,6 +105,7 @@ export async function startAgent({
   return {
     name,
     nodeId,
+    healthPort,
     socketPath,
     adminSocketPath,
     env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socketPath}` },

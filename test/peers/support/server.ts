@@ -18,8 +18,14 @@ export interface ServerOptions {
   readonly command?: string;
   readonly trustDomain?: string;
   readonly caTtl?: string;
+  /** Of X.509-SVIDs and of JWT-SVIDs; an hour and five minutes where left out. */
+  readonly svidTtl?: string;
   /** More lines of the server section. */
   readonly settings?: string;
+  /** More plugins. */
+  readonly plugins?: string;
+  /** More sections. */
+  readonly sections?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** The server above it, and the socket of the agent that gives it its identity there. */
   readonly upstream?: { readonly port: number; readonly workloadApiSocket: string };
@@ -38,6 +44,7 @@ export interface SpireServer {
   readonly name: string;
   readonly trustDomain: string;
   readonly port: number;
+  readonly healthPort: number;
   readonly socketPath: string;
   /** Runs a command of bin/spire-server on it. */
   operate(...words: readonly string[]): Promise<string>;
@@ -55,7 +62,10 @@ export async function startServer({
   command = ourServer,
   trustDomain: ownTrustDomain = trustDomain,
   caTtl = '24h',
+  svidTtl,
   settings = '',
+  plugins = '',
+  sections = '',
   env = {},
   upstream,
   database: shared,
@@ -85,8 +95,8 @@ export async function startServer({
       log_level = "DEBUG"
       ca_ttl = "${caTtl}"
       ca_key_type = "ec-p256"
-      default_x509_svid_ttl = "1h"
-      default_jwt_svid_ttl = "5m"
+      default_x509_svid_ttl = "${svidTtl ?? '1h'}"
+      default_jwt_svid_ttl = "${svidTtl ?? '5m'}"
       ${settings}
     }
     plugins {
@@ -99,12 +109,14 @@ export async function startServer({
       KeyManager "disk" { plugin_data { keys_path = "${own}/keys.json" } }
       NodeAttestor "join_token" { plugin_data {} }
       ${upstreamBlock}
+      ${plugins}
     }
     health_checks {
       listener_enabled = true
       bind_address = "127.0.0.1"
       bind_port = "${healthPort}"
-    }`;
+    }
+    ${sections}`;
   writeFileSync(configPath, config, { mode: 0o600 });
   const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'server.log'), env });
   const operate = (...words: readonly string[]) => output(command, [...words, '-socketPath', socketPath]);
@@ -112,6 +124,7 @@ export async function startServer({
     name,
     trustDomain: ownTrustDomain,
     port,
+    healthPort,
     socketPath,
     operate,
     async createJoinToken(nodeId) {

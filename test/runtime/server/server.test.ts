@@ -140,7 +140,12 @@ describe('health', () => {
   test.each(['/live', '/ready'])('is told over HTTP on %s', async (path) => {
     const response = await fetch(`http://127.0.0.1:${healthPort}${path}`);
     expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ server: null, 'server.store': null, 'server.ca': null });
+    expect(await response.json()).toEqual({
+      'catalog.datastore': {},
+      server: {},
+      'server.ca': {},
+      'server.ca.rotator': {},
+    });
   });
 
   test('has no other page', async () => {
