@@ -12,6 +12,7 @@ import { AgentStopped, refusalOf } from '../refusal.ts';
 import type { AgentData } from '../state/agent-data.ts';
 import type { Entries, EntryFetcher } from './fetch-entries.ts';
 import { fetchBundle, fetchFederatedBundles } from './fetch-bundles.ts';
+import { logChanges, logSigning } from './log-changes.ts';
 import type { SvidSigner } from './sign-svids.ts';
 import { hangsOn, taintedAuthorities } from './tainted.ts';
 
@@ -66,7 +67,7 @@ export class Synchronizer {
     const federated = wanted.bundles
       ? await fetchFederatedBundles(client, entries.values(), this.#federated, { signal, log })
       : this.#federated;
-    if (entries.size !== this.#entries.size) log.debug({ count: entries.size }, 'Authorized entries received');
+    logChanges(this.#entries, entries, log);
     this.#entries = entries;
     this.#federated = federated;
     await this.#useBundle(bundle);
@@ -82,6 +83,7 @@ export class Synchronizer {
       if (stale.length === 0) return;
       log.debug({ count: stale.length }, 'Renewing stale entries');
       const signed = await signer.signSome(stale, signal);
+      for (const id of signed.svids.keys()) logSigning(this.#entries.get(id), cache.held(id), log);
       cache.store(signed.svids, signed.failed);
       for (const id of [...signed.svids.keys(), ...signed.failed]) done.add(id);
     }
@@ -94,6 +96,7 @@ export class Synchronizer {
     const refusal = refusalOf(error);
     if (refusal === undefined) return false;
     if (refusal === 'banned') {
+      log.warn({ err: error }, 'Agent is banned: removing SVID and shutting down');
       await identity.forget();
       throw new AgentStopped('BANNED', 'agent is banned', { cause: error });
     }
@@ -101,6 +104,7 @@ export class Synchronizer {
     try {
       await identity.reattest(signal);
     } catch (cause) {
+      log.error({ err: cause }, 'Agent failed re-attestation; removing SVID and shutting down');
       await identity.forget();
       throw new AgentStopped('REATTESTATION_FAILED', 'agent failed re-attestation', { cause });
     }

@@ -7,8 +7,7 @@ import {
 import type { Logger } from '../../log.ts';
 import type { Certificate } from '../../pki/certificate.ts';
 import { serialDecimal } from '../../pki/certificate.ts';
-import type { RpcError } from '../../rpc/status.ts';
-import { internal, permissionDenied } from '../../rpc/status.ts';
+import { RpcError, internal, permissionDenied } from '../../rpc/status.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
 import { StoreError } from '../store/errors.ts';
 import type { AgentRecord } from '../store/records.ts';
@@ -36,7 +35,7 @@ export function createAgentAuthorizer({ agents, clock, lastKnown, log }: AgentAu
     try {
       await authorize(svid);
     } catch (error) {
-      log?.error({ agent_id: String(svid.id), err: error }, 'Agent refused');
+      log?.error({ caller_id: String(svid.id), err: error }, messageOf(error));
       throw error;
     }
   };
@@ -76,6 +75,20 @@ export function createAgentAuthorizer({ agents, clock, lastKnown, log }: AgentAu
     const expected = `expected to have serial number "${agent.x509SvidSerialNumber}"; has "${serial}"`;
     throw refuseAgent(Reason.AGENT_NOT_ACTIVE, `agent "${String(id)}" ${expected}`);
   }
+}
+
+/** What SPIRE logs. */
+const messages: Readonly<Partial<Record<number, string>>> = {
+  [Reason.AGENT_EXPIRED]: 'Agent SVID is expired',
+  [Reason.AGENT_NOT_ATTESTED]: 'Agent is not attested',
+  [Reason.AGENT_BANNED]: 'Agent is banned',
+  [Reason.AGENT_NOT_ACTIVE]: 'Agent SVID is not active',
+};
+
+function messageOf(error: unknown): string {
+  const [detail] = error instanceof RpcError ? error.details : [];
+  const message = detail === undefined ? undefined : messages[PermissionDeniedDetails.decode(detail.value).reason];
+  return message ?? 'Unable to look up agent information';
 }
 
 /** A refusal that tells an agent what to do next. */

@@ -120,8 +120,12 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   /** A JWT key must not wait for an X.509 CA that cannot be had, unless there is none at all: then nothing can be noted. */
   const rotate = async (): Promise<void> => {
     const failed: unknown[] = [];
-    for (const kind of jwt === undefined ? [x509] : [x509, jwt]) {
-      await kind.tick().catch((error: unknown) => failed.push(error));
+    const kinds = [['X509 CA', x509] as const, ...(jwt === undefined ? [] : [['JWT key', jwt] as const])];
+    for (const [label, kind] of kinds) {
+      await kind.tick().catch((error: unknown) => {
+        failed.push(error);
+        if (!context.signal.aborted) log.error({ err: error }, `Unable to rotate ${label}`);
+      });
       if (failed.length > 0 && states().x509.active === undefined) break;
     }
     if (failed.length > 1) throw new AggregateError(failed, 'neither X.509 CA nor JWT key could be rotated');

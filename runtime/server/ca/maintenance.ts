@@ -54,7 +54,7 @@ export function startMaintenance({ context, tick, tickMs }: MaintenanceOptions):
       log.debug('Expired certificates were successfully pruned from bundle');
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'LAST_AUTHORITY') throw error;
-      log.warn({ err: error }, 'bundle not pruned');
+      log.warn({ err: error }, 'Could not prune CA certificates');
     }
   };
 

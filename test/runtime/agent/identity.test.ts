@@ -158,6 +158,7 @@ describe('a refusal by the server', () => {
       await agent.serving();
       server.state.refusal = refusal;
       await expect(agent.ended).rejects.toMatchObject({ code: 'REATTESTATION_FAILED' });
+      expect(logged(agent, 'Agent failed re-attestation; removing SVID and shutting down')).toBe(true);
       const data = JSON.parse(await readFile(join(agent.directory, 'data/agent-data.json'), 'utf8')) as {
         svid: unknown;
       };
@@ -181,6 +182,7 @@ describe('a refusal by the server', () => {
     await agent.serving();
     server.state.refusal = 'AGENT_BANNED';
     await expect(agent.ended).rejects.toMatchObject({ code: 'BANNED', message: 'agent is banned' });
+    expect(logged(agent, 'Agent is banned: removing SVID and shutting down')).toBe(true);
   });
 });
 

@@ -4,6 +4,7 @@ import {
   PermissionDeniedDetails_Reason as Reason,
 } from '../../../../proto/gen/spire/api/types/status.ts';
 import { serialDecimal } from '../../../../runtime/pki/certificate.ts';
+import { createLog } from '../../../../runtime/log.ts';
 import type { Connection } from '../../../../runtime/rpc/connection.ts';
 import { RpcError, statusCode } from '../../../../runtime/rpc/status.ts';
 import { createAgentAuthorizer } from '../../../../runtime/server/api/agent-authorizer.ts';
@@ -24,7 +25,9 @@ const agentLeaf = issueLeaf(agentId);
 
 function createWorld(agents: readonly AgentRecord[] = [agentRecord(agentId, agentLeaf)]) {
   const records = new Map(agents.map((agent) => [agent.spiffeId, agent]));
+  const lines: string[] = [];
   const authorizeAgent = createAgentAuthorizer({
+    log: createLog({ level: 'info', format: 'text', write: (line) => lines.push(line) }),
     clock: () => now,
     agents: {
       fetchAgent: async (id) => records.get(id),
@@ -51,7 +54,7 @@ function createWorld(agents: readonly AgentRecord[] = [agentRecord(agentId, agen
       throw error;
     }
   };
-  return { call, callerOf, records };
+  return { call, callerOf, records, lines };
 }
 
 /** Who calls, and the names by which the table lets them through. */
@@ -140,6 +143,23 @@ describe('an agent is refused, with the reason by which it acts,', () => {
     const serials = `expected to have serial number "${serialDecimal(agentLeaf)}"; has "${serialDecimal(older)}"`;
     expect(error).toMatchObject({ ...denied, cause: { message: `agent "${agentId}" ${serials}` } });
     expect(reasonOf(error)).toBe(Reason.AGENT_NOT_ACTIVE);
+  });
+
+  test('and the log says so in SPIRE’s words, with its ID', async () => {
+    const older = issueLeaf(agentId);
+    const expired = issueLeaf(agentId, now - 1000);
+    const cases = [
+      ['Agent SVID is expired', agentRecord(agentId, expired), expired],
+      ['Agent is not attested', undefined, agentLeaf],
+      ['Agent is banned', agentRecord(agentId, agentLeaf, { banned: true }), agentLeaf],
+      ['Agent SVID is not active', agentRecord(agentId, agentLeaf), older],
+    ] as const;
+    for (const [message, record, leaf] of cases) {
+      const { call, lines } = createWorld(record === undefined ? [] : [record]);
+      await call(renew, remote(agentId, leaf));
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toMatch(new RegExp(`level=error msg="${message}" caller_id="${agentId}" error=`));
+    }
   });
 
   test('when its ID is an agent’s and its record another’s', async () => {
