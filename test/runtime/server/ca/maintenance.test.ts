@@ -35,9 +35,10 @@ test('of three servers one prunes, every six and every eight hours', async () =>
         pruned.push('journals');
         return store.pruneCaJournals(expiredBefore);
       },
-      claimTask(task, now, everyMs) {
+      async claimTask(task, now, everyMs) {
+        const isClaimed = await store.claimTask(task, now, everyMs);
         looks.set(name, (looks.get(name) ?? 0) + 1);
-        return store.claimTask(task, now, everyMs);
+        return isClaimed;
       },
     };
     opened.push(await createTestAuthority({ store: counting, clock }));
