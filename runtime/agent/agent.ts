@@ -62,7 +62,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   for (const key of config.ignored) log.warn({ key }, 'Configuration key has no effect in this agent');
   const attestor = nodeAttestorOf(config, log);
   const metrics = openMetrics(config.telemetry, { name: 'spire_agent', version, trustDomain: config.trustDomain });
-  const attestors = config.workloadAttestors.map(({ name, data }) => createWorkloadAttestor(name, data));
+  const attestors = config.workloadAttestors.map(({ name, data }) => createWorkloadAttestor(name, data, log));
   const callers = measureCallers(
     createCallers({ attestors: attestors.map((one) => measureAttestor(one, metrics)), log }),
     metrics,

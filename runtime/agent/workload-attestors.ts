@@ -1,9 +1,12 @@
 // The workload attestors that a configuration names.
 import { parsePluginConfig } from '../attest/plugin-config.ts';
 import type { PluginData } from '../attest/plugin-config.ts';
+import { parseDockerConfig } from '../attest/workload/docker/config.ts';
+import { createDockerAttestor } from '../attest/workload/docker/docker.ts';
 import { createSystemdAttestor } from '../attest/workload/systemd/systemd.ts';
 import { createUnixAttestor } from '../attest/workload/unix.ts';
 import type { WorkloadAttestor } from '../attest/workload/attestor.ts';
+import type { Logger } from '../log.ts';
 import * as z from 'zod';
 
 const unixSchema = z.strictObject({
@@ -15,7 +18,7 @@ const systemdSchema = z.strictObject({
   system_bus_socket_path: z.string().startsWith('/').default('/run/dbus/system_bus_socket'),
 });
 
-const attestors: ReadonlyMap<string, (data: PluginData) => WorkloadAttestor> = new Map([
+const attestors: ReadonlyMap<string, (data: PluginData, log: Logger) => WorkloadAttestor> = new Map([
   [
     'unix',
     (data) => {
@@ -36,11 +39,12 @@ const attestors: ReadonlyMap<string, (data: PluginData) => WorkloadAttestor> = n
       });
     },
   ],
+  ['docker', (data, log) => createDockerAttestor({ ...parseDockerConfig(data), log })],
 ]);
 
 /** Throws where there is no such attestor or its configuration does not hold. */
-export function createWorkloadAttestor(name: string, data: PluginData): WorkloadAttestor {
+export function createWorkloadAttestor(name: string, data: PluginData, log: Logger): WorkloadAttestor {
   const create = attestors.get(name);
   if (create === undefined) throw new Error(`WorkloadAttestor "${name}": no such workload attestor`);
-  return create(data);
+  return create(data, log);
 }

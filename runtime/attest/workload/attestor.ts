@@ -8,7 +8,15 @@ export interface WorkloadAttestor {
 }
 
 export type WorkloadAttestErrorCode =
-  'PROCESS' | 'PROCESS_CHANGED' | 'PATH' | 'DIGEST' | 'BUS' | 'BUS_REFUSAL' | 'TIME_LIMIT' | 'NO_SELECTORS';
+  | 'PROCESS'
+  | 'PROCESS_CHANGED'
+  | 'PATH'
+  | 'DIGEST'
+  | 'BUS'
+  | 'BUS_REFUSAL'
+  | 'CONTAINER'
+  | 'TIME_LIMIT'
+  | 'NO_SELECTORS';
 
 export class WorkloadAttestError extends Error {
   readonly code: WorkloadAttestErrorCode;
