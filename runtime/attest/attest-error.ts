@@ -54,6 +54,7 @@ export type AttestRefusal =
   | 'TOKEN_NOT_YET_VALID'
   | 'TOKEN_CLAIMS'
   | 'PROJECT_NOT_ALLOWED'
+  | 'METADATA_TOO_LARGE'
   | 'KEYS_UNAVAILABLE';
 
 export class AttestError extends Error {

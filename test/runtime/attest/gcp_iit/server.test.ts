@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import * as jose from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { AttestCode, AttestRefusal } from '../../../../runtime/attest/attest-error.ts';
+import { createGcpIitServerAttestor } from '../../../../runtime/attest/gcp_iit/server.ts';
 import { createServerAttestor } from '../../../../runtime/attest/server-attestors.ts';
 import { makeCertificate, rsaKeys } from '../certificates.ts';
 import { bytes, contextWith, expectRefusal, log, noChallenge, now, trustDomain } from '../server-context.ts';
@@ -214,6 +215,125 @@ describe('gcp_iit refuses', () => {
   });
 });
 
+describe('gcp_iit with the metadata of instances', () => {
+  const known = {
+    kind: 'compute#instance',
+    id: instance.instance_id,
+    tags: { items: ['web', 'public'], fingerprint: 'x' },
+    labels: { tier: 'front', secret: 'no' },
+    metadata: { items: [{ key: 'role', value: 'db' }, { key: 'empty' }, { key: 'ssh-keys', value: 'x'.repeat(4000) }] },
+  };
+  let compute: HttpService;
+  let described: Answer;
+  beforeAll(async () => {
+    compute = await startHttpService(() => described);
+  });
+  afterAll(() => compute.close());
+  beforeEach(() => {
+    described = { body: JSON.stringify(known) };
+    compute.requests.length = 0;
+  });
+
+  const accessToken = (): Promise<string> => Promise.resolve('token-1');
+  const judgeWith = (more: Record<string, unknown> = {}, given = accessToken) =>
+    createGcpIitServerAttestor(
+      {
+        projectid_allow_list: ['espalier-lab'],
+        certificates_url: `${certificates.url}/certs`,
+        compute_url: `${compute.url}/compute/v1`,
+        use_instance_metadata: true,
+        allowed_label_keys: ['tier'],
+        allowed_metadata_keys: ['role', 'empty'],
+        ...more,
+      },
+      { trustDomain, log, clock: () => time, accessToken: given },
+    );
+  const valuesOf = async (judge = judgeWith()): Promise<string[]> => {
+    const { selectors } = await attest(token(), judge);
+    return selectors.slice(4).map(({ value }) => value);
+  };
+
+  it('has tags, and the labels and metadata that are allowed', async () => {
+    expect(await valuesOf()).toEqual([
+      'tag:web',
+      'tag:public',
+      'label:tier:front',
+      'metadata:role:db',
+      'metadata:empty:',
+    ]);
+    expect(compute.requests.map(({ url, headers }) => [url, headers.authorization])).toEqual([
+      ['/compute/v1/projects/espalier-lab/zones/us-central1-a/instances/gcp-node-0', 'Bearer token-1'],
+    ]);
+  });
+
+  it('has tags only where nothing is allowed, and nothing where nothing is there', async () => {
+    expect(await valuesOf(judgeWith({ allowed_label_keys: [], allowed_metadata_keys: [] }))).toEqual([
+      'tag:web',
+      'tag:public',
+    ]);
+    described = { body: JSON.stringify({ id: instance.instance_id }) };
+    expect(await valuesOf()).toEqual([]);
+  });
+
+  it('asks nobody unless it is told to', async () => {
+    expect(await valuesOf(judgeWith({ use_instance_metadata: false }))).toEqual([]);
+    expect(compute.requests).toEqual([]);
+  });
+
+  it('takes values up to the limit, in bytes, and refuses what is longer', async () => {
+    const role = (value: string) => ({
+      body: JSON.stringify({ ...known, metadata: { items: [{ key: 'role', value }] } }),
+    });
+    described = role('ä'.repeat(64));
+    expect(await valuesOf()).toContain(`metadata:role:${'ä'.repeat(64)}`);
+    described = role(`${'ä'.repeat(64)}x`);
+    const message = 'metadata "role" exceeded value limit (129 > 128)';
+    await expectRefusal(attest(token(), judgeWith()), 'INTERNAL', 'METADATA_TOO_LARGE', message);
+    expect(await valuesOf(judgeWith({ max_metadata_value_size: 129 }))).toHaveLength(4);
+  });
+
+  it('refuses when another instance has the name by now', async () => {
+    described = { body: JSON.stringify({ ...known, id: '1' }) };
+    await expectRefusal(attest(token(), judgeWith()), 'PERMISSION_DENIED', 'INSTANCE_MISMATCH');
+  });
+
+  it('asks nothing about an instance that has attested before', async () => {
+    const attested = ['spiffe://example.org/spire/agent/gcp_iit/espalier-lab/5273846501'];
+    await expectRefusal(attest(token(), judgeWith(), attested), 'PERMISSION_DENIED', 'ALREADY_ATTESTED');
+    expect(compute.requests).toEqual([]);
+  });
+
+  it.each<[string, Answer]>([
+    ['says that there is none', { status: 404 }],
+    ['lets us not look', { status: 403, body: 'secret' }],
+    ['answers no JSON', { body: 'secret' }],
+    ['answers no instance', { body: '{"id":1}' }],
+    ['redirects', { status: 302, headers: { Location: 'http://127.0.0.1:1/' } }],
+    ['answers without end', { body: ' '.repeat(3_000_000) }],
+  ])('refuses when the API %s, and does not say what it said', async (_, broken) => {
+    described = broken;
+    await expectRefusal(
+      attest(token(), judgeWith()),
+      'INTERNAL',
+      'CLOUD_UNAVAILABLE',
+      /^failed to fetch instance metadata$/,
+    );
+  });
+
+  it('refuses when there is no access token, and does not wait for one beyond its time', async () => {
+    const none = () => Promise.reject(new Error('no rights'));
+    await expectRefusal(attest(token(), judgeWith({}, none)), 'INTERNAL', 'CLOUD_UNAVAILABLE');
+    const late = new AbortController();
+    const never = () => new Promise<string>(() => late.abort());
+    const attempt = judgeWith({}, never).attest(bytes(await token()), noChallenge, {
+      ...contextWith(),
+      signal: late.signal,
+    });
+    await expectRefusal(attempt, 'INTERNAL', 'CLOUD_UNAVAILABLE');
+    expect(compute.requests).toEqual([]);
+  });
+});
+
 describe('the keys of gcp_iit', () => {
   it('are read once while they are fresh, also by many at once, and again after that', async () => {
     const judge = server();
@@ -248,7 +368,15 @@ describe('the configuration of gcp_iit', () => {
     [{ project_id_allow_list: ['x'] }, /unknown key "project_id_allow_list"/],
     [{ certificates_url: 'http://keys.example.com/' }, /must be https/],
     [{ certificates_url: 'http://127.0.0.1.example.com/' }, /must be https/],
-    [{ use_instance_metadata: true }, /not supported/],
+    [{ use_instance_metadata: 'yes' }, /use_instance_metadata/],
+    [{ max_metadata_value_size: -1 }, /max_metadata_value_size/],
+    [{ compute_url: 'http://compute.example.com/' }, /must be https/],
+    [
+      { service_account_file: '/none/account.json' },
+      /service_account_file: \/none\/account.json is not readable: ENOENT/,
+    ],
+    [{ service_account_file: import.meta.filename }, /service_account_file: .* is not readable: not JSON/],
+    [{ service_account_file: 'package.json' }, /package.json is not the key file of a service account/],
     [{ agent_path_template: '/{{ upper .Zone }}' }, /not supported/],
   ])('refuses %j', (data, message) => {
     expect(() => server(data)).toThrow(message);
