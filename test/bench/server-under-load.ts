@@ -16,7 +16,7 @@ const batch = 100;
 /** What `bin/spire-server` gives Node. */
 function launcherFlags(): string[] {
   const launcher = readFileSync(new URL('../../bin/spire-server', import.meta.url), 'utf8');
-  return launcher.match(/(?<= )--max-semi-space-size=\d+/g) ?? [];
+  return launcher.match(/(?<= )--[a-z-]+=\d+/g) ?? [];
 }
 
 /** The server in a process of its own. */
