@@ -6,6 +6,8 @@ import type { TrustDomain } from '../spiffe/trust-domain.ts';
 /** The agent's half: one payload, and then an answer for each challenge that the server sends. */
 export interface AgentAttestor {
   readonly type: string;
+  /** Whether a server takes the evidence once, so that a node without its state must be evicted first. */
+  readonly isTrustedOnFirstUse?: boolean;
   payload(): Promise<Uint8Array>;
   respond(challenge: Uint8Array): Promise<Uint8Array>;
 }

@@ -7,6 +7,8 @@ import type {
 import type { AgentAttestor } from '../../attest/attestor.ts';
 import { createQueue } from '../../rpc/queue.ts';
 import type { Client } from '../../rpc/service.ts';
+import { RpcError, statusCode } from '../../rpc/status.ts';
+import { refusalOf } from '../refusal.ts';
 
 export interface AttestNodeOptions {
   readonly client: Client<typeof AgentService>;
@@ -37,10 +39,28 @@ export async function attestNode({ client, attestor, csr, signal }: AttestNodeOp
       if (step.$case === 'result') return nodeOf(step.value);
       requests.push({ step: { $case: 'challengeResponse', value: await attestor.respond(step.value) } });
     }
+  } catch (error) {
+    throw withWayOut(error, attestor);
   } finally {
     requests.end();
   }
   throw new Error('attestation ended without a result');
+}
+
+/**
+ * A node whose state is gone, after a new disk or a boot without one, is locked out where its evidence is trusted on first use, and the server's
+ * refusal alone does not say how it gets in again.
+ */
+function withWayOut(error: unknown, attestor: AgentAttestor): unknown {
+  const isRefused = error instanceof RpcError && error.code === statusCode.PERMISSION_DENIED;
+  if (!isRefused || attestor.isTrustedOnFirstUse !== true || refusalOf(error) !== undefined) return error;
+  const { code, message, details } = error;
+  return new RpcError(
+    code,
+    `${message} (evidence of ${attestor.type} is taken once for a node: if this node attested before and its data directory is gone, evict its ` +
+      'agent at the server with "spire-server agent evict -spiffeID <the agent\'s SPIFFE ID>" and start the agent again)',
+    { details, cause: error },
+  );
 }
 
 function nodeOf({ svid, reattestable }: AttestAgentResponse_Result): AttestedNode {

@@ -17,6 +17,7 @@ export function createAwsIidAgentAttestor(data: PluginData, deps: AgentAttestorD
   const metadata = createInstanceMetadata({ endpoint: config.ec2_metadata_endpoint ?? metadataEndpoint(env), fetch });
   return {
     type: 'aws_iid',
+    isTrustedOnFirstUse: true,
     async payload() {
       try {
         const document = await metadata.get(`${directory}/document`);

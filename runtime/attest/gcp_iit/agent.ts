@@ -18,6 +18,7 @@ export function createGcpIitAgentAttestor(data: PluginData, deps: AgentAttestorD
   const server = createMetadataServer({ host: config.identity_token_host ?? metadataHost(env), fetch });
   return {
     type: 'gcp_iit',
+    isTrustedOnFirstUse: true,
     async payload() {
       try {
         return new TextEncoder().encode(await fetchIdentityToken(server, tokenAudience, config.service_account));

@@ -190,7 +190,12 @@ describe('gcp_iit refuses', () => {
 
   it('an instance that has attested before', async () => {
     const attempt = attest(token(), server(), ['spiffe://example.org/spire/agent/gcp_iit/espalier-lab/5273846501']);
-    await expectRefusal(attempt, 'PERMISSION_DENIED', 'ALREADY_ATTESTED', 'attestation data has already been used');
+    await expectRefusal(
+      attempt,
+      'PERMISSION_DENIED',
+      'ALREADY_ATTESTED',
+      /^attestation data has already been used to attest an agent; to let its node attest again: spire-server agent evict -spiffeID spiffe:\/\/example.org\/spire\/agent\/gcp_iit\/espalier-lab\/5273846501$/,
+    );
   });
 
   it('an agent path that the service account bends', async () => {
