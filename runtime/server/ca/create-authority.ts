@@ -182,6 +182,8 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
       );
       for (const { id } of under) log.warn({ replica: id }, 'Another server still signs under a tainted authority');
     },
+    // Revoked while we were away: whoever has the upstream's bundle would refuse what we sign. Ours keeps it until it ends, as we cannot tell.
+    replaceOthers: (roots) => x509.replaceIf((slot) => !roots.has(rootIdOf(slot))),
   });
   const following = upstream?.watchBundle?.(sync, context.signal).catch((error: unknown) => {
     if (!context.signal.aborted) log.error({ err: error }, 'the upstream bundle is no longer followed');

@@ -11,16 +11,22 @@ export interface UpstreamBundleOptions {
   readonly context: AuthorityContext;
   /** Called before authorities are marked as tainted here, so that we no longer sign under them. Hex subject key ids. */
   readonly beforeTaint: (authorityIds: ReadonlySet<string>) => Promise<void>;
+  /** Called with what the upstream has: what we sign under must hang on one of them. */
+  readonly replaceOthers: (authorityIds: ReadonlySet<string>) => Promise<void>;
 }
 
 export function createUpstreamBundleSync({
   context,
   beforeTaint,
+  replaceOthers,
 }: UpstreamBundleOptions): (above: UpstreamBundle) => Promise<void> {
   const { store, trustDomain, log, live, upstream } = context;
 
+  const vanished = createVanished();
+
   const taint = async (above: UpstreamBundle): Promise<void> => {
     const tainted = taintedIdsOf(above);
+    for (const id of vanished(above)) tainted.x509.add(id);
     const ours = taintedIdsOf(live.current());
     for (const id of tainted.x509) if (!ours.x509.has(id)) log.info({ subject_key_id: id }, 'X.509 authority tainted');
     if (tainted.x509.size > 0) await beforeTaint(tainted.x509);
@@ -58,8 +64,26 @@ export function createUpstreamBundleSync({
     await publish(context, above);
     await taint(above);
     await live.refresh();
+    if (above.sequenceNumber !== undefined) await replaceOthers(new Set(above.x509Authorities.map(x509AuthorityId)));
     await revoke(above);
     await live.refresh();
+  };
+}
+
+/**
+ * What a newer bundle of the upstream no longer has was revoked there, though we never saw it tainted: both may come faster than we look. A bundle that
+ * is older says nothing: it may come of a server that is behind.
+ */
+function createVanished(): (above: UpstreamBundle) => ReadonlySet<string> {
+  let seen: { readonly sequenceNumber: number; readonly ids: ReadonlySet<string> } | undefined;
+  return ({ x509Authorities, sequenceNumber }) => {
+    if (sequenceNumber === undefined) return new Set();
+    const ids = new Set(x509Authorities.map(x509AuthorityId));
+    const before = seen;
+    if (before !== undefined && sequenceNumber < before.sequenceNumber) return new Set();
+    seen = { sequenceNumber, ids };
+    if (before === undefined || sequenceNumber === before.sequenceNumber) return new Set();
+    return new Set([...before.ids].filter((id) => !ids.has(id)));
   };
 }
 

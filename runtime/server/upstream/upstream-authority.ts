@@ -12,6 +12,8 @@ export interface MintedX509Ca {
 export interface UpstreamBundle {
   readonly x509Authorities: readonly X509Authority[];
   readonly jwtAuthorities: readonly JwtAuthority[];
+  /** The upstream's own count of its changes: of two bundles, the one with the greater is the newer. Without it, what is absent is not revoked. */
+  readonly sequenceNumber?: number;
 }
 
 export interface UpstreamAuthority {

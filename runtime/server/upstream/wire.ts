@@ -19,7 +19,11 @@ export function bundleOfWire(bundle: Bundle, trustDomain: TrustDomain): Upstream
   }));
   if (x509Authorities.length === 0)
     throw new AuthorityError('INVALID', 'upstream sent a bundle without X.509 authorities');
-  return { x509Authorities, jwtAuthorities: jwtAuthoritiesOfWire(bundle.jwtAuthorities) };
+  return {
+    x509Authorities,
+    jwtAuthorities: jwtAuthoritiesOfWire(bundle.jwtAuthorities),
+    sequenceNumber: bundle.sequenceNumber,
+  };
 }
 
 export function jwtAuthoritiesOfWire(keys: readonly JWTKey[]): JwtAuthority[] {

@@ -175,3 +175,28 @@ test('an upstream whose root does not stand above what it signed is refused', as
   };
   await expect(openBelow()).rejects.toMatchObject({ name: 'PkiError' });
 });
+
+test('follows a root that was tainted and revoked faster than it looks', async () => {
+  const below = await openBelow();
+  const old = root.x509Authority().authorityId;
+  upstream.reachable = false;
+  const { authorityId: next } = await root.x509.prepare();
+  await root.x509.activate(next);
+  await root.x509.taint(old);
+  await root.x509.revoke(old);
+  upstream.reachable = true;
+  await eventually(() => expect(below.x509Authority().upstreamAuthorityId).toBe(next));
+  await eventually(() => expect(rootIds(below)).toEqual([next]));
+});
+
+test('no longer signs under a root that was revoked while it was down', async () => {
+  const keys = createMemoryKeyManager();
+  await (await openBelow({ keys })).close();
+  const old = root.x509Authority().authorityId;
+  const { authorityId: next } = await root.x509.prepare();
+  await root.x509.activate(next);
+  await root.x509.taint(old);
+  await root.x509.revoke(old);
+  const below = await openBelow({ keys });
+  await eventually(() => expect(below.x509Authority().upstreamAuthorityId).toBe(next));
+});
