@@ -33,7 +33,10 @@ function countsOf(part: string): Counts {
   return code !== '0' && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
 }
 
-const parts = ['unit', 'check', 'peers', 'endurance'].map((part) => ({ part, ...countsOf(part) }));
+const parts = ['unit', 'check', 'peers', 'endurance', 'endurance-authority', 'endurance-database'].map((part) => ({
+  part,
+  ...countsOf(part),
+}));
 for (const { part, passed, failed } of parts) process.stdout.write(`${part}: ${passed} passed, ${failed} failed.\n`);
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
 const failed = sum(parts.map((part) => part.failed));

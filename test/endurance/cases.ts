@@ -1,5 +1,9 @@
-// The matrix: every kind of fault in every phase of a bootstrap.
+// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers' authorities and of their database: see their folders.
+import { cutCases } from './cuts/cut-cases.ts';
+import type { CutCase } from './cuts/cut-cases.ts';
 import { createChance } from './random.ts';
+import { authorityCases } from './tiers/authority-cases.ts';
+import type { AuthorityCase } from './tiers/authority-cases.ts';
 
 export const phases = [
   'plan',
@@ -20,27 +24,39 @@ export type Fault = (typeof faults)[number];
 /** Each has one worker; named as in workers/activities.ts. */
 export const queues = ['control', 'aws', 'gcp'] as const;
 
-export interface Case {
+export interface BootstrapCase {
+  readonly matrix: 'bootstrap';
   /** `kill-everything/agents`. */
   readonly name: string;
   readonly fault: Fault;
   readonly phase: Phase;
 }
 
-export const allCases: readonly Case[] = phases.flatMap((phase) =>
-  faults.map((fault) => ({ name: `${fault}/${phase}`, fault, phase })),
+export type Case = BootstrapCase | AuthorityCase | CutCase;
+export type Matrix = Case['matrix'];
+
+const bootstrapCases: readonly BootstrapCase[] = phases.flatMap((phase) =>
+  faults.map((fault) => ({ matrix: 'bootstrap', name: `${fault}/${phase}`, fault, phase })),
 );
 
-/** A few cases for a short run, of as many kinds and phases as there are places. */
-export function sampleCases(seed: number, size: number): Case[] {
+export const matrices: Readonly<Record<Matrix, readonly Case[]>> = {
+  bootstrap: bootstrapCases,
+  authority: authorityCases,
+  database: cutCases,
+};
+export const allCases: readonly Case[] = Object.values(matrices).flat();
+
+/** A few cases of a matrix for a short run; of the bootstrap, of as many kinds and phases as there are places. */
+export function sampleCases(seed: number, size: number, matrix: Matrix): readonly Case[] {
   const chance = createChance(seed, 'sample');
+  if (matrix !== 'bootstrap') return chance.shuffle(matrices[matrix]).slice(0, size);
   const kinds = chance.shuffle(faults);
   const moments = chance.shuffle(phases);
   const sample: Case[] = [];
-  for (let index = 0; sample.length < Math.min(size, allCases.length); index += 1) {
+  for (let index = 0; sample.length < Math.min(size, bootstrapCases.length); index += 1) {
     const fault = kinds[index % kinds.length];
-    const phase = moments[(index + Math.floor(index / allCases.length)) % moments.length];
-    const found = allCases.find((candidate) => candidate.fault === fault && candidate.phase === phase);
+    const phase = moments[(index + Math.floor(index / bootstrapCases.length)) % moments.length];
+    const found = bootstrapCases.find((candidate) => candidate.fault === fault && candidate.phase === phase);
     if (found !== undefined && !sample.includes(found)) sample.push(found);
   }
   return sample;

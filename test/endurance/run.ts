@@ -1,16 +1,18 @@
-// `npm run endurance`: a bootstrap, disturbed in each of its phases in each of five ways; see cases.ts and faults.ts.
-//   node test/endurance/run.ts [--seed <number>] [--only <part of a case's name>] [--sample <number>] [--resume]
-// One case at a time, each in a state directory of its own. `--resume` leaves out what passed before with the same seed.
+// `npm run endurance`: what must survive, disturbed everywhere: a bootstrap in each of its phases, servers between two steps of a rotation, and the
+// connection to their database around each commit; see cases.ts.
+//   node test/endurance/run.ts [--seed <number>] [--matrix <name>] [--only <part of a case's name>] [--sample <number>] [--resume]
+// One case at a time. `--resume` leaves out what passed before with the same seed.
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { allCases, sampleCases } from './cases.ts';
-import type { Case } from './cases.ts';
+import { allCases, matrices, sampleCases } from './cases.ts';
+import type { Case, Matrix } from './cases.ts';
 import { addResult, loadResults, newResults, writeResults } from './results.ts';
-import { runCase } from './run-case.ts';
+import { createStages } from './stages.ts';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
+    matrix: { type: 'string' },
     only: { type: 'string' },
     sample: { type: 'string' },
     resume: { type: 'boolean', default: false },
@@ -29,6 +31,7 @@ const chosen = wanted.filter(({ name }) => !wasPassed(name));
 let passed = wanted.length - chosen.length;
 let failed = 0;
 if (passed > 0) console.log(`${passed} passed before`);
+const stages = createStages();
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.abort());
 for (const [index, chosenCase] of chosen.entries()) {
@@ -36,7 +39,7 @@ for (const [index, chosenCase] of chosen.entries()) {
   console.log(`${name} (${index + 1} of ${chosen.length})`);
   const started = Date.now();
   const tell = (line: string) => console.log(`  ${clock(started)}  ${line}`);
-  const reason = await runCase({ ...chosenCase, seed, tell, signal: stopping.signal });
+  const reason = await stages.run(chosenCase, { seed, tell, signal: stopping.signal });
   // Its story may be about to start something else: it ends with this process, and the case is no result.
   if (stopping.signal.aborted) process.exit(130);
   const seconds = Math.round((Date.now() - started) / 1000);
@@ -47,12 +50,22 @@ for (const [index, chosenCase] of chosen.entries()) {
   const file = writeResults(results);
   console.log(`  ${clock(started)}  ${outcome}${reason === undefined ? '' : `: ${reason}`}; ${file}`);
 }
+await stages.close();
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
 function chooseCases(): readonly Case[] {
-  if (values.sample !== undefined) return sampleCases(seed, parseNumber('--sample', values.sample));
-  return allCases.filter(({ name }) => values.only === undefined || name.includes(values.only));
+  const matrix = chooseMatrix(values.matrix);
+  if (values.sample !== undefined)
+    return sampleCases(seed, parseNumber('--sample', values.sample), matrix ?? 'bootstrap');
+  const cases = matrix === undefined ? allCases : matrices[matrix];
+  return cases.filter(({ name }) => values.only === undefined || name.includes(values.only));
+}
+
+function chooseMatrix(name: string | undefined): Matrix | undefined {
+  if (name === undefined) return undefined;
+  if (Object.hasOwn(matrices, name)) return name as Matrix;
+  return refuse(`--matrix must be one of ${Object.keys(matrices).join(', ')}: ${name}`);
 }
 
 function wasPassed(name: string): boolean {

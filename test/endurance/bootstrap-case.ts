@@ -1,7 +1,7 @@
-// One case: a fresh state directory, a bootstrap, the fault, what must stand afterwards, and a tear-down after which nothing is left.
+// One case of the bootstrap: a fresh state directory, a bootstrap, the fault, what must stand afterwards, and a tear-down after which nothing is left.
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Case, Fault, Phase } from './cases.ts';
+import type { BootstrapCase, Fault, Phase } from './cases.ts';
 import { runEspalier } from './espalier.ts';
 import { endUp, faultStories, reachMoment, refuseFaults, takeDown } from './faults.ts';
 import type { Story } from './faults.ts';
@@ -12,7 +12,7 @@ import { createChance } from './random.ts';
 const root = resolve(import.meta.dirname, '../..');
 const spec = join(import.meta.dirname, 'trust-domain.yaml');
 
-export interface CaseRun extends Case {
+export interface CaseRun extends BootstrapCase {
   readonly seed: number;
   readonly tell: (line: string) => void;
   /** Aborted by Ctrl-C: the case's processes are ended like those of one that failed. */
@@ -20,7 +20,14 @@ export interface CaseRun extends Case {
 }
 
 /** Returns why it failed. The directories of a case that failed are kept, its processes are not. */
-export async function runCase({ name, fault, phase, seed, tell, signal }: CaseRun): Promise<string | undefined> {
+export async function runBootstrapCase({
+  name,
+  fault,
+  phase,
+  seed,
+  tell,
+  signal,
+}: CaseRun): Promise<string | undefined> {
   // Short, because sockets lie in it, and open, because PostgreSQL runs as another user.
   const state = mkdtempSync('/tmp/espalier-endurance-');
   chmodSync(state, 0o755);

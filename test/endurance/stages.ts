@@ -1,0 +1,59 @@
+// What the cases of a matrix are played on. A bootstrap has a state directory of its own; servers and their database serve case after case, until one
+// fails: the next begins on new ones.
+import { runBootstrapCase } from './bootstrap-case.ts';
+import type { Case } from './cases.ts';
+import { openCutStage } from './cuts/cut-stage.ts';
+import type { CutStage } from './cuts/cut-stage.ts';
+import { performCutCase } from './cuts/cut-story.ts';
+import { performAuthorityCase } from './tiers/authority-story.ts';
+import { startTiers } from './tiers/tiers.ts';
+import type { Tiers } from './tiers/tiers.ts';
+
+export interface CaseSurroundings {
+  readonly seed: number;
+  readonly tell: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Stages {
+  /** Returns why the case failed. */
+  run(chosen: Case, around: CaseSurroundings): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+export function createStages(): Stages {
+  const tiers = createStage<Tiers>(startTiers);
+  const cuts = createStage<CutStage>(openCutStage);
+  return {
+    run(chosen, around) {
+      if (chosen.matrix === 'bootstrap') return runBootstrapCase({ ...chosen, ...around });
+      if (chosen.matrix === 'authority') return tiers.play((stage) => performAuthorityCase(stage, chosen, around.tell));
+      return cuts.play((stage) => performCutCase(stage, chosen, around.tell));
+    },
+    async close() {
+      await tiers.close();
+      await cuts.close();
+    },
+  };
+}
+
+function createStage<T extends { close(): Promise<void> }>(open: () => Promise<T>) {
+  let opened: T | undefined;
+  const close = async (): Promise<void> => {
+    await opened?.close();
+    opened = undefined;
+  };
+  return {
+    close,
+    async play(act: (stage: T) => Promise<void>): Promise<string | undefined> {
+      try {
+        opened ??= await open();
+        await act(opened);
+        return undefined;
+      } catch (error) {
+        await close();
+        return error instanceof Error ? error.message : String(error);
+      }
+    },
+  };
+}

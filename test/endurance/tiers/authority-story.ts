@@ -1,0 +1,205 @@
+// One case: a forced rotation during which the server dies at the given place; it is started again, must be healthy within 15 s, nothing may be lost or
+// signed by what nobody trusts, and the rotation can be brought to its end.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Bundle } from '../../../proto/gen/spire/api/types/bundle.ts';
+import { parseCertificate } from '../../../runtime/pki/certificate.ts';
+import { createCsr } from '../../../runtime/pki/csr.ts';
+import { verifyJwtSvid } from '../../../runtime/pki/jwt-svid.ts';
+import { generateKeyPairSync } from '../../../runtime/pki/key-type.ts';
+import { signerOf } from '../../../runtime/pki/signer.ts';
+import { verifyX509Svid } from '../../../runtime/pki/x509-svid.ts';
+import { RpcError } from '../../../runtime/rpc/status.ts';
+import { emptyBundle } from '../../../runtime/spiffe/bundle.ts';
+import { parseSpiffeId } from '../../../runtime/spiffe/spiffe-id.ts';
+import { parseTrustDomain } from '../../../runtime/spiffe/trust-domain.ts';
+import type { AuthorityCase } from './authority-cases.ts';
+import type { TierServer } from './tier-server.ts';
+import type { Tiers } from './tiers.ts';
+
+const healPatienceMs = 15_000;
+const deathPatienceMs = 30_000;
+/** A downstream's key reaches the root by a call, the root's authorities the leaf by push or by its poll. */
+const spreadPatienceMs = 30_000;
+const trustDomain = parseTrustDomain('example.org');
+const seenSerials = new Set<string>();
+
+type Kind = 'x509' | 'jwt';
+interface State {
+  readonly authorityId: string;
+}
+interface States {
+  readonly active: State | undefined;
+  readonly prepared: State | undefined;
+  readonly old: State | undefined;
+}
+
+export async function performAuthorityCase(
+  { servers }: Tiers,
+  { tier, point }: AuthorityCase,
+  tell: (line: string) => void,
+): Promise<void> {
+  const victim = servers[tier];
+  const kind: Kind = point.startsWith('jwt') ? 'jwt' : 'x509';
+  const asked = point.startsWith('handOver') ? servers.replica : victim;
+  const acts = actsOn(victim, asked, kind, tier === 'root' || kind === 'jwt');
+  await finish(acts); // what an earlier case that failed may have left
+  const before = await bundleOf(victim);
+  const { active: oldest } = await acts.states();
+  if (oldest === undefined) throw new Error('there is no active authority');
+
+  await victim.dieAt(point);
+  const reached = await rotateUntilDeath(acts, oldest.authorityId);
+  const death = await victim.death(deathPatienceMs);
+  if (death !== 'SIGKILL') throw new Error(`the server ended with ${death}, not at ${point}`);
+  tell(`dead at ${point}, while asked to ${reached}`);
+
+  const started = Date.now();
+  await victim.restart();
+  await eventually('healthy again', healPatienceMs - (Date.now() - started), async () => {
+    if (!(await victim.isHealthy())) throw new Error('it is not serving');
+  });
+  tell(`healthy after ${Date.now() - started} ms`);
+
+  const after = await bundleOf(victim);
+  if (after.sequenceNumber < before.sequenceNumber)
+    throw new Error(`the bundle's sequence fell from ${before.sequenceNumber} to ${after.sequenceNumber}`);
+  const revoked = reached === 'revoke' ? oldest.authorityId : undefined;
+  checkNothingLost(before, after, revoked);
+  await checkSigning(victim, servers.root);
+  await checkSigning(servers.leaf, servers.root);
+  await finish(acts);
+  await checkSigning(victim, servers.root);
+  const last = await bundleOf(victim);
+  if (
+    acts.canRetire &&
+    idsOf(last, kind).includes(oldest.authorityId) &&
+    (await acts.states()).active?.authorityId !== oldest.authorityId
+  )
+    throw new Error(`the old authority ${oldest.authorityId} was not revoked`);
+}
+
+interface Acts {
+  readonly canRetire: boolean;
+  states(): Promise<States>;
+  prepare(): Promise<string>;
+  activate(authorityId: string): Promise<unknown>;
+  taint(authorityId: string): Promise<unknown>;
+  revoke(authorityId: string): Promise<unknown>;
+}
+
+/** `asked` may be another replica than the owner, for all but prepare and show, which are about the server itself. */
+function actsOn(owner: TierServer, asked: TierServer, kind: Kind, canRetire: boolean): Acts {
+  const [own, any] = [owner.authority, asked.authority];
+  if (kind === 'x509') {
+    return {
+      canRetire,
+      states: async () => statesOf(await own.getX509AuthorityState({})),
+      prepare: async () => (await own.prepareX509Authority({})).preparedAuthority!.authorityId,
+      activate: (authorityId) => any.activateX509Authority({ authorityId }),
+      taint: (authorityId) => any.taintX509Authority({ authorityId }),
+      revoke: (authorityId) => any.revokeX509Authority({ authorityId }),
+    };
+  }
+  return {
+    canRetire,
+    states: async () => statesOf(await own.getJwtAuthorityState({})),
+    prepare: async () => (await own.prepareJwtAuthority({})).preparedAuthority!.authorityId,
+    activate: (authorityId) => any.activateJwtAuthority({ authorityId }),
+    taint: (authorityId) => any.taintJwtAuthority({ authorityId }),
+    revoke: (authorityId) => any.revokeJwtAuthority({ authorityId }),
+  };
+}
+
+function statesOf({ active, prepared, old }: Partial<States>): States {
+  return { active, prepared, old };
+}
+
+/** Returns what it was asked when it died. */
+async function rotateUntilDeath(acts: Acts, oldest: string): Promise<string> {
+  let doing = 'prepare';
+  try {
+    const next = await acts.prepare();
+    doing = 'activate';
+    await acts.activate(next);
+    if (acts.canRetire) {
+      doing = 'taint';
+      await acts.taint(oldest);
+      doing = 'revoke';
+      await acts.revoke(oldest);
+    }
+  } catch (error) {
+    // The call of a server that dies, or of a replica that asked it, fails; any other failure shows itself in what is checked next.
+    if (error instanceof RpcError) return doing;
+    throw error;
+  }
+  return doing;
+}
+
+/** From wherever the rotation stands. What has been done already is no failure. */
+async function finish(acts: Acts): Promise<void> {
+  const { prepared } = await acts.states();
+  if (prepared !== undefined) await acts.activate(prepared.authorityId);
+  const { old } = await acts.states();
+  if (old === undefined || !acts.canRetire) return;
+  await acts.taint(old.authorityId).catch((error: unknown) => {
+    if (!(error instanceof RpcError) || !/already tainted/.test(error.message)) throw error;
+  });
+  await acts.revoke(old.authorityId);
+}
+
+async function bundleOf({ bundle }: TierServer): Promise<Bundle> {
+  return bundle.getBundle({ outputMask: undefined });
+}
+
+function idsOf({ x509Authorities, jwtAuthorities }: Bundle, kind: Kind): string[] {
+  return kind === 'jwt'
+    ? jwtAuthorities.map(({ keyId }) => keyId)
+    : x509Authorities.map(({ asn1 }) => Buffer.from(parseCertificate(asn1).subjectKeyId ?? []).toString('hex'));
+}
+
+function checkNothingLost(before: Bundle, after: Bundle, revoked: string | undefined): void {
+  for (const kind of ['x509', 'jwt'] as const) {
+    const held = new Set(idsOf(after, kind));
+    const lost = idsOf(before, kind).filter((id) => id !== revoked && !held.has(id));
+    if (lost.length > 0) throw new Error(`${kind} authorities are lost: ${lost.join(', ')}`);
+  }
+}
+
+/** What the server signs is accepted by whoever holds its own bundle, at once; and soon, when a change has come down, by whoever holds the root's. */
+async function checkSigning(server: TierServer, root: TierServer): Promise<void> {
+  await checkSigned(server, await bundleOf(server));
+  await eventually(`the root's bundle vouches for ${server.name}`, spreadPatienceMs, async () =>
+    checkSigned(server, await bundleOf(root)),
+  );
+}
+
+/** No serial number comes twice. */
+async function checkSigned(server: TierServer, { x509Authorities, jwtAuthorities }: Bundle): Promise<void> {
+  const { privateKey } = generateKeyPairSync('ec-p256');
+  const csr = createCsr({ signer: signerOf(privateKey), spiffeId: parseSpiffeId('spiffe://example.org/checked') });
+  const { svid } = await server.svid.mintX509Svid({ csr, ttl: 60 });
+  const chain = svid!.certChain;
+  const serial = Buffer.from(parseCertificate(chain[0]!).serialNumber).toString('hex');
+  if (seenSerials.has(serial)) throw new Error(`serial number ${serial} was given twice`);
+  seenSerials.add(serial);
+  verifyX509Svid({ chain, roots: x509Authorities.map(({ asn1 }) => asn1), now: Date.now(), trustDomain });
+
+  const id = { trustDomain: 'example.org', path: '/checked' };
+  const { svid: jwt } = await server.svid.mintJwtsvid({ id, audience: ['us'], ttl: 60 });
+  const keys = jwtAuthorities.map(({ keyId, publicKey, expiresAt }) => ({ keyId, publicKey, expiresAt }));
+  const bundle = { ...emptyBundle(trustDomain), jwtAuthorities: keys };
+  verifyJwtSvid({ token: jwt!.token, bundle, audience: ['us'], now: Date.now() });
+}
+
+async function eventually(what: string, patienceMs: number, attempt: () => Promise<void>): Promise<void> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (cause) {
+      if (Date.now() > deadline)
+        throw new Error(`${what}: not within ${patienceMs} ms: ${(cause as Error).message}`, { cause });
+      await delay(100);
+    }
+  }
+}
