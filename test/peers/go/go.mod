@@ -1,4 +1,4 @@
-// Programs in Go: on the SPIFFE project's own library a workload and both ends of a bundle endpoint, on Envoy's own types what an Envoy does.
+// Programs in Go: on the SPIFFE and SPIRE projects' own libraries workloads, judges, an administrator and both ends of a bundle endpoint, on Envoy's own types what an Envoy does.
 module espalier/test/peers/go
 
 go 1.26.0
@@ -6,6 +6,7 @@ go 1.26.0
 require (
 	github.com/envoyproxy/go-control-plane/envoy v1.37.0
 	github.com/spiffe/go-spiffe/v2 v2.9.0
+	github.com/spiffe/spire-api-sdk v1.2.5-0.20260428072036-00f73a61093a
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20251202230838-ff82c1b0f217
 	google.golang.org/grpc v1.79.3
 	google.golang.org/protobuf v1.36.12

@@ -49,6 +49,11 @@ export function prepareGoEnvoy(): Promise<string> {
   return buildGo('go', 'espalier/test/peers/go/envoy', 'go-envoy');
 }
 
+/** Our Go administrator on SPIRE's own API. */
+export function prepareGoAdmin(): Promise<string> {
+  return buildGo('go', 'espalier/test/peers/go/admin', 'go-admin');
+}
+
 /** SPIRE's own agent. */
 export function prepareSpireAgent(): Promise<string> {
   return buildGo('go-tools', 'github.com/spiffe/spire/cmd/spire-agent', 'spire-agent');
