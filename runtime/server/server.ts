@@ -45,7 +45,7 @@ import { openPostgresStore } from './store/postgres-store.ts';
 import { followRecentAgents } from './store/recent-agents.ts';
 import type { Store } from './store/store.ts';
 import { measureAuthority } from './telemetry/measured-authority.ts';
-import { measureKeys, measureUpstream } from './telemetry/measured-parts.ts';
+import { measureKeys, measureLimiter, measureUpstream } from './telemetry/measured-parts.ts';
 import { measureStore } from './telemetry/measured-store.ts';
 import { openUpstreamAuthority } from './upstream-plugins.ts';
 import { version } from './version.ts';
@@ -217,7 +217,15 @@ async function start(
   onStop(() => federated.close());
   onStop(startPruning({ store, pruneAgents: config.pruneAgents, clock, log, metrics }));
 
-  const federation = await startFederation({ trustDomain, config: config.federation, store, authority, clock, log });
+  const federation = await startFederation({
+    trustDomain,
+    config: config.federation,
+    store,
+    authority,
+    clock,
+    log,
+    metrics,
+  });
   onStop(() => federation.close());
 
   const address = await serve(
@@ -286,7 +294,7 @@ async function serve(
     authority,
     federation,
     attest: createNodeAttestation({ trustDomain, attestors, joinTokens: store, clock }),
-    limiter: createRateLimiter({ ...config.rateLimit, clock }),
+    limiter: measureLimiter(createRateLimiter({ ...config.rateLimit, clock }), metrics),
     callerOf: authorizer.callerOf,
     checker,
     watchers,

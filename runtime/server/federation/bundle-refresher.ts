@@ -1,6 +1,8 @@
 // Keeps the bundles of the trust domains that we federate with fresh: those of the configuration and those of the store, which every server on the
 // database follows. A change of a relationship takes effect at once; a slow look at all of them makes up for what a lost notification missed.
 import type { Logger } from '../../log.ts';
+import { createIdleMetrics } from '../../telemetry/registry.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { FederationRelationshipRecord, StoreChange } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
@@ -9,6 +11,7 @@ import type { Following, Timers } from './follow-relationship.ts';
 import type { FetchBundle } from './fetch-bundle.ts';
 import { relationshipOfRecord, relationshipsEqual } from './relationship.ts';
 import type { FederationRelationship } from './relationship.ts';
+import { measureUpdates } from '../telemetry/measured-parts.ts';
 import { createBundleUpdater } from './update-bundle.ts';
 
 export interface BundleRefresher {
@@ -29,6 +32,7 @@ export interface BundleRefresherOptions {
   readonly fetchBundle: FetchBundle;
   readonly timers?: Timers;
   readonly log: Logger;
+  readonly metrics?: Metrics;
 }
 
 const reloadMs = 10_000;
@@ -42,7 +46,8 @@ export const processTimers: Timers = {
 
 export function startBundleRefresher(options: BundleRefresherOptions): BundleRefresher {
   const { trustDomain: own, store, configured, fetchBundle, timers = processTimers, log } = options;
-  const update = createBundleUpdater({ store, fetchBundle });
+  const { metrics = createIdleMetrics() } = options;
+  const update = measureUpdates(createBundleUpdater({ store, fetchBundle }), metrics);
   const followed = new Map<string, Following>();
   let closed = false;
   const isClosed = (): boolean => closed;

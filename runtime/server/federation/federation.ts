@@ -2,6 +2,7 @@
 import type { Logger } from '../../log.ts';
 import type { TlsCredentials } from '../../rpc/tls-credentials.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
 import type { CertificateAuthority } from '../ca/authority.ts';
 import type { BundleEndpointConfig, FederationConfig } from '../config/federation-section.ts';
 import type { Store } from '../store/store.ts';
@@ -19,6 +20,7 @@ export interface FederationOptions {
   readonly authority: Pick<CertificateAuthority, 'bundle' | 'serverCredentials'>;
   readonly clock: () => number;
   readonly log: Logger;
+  readonly metrics: Metrics;
 }
 
 export interface Federation extends Pick<BundleRefresher, 'refresh'> {
@@ -28,7 +30,7 @@ export interface Federation extends Pick<BundleRefresher, 'refresh'> {
 }
 
 export async function startFederation(options: FederationOptions): Promise<Federation> {
-  const { trustDomain, config, store, clock, log } = options;
+  const { trustDomain, config, store, clock, log, metrics } = options;
   const endpoint = config.bundleEndpoint && (await openEndpoint(config.bundleEndpoint, options));
   const refresher = startBundleRefresher({
     trustDomain,
@@ -36,6 +38,7 @@ export async function startFederation(options: FederationOptions): Promise<Feder
     configured: config.federatesWith,
     fetchBundle: createBundleFetcher({ clock }),
     log: log.child({ subsystem_name: 'bundle_client' }),
+    metrics,
   });
   return {
     ...(endpoint === undefined ? {} : { bundleEndpoint: endpoint.address }),
