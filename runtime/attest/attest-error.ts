@@ -43,6 +43,7 @@ export type AttestRefusal =
   | 'ROOT_VOLUME_MISSING'
   | 'ROOT_VOLUME_SWAPPED'
   | 'CLOUD_UNAVAILABLE'
+  | 'NOT_IN_ORGANIZATION'
   // gcp_iit
   | 'TOKEN_MALFORMED'
   | 'TOKEN_ALGORITHM'

@@ -6,7 +6,7 @@ import { createMetadataServer, fetchIdentityToken, metadataHost } from '../gcp_i
 import type { AwsIidConfig } from './server-config.ts';
 
 export type AwsCredentials = NonNullable<EC2ClientConfig['credentials']>;
-type Identity = Awaited<ReturnType<Extract<AwsCredentials, (...input: never[]) => unknown>>>;
+export type Identity = Awaited<ReturnType<Extract<AwsCredentials, (...input: never[]) => unknown>>>;
 
 export interface CredentialSources {
   readonly fetch: typeof globalThis.fetch;
@@ -21,9 +21,18 @@ export function credentialsFor(
   place: { readonly region: string; readonly accountId: string },
   sources: CredentialSources,
 ): AwsCredentials | undefined {
+  if (config.assume_role === undefined) return ownCredentials(config, place.region, sources);
+  return roleCredentials(config, { ...place, role: config.assume_role }, sources);
+}
+
+/** Of a role in an account, taken with the server's own rights. */
+export function roleCredentials(
+  config: AwsIidConfig,
+  place: { readonly region: string; readonly accountId: string; readonly role: string },
+  sources: CredentialSources,
+): () => Promise<Identity> {
   const own = ownCredentials(config, place.region, sources);
-  if (config.assume_role === undefined) return own;
-  const arn = `arn:${config.partition}:iam::${place.accountId}:role/${config.assume_role}`;
+  const arn = `arn:${config.partition}:iam::${place.accountId}:role/${place.role}`;
   return async () => {
     const { AssumeRoleCommand, STSClient } = await import('@aws-sdk/client-sts');
     const sts = new STSClient({ region: place.region, ...(own === undefined ? {} : { credentials: own }) });

@@ -11,6 +11,8 @@ import { attestationDataSchema } from './identity-document.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { checkRootVolume, checkSameInstance } from './instance-record.ts';
 import type { AwsInstances, InstanceRecord } from './instance-record.ts';
+import { createOrganization } from './organization.ts';
+import type { ListAccounts } from './organization.ts';
 import { loadRegionCertificates } from './region-certificates.ts';
 import { profileNameOf, selectorValues } from './selectors.ts';
 import { awsIidPlugin, parseAwsIidConfig } from './server-config.ts';
@@ -20,14 +22,16 @@ import type { FindRegionCertificate } from './verify-document.ts';
 
 const type = 'aws_iid';
 
-/** `instances` is AWS itself where it is left out. */
+/** `instances` and `listAccounts` are AWS itself where they are left out. */
 export function createAwsIidServerAttestor(
   data: PluginData,
-  deps: ServerAttestorDeps & { instances?: AwsInstances },
+  deps: ServerAttestorDeps & { instances?: AwsInstances; listAccounts?: ListAccounts },
 ): ServerAttestor {
   const config = parseAwsIidConfig(data);
   const findCertificate = loadCertificates(config);
   const { trustDomain, log, instances = createAwsInstances(config, deps) } = deps;
+
+  const organization = createOrganization(config, deps);
 
   async function selectorsOf(document: IdentityDocument, record: InstanceRecord, signal: AbortSignal) {
     const { instanceProfileArn: arn } = record;
@@ -42,6 +46,8 @@ export function createAwsIidServerAttestor(
       checkPayload(payload);
       const evidence = parseJson(payload, attestationDataSchema, 'PAYLOAD_MALFORMED', 'attestation data');
       const document = verifyDocument(evidence, findCertificate);
+
+      await organization?.checkMember(document.accountId, context.signal);
 
       const record = await instances.find(document, context.signal);
       if (record === undefined)

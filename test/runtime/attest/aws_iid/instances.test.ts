@@ -117,8 +117,8 @@ describe('aws_iid refuses an instance', () => {
 describe('the configuration of aws_iid', () => {
   it.each<[Record<string, unknown>, RegExp]>([
     [
-      { verify_organization: [{}], validate_eks_cluster_membership: [{}] },
-      /verify_organization is not supported; validate_eks/,
+      { validate_eks_cluster_membership: [{ eks_cluster_names: ['a'] }] },
+      /validate_eks_cluster_membership is not supported/,
     ],
     [{ acces_key_id: 'x' }, /unknown key "acces_key_id"/],
     [{ access_key_id: 'x' }, /go together/],
