@@ -44,6 +44,7 @@ export type AttestRefusal =
   | 'ROOT_VOLUME_SWAPPED'
   | 'CLOUD_UNAVAILABLE'
   | 'NOT_IN_ORGANIZATION'
+  | 'NOT_IN_CLUSTER'
   // gcp_iit
   | 'TOKEN_MALFORMED'
   | 'TOKEN_ALGORITHM'

@@ -1,5 +1,4 @@
-// Whether an account belongs to the organization that `verify_organization` names. The list of members is kept for a while; an account that is not on
-// it has it read again, a few times within that while: a new account need not wait, and strangers do not make us ask without end.
+// Whether an account belongs to the organization that `verify_organization` names, by a list from AWS or from a file.
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { deniedEvidence, undecided } from '../attest-error.ts';
@@ -7,6 +6,7 @@ import type { AttestLog } from '../attestor.ts';
 import { PluginConfigError } from '../plugin-config.ts';
 import type { CredentialSources } from './credentials.ts';
 import { createListAccounts } from './list-accounts.ts';
+import { createMemberList } from './member-list.ts';
 import { awsIidPlugin } from './server-config.ts';
 import type { AwsIidConfig, OrganizationConfig } from './server-config.ts';
 
@@ -24,53 +24,17 @@ export interface OrganizationDeps extends Partial<CredentialSources> {
   readonly listAccounts?: ListAccounts;
 }
 
-interface Kept {
-  readonly accounts: ReadonlySet<string>;
-  readonly until: number;
-  readonly rereads: number;
-}
-
-const maxRereads = 5;
-const timeoutMs = 20_000;
-
 /** Undefined where the configuration does not ask for the check. */
 export function createOrganization(config: AwsIidConfig, deps: OrganizationDeps): Organization | undefined {
   const { verify_organization: organization } = config;
   if (organization === undefined) return undefined;
   const { log, clock } = deps;
   const list = deps.listAccounts ?? listOf(organization, config, deps);
-  let kept: Kept | undefined;
-  let reading: Promise<Kept> | undefined;
-
-  /** One request, however many wait; its time is its own, so that no caller who leaves takes it from the others. */
-  const read = (next: (accounts: ReadonlySet<string>) => Kept): Promise<Kept> => {
-    reading ??= list(AbortSignal.timeout(timeoutMs))
-      .then((accounts) => (kept = next(accounts)))
-      .finally(() => {
-        reading = undefined;
-      });
-    return reading;
-  };
-
-  const isMember = async (accountId: string): Promise<boolean> => {
-    if (kept === undefined || clock() >= kept.until) {
-      const { accounts } = await read((fresh) => ({
-        accounts: fresh,
-        until: clock() + organization.ttlMs,
-        rereads: 0,
-      }));
-      return accounts.has(accountId);
-    }
-    if (kept.accounts.has(accountId)) return true;
-    const { until, rereads } = kept;
-    if (rereads >= maxRereads) return false;
-    const { accounts } = await read((fresh) => ({ accounts: fresh, until, rereads: rereads + 1 }));
-    return accounts.has(accountId);
-  };
+  const members = createMemberList({ list, ttlMs: organization.ttlMs, clock });
 
   return {
     async checkMember(accountId, signal) {
-      const found = await isMember(accountId).catch((cause: unknown) => {
+      const found = await members.has(accountId).catch((cause: unknown) => {
         // The caller, whom nobody knows yet, learns no more than that it failed.
         log.warn({ error: cause, account_id: accountId }, 'failed to list the accounts of the organization');
         throw undecided(

@@ -1,6 +1,6 @@
 // Configuration of aws_iid's server half: SPIRE's keys, and two of ours.
 import * as z from 'zod';
-import { block, parsePluginConfig, PluginConfigError } from '../plugin-config.ts';
+import { block, parsePluginConfig } from '../plugin-config.ts';
 import type { PluginData } from '../plugin-config.ts';
 import { parseDuration } from '../../spiffe/duration.ts';
 import { agentPathTemplate } from '../template-config.ts';
@@ -58,6 +58,11 @@ const configSchema = z
     disable_instance_profile_selectors: z.boolean().default(false),
     account_ids_for_local_validation: z.array(z.string().regex(/^\d{12}$/)).default([]),
     verify_organization: block(organization).optional(),
+    validate_eks_cluster_membership: block(
+      z.strictObject({
+        eks_cluster_names: z.array(z.string().regex(/^[0-9A-Za-z][\w-]*$/, 'must be names of EKS clusters')).min(1),
+      }),
+    ).optional(),
     agent_path_template: agentPathTemplate(
       '/{{ .PluginName }}/{{ .AccountID }}/{{ .Region }}/{{ .InstanceID }}',
       fields,
@@ -78,15 +83,6 @@ const configSchema = z
 
 export type AwsIidConfig = z.output<typeof configSchema>;
 
-/** Refused rather than passed over: a check that is asked for must never be left out silently. */
-const unsupported = ['validate_eks_cluster_membership'];
-
 export function parseAwsIidConfig(data: PluginData): AwsIidConfig {
-  const asked = unsupported.filter((key) => Object.hasOwn(data, key));
-  if (asked.length > 0)
-    throw new PluginConfigError(
-      awsIidPlugin,
-      asked.map((key) => `${key} is not supported`),
-    );
   return parsePluginConfig(awsIidPlugin, configSchema, data);
 }

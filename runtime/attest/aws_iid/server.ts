@@ -7,6 +7,8 @@ import { checkPayload, parseJson } from '../payload.ts';
 import { PluginConfigError } from '../plugin-config.ts';
 import type { PluginData } from '../plugin-config.ts';
 import { createAwsInstances } from './aws-instances.ts';
+import type { ListClusterNodes } from './cluster-nodes.ts';
+import { createClusters } from './clusters.ts';
 import { attestationDataSchema } from './identity-document.ts';
 import type { IdentityDocument } from './identity-document.ts';
 import { checkRootVolume, checkSameInstance } from './instance-record.ts';
@@ -22,16 +24,21 @@ import type { FindRegionCertificate } from './verify-document.ts';
 
 const type = 'aws_iid';
 
-/** `instances` and `listAccounts` are AWS itself where they are left out. */
+/** `instances` and the lists are AWS itself where they are left out. */
 export function createAwsIidServerAttestor(
   data: PluginData,
-  deps: ServerAttestorDeps & { instances?: AwsInstances; listAccounts?: ListAccounts },
+  deps: ServerAttestorDeps & {
+    instances?: AwsInstances;
+    listAccounts?: ListAccounts;
+    listClusterNodes?: ListClusterNodes;
+  },
 ): ServerAttestor {
   const config = parseAwsIidConfig(data);
   const findCertificate = loadCertificates(config);
   const { trustDomain, log, instances = createAwsInstances(config, deps) } = deps;
 
   const organization = createOrganization(config, deps);
+  const clusters = createClusters(config, deps);
 
   async function selectorsOf(document: IdentityDocument, record: InstanceRecord, signal: AbortSignal) {
     const { instanceProfileArn: arn } = record;
@@ -48,6 +55,7 @@ export function createAwsIidServerAttestor(
       const document = verifyDocument(evidence, findCertificate);
 
       await organization?.checkMember(document.accountId, context.signal);
+      await clusters?.checkNode(document, context.signal);
 
       const record = await instances.find(document, context.signal);
       if (record === undefined)

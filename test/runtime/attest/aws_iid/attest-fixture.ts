@@ -2,6 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ServerAttestorDeps } from '../../../../runtime/attest/attestor.ts';
+import type { AwsInstances } from '../../../../runtime/attest/aws_iid/instance-record.ts';
 import { createAwsIidServerAttestor } from '../../../../runtime/attest/aws_iid/server.ts';
 import { encodeBase64, encodeJson } from '../../../../runtime/attest/payload.ts';
 import { makeCertificate, rsaKeys } from '../certificates.ts';
@@ -23,11 +25,15 @@ writeFileSync(join(directory, 'us-east-1.pem'), region.pem);
 writeFileSync(join(directory, 'eu-west-1.pem'), elsewhere.pem);
 writeFileSync(join(directory, 'two.pem'), region.pem + elsewhere.pem);
 
-export function server(more: Record<string, unknown> = {}, aws = fakeAws()) {
+export function server(
+  more: Record<string, unknown> = {},
+  aws: AwsInstances = fakeAws(),
+  deps: Pick<ServerAttestorDeps, 'env'> = {},
+) {
   const regions = { 'us-east-1': join(directory, 'us-east-1.pem'), 'eu-west-1': join(directory, 'eu-west-1.pem') };
   return createAwsIidServerAttestor(
     { region_certificates: [regions], ...more },
-    { trustDomain, log, clock, instances: aws },
+    { trustDomain, log, clock, instances: aws, ...deps },
   );
 }
 

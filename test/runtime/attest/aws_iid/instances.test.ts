@@ -117,8 +117,8 @@ describe('aws_iid refuses an instance', () => {
 describe('the configuration of aws_iid', () => {
   it.each<[Record<string, unknown>, RegExp]>([
     [
-      { validate_eks_cluster_membership: [{ eks_cluster_names: ['a'] }] },
-      /validate_eks_cluster_membership is not supported/,
+      { validate_eks_cluster_membership: [{ eks_cluster_names: [] }] },
+      /validate_eks_cluster_membership\.eks_cluster_names/,
     ],
     [{ acces_key_id: 'x' }, /unknown key "acces_key_id"/],
     [{ access_key_id: 'x' }, /go together/],
@@ -131,6 +131,7 @@ describe('the configuration of aws_iid', () => {
       /only one of/,
     ],
     [{ web_identity: [{ role_arn: 'role/a' }] }, /web_identity\.role_arn.*web_identity\.audience/],
+    [{ validate_eks_cluster_membership: [{ eks_cluster_names: ['a/../b'] }] }, /must be names of EKS clusters/],
     [{ partition: 'aws-iso' }, /partition/],
     [{ region_certificates: [{ 'us-east-1': '/nowhere.pem' }] }, /region_certificates: ENOENT/],
   ])('refuses %j', (data, message) => {
