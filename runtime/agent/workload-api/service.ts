@@ -9,9 +9,11 @@ import { SpiffeError } from '../../spiffe/errors.ts';
 import { parseSpiffeId } from '../../spiffe/spiffe-id.ts';
 import type { Selector } from '../../spiffe/selector.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
+import { methodName, serviceName } from '../../telemetry/rpc-key.ts';
 import type { DeliveryAudit } from '../audit-log.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache, WorkloadUpdate } from '../cache/svid-cache.ts';
+import type { AgentEntry } from '../sync/entry.ts';
 import { pidOf } from './admission.ts';
 import type { Admission } from './admission.ts';
 import { withUniqueHints } from './hints.ts';
@@ -57,6 +59,16 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
   const admit = (context: CallContext, needsIdentity: boolean): Promise<Selector[]> =>
     needsIdentity ? admission.admitKnown(context) : admission.admit(context);
 
+  /** SPIRE's fields. */
+  const fetched = (context: CallContext, { spiffeId }: AgentEntry, endsAt: number) => ({
+    method: methodName(context.method),
+    service: serviceName(context.method),
+    pid: pidOf(context),
+    registered: true,
+    spiffe_id: spiffeId.toString(),
+    ttl: (endsAt - clock()) / 1000,
+  });
+
   async function* updates(
     context: CallContext,
     selectors: readonly Selector[],
@@ -89,9 +101,10 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
       const recipient = { context, selectorCount: selectors.length };
       for await (const update of updates(context, selectors, true)) {
         const response = x509SvidResponse(update);
-        for (const identity of withUniqueHints(update.identities, ({ entry }) => entry))
+        for (const identity of withUniqueHints(update.identities, ({ entry }) => entry)) {
           audit.x509Svid(recipient, identity);
-        log.debug({ count: response.svids.length, pid: pidOf(context) }, 'Fetched X.509 SVID');
+          log.debug(fetched(context, identity.entry, identity.svid.notAfter), 'Fetched X.509 SVID');
+        }
         yield response;
       }
     },
@@ -115,7 +128,10 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
         })),
       );
       const recipient = { context, selectorCount: selectors.length };
-      for (const { entry, svid } of svids) audit.jwtSvid(recipient, entry, audience, svid);
+      for (const { entry, svid } of svids) {
+        audit.jwtSvid(recipient, entry, audience, svid);
+        log.debug(fetched(context, entry, svid.expiresAt), 'Fetched JWT SVID');
+      }
       return {
         svids: svids.map(({ entry, svid }) => ({
           spiffeId: entry.spiffeId.toString(),

@@ -82,6 +82,7 @@ export function createRotation<S extends Slot>(options: RotationOptions<S>): Rot
     [active, prepared, old] = [next, undefined, previous ?? old];
     await faultPoint?.(`${kind.name}.activate.swapped`);
     log.info(describe(next), `${kind.label} activated`);
+    if (kind.name === 'x509') log.debug({ ttl: (next.notAfter - clock()) / 1000 }, 'Successfully rotated X.509 CA');
     await kind.remember([...(previous === undefined ? [] : [[previous, 'old'] as const]), [next, 'active']]);
     await faultPoint?.(`${kind.name}.activate.noted`);
     if (previous !== undefined) await onRetired?.(previous);

@@ -44,6 +44,21 @@ describe('FetchJWTSVID', () => {
     expect(claims).toMatchObject({ sub: 'spiffe://example.org/workload', aud: ['db'] });
   });
 
+  it('is in the debug log in SPIRE’s words, as is FetchX509SVID, without what was given', async () => {
+    const token = await fetchToken('db');
+    for await (const { svids } of agent.api.fetchX509Svid({}, { metadata })) if (svids.length > 0) break;
+    const lines = agent.lines.filter((line) => line.includes('msg="Fetched '));
+    const fields = (method: string) =>
+      new RegExp(
+        `level=debug msg="Fetched .* SVID" method=${method} pid=${process.pid} registered=true service=WorkloadAPI spiffe_id="spiffe://example.org/workload" .*ttl=[0-9.]+`,
+      );
+    expect(lines).toEqual([
+      expect.stringMatching(fields('FetchJWTSVID')),
+      expect.stringMatching(fields('FetchX509SVID')),
+    ]);
+    expect(agent.lines.join('')).not.toContain(token);
+  });
+
   it('gives the same token again for the same audience, in any order', async () => {
     expect(await fetchToken('a', 'b')).toBe(await fetchToken('b', 'a'));
     expect(await fetchToken('a')).not.toBe(await fetchToken('b'));
