@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createWorkloadAttestor } from '../../../../../runtime/agent/workload-attestors.ts';
 import { createSystemdAttestor } from '../../../../../runtime/attest/workload/systemd/systemd.ts';
+import { createLog } from '../../../../../runtime/log.ts';
 import { startBusStandIn } from './bus-stand-in.ts';
 import type { BusCall, BusReply, BusStandIn, BusStandInOptions } from './bus-stand-in.ts';
 
@@ -176,5 +178,20 @@ describe('there are no selectors', () => {
       code: 'BUS',
       message: 'Id: answer is not one text',
     });
+  });
+});
+
+describe('its configuration', () => {
+  const log = createLog({ level: 'error', format: 'text', write: () => undefined });
+
+  it('is empty, as in SPIRE', () => {
+    expect(createWorkloadAttestor('systemd', {}, log).type).toBe('systemd');
+  });
+
+  it.each([
+    [{ system_bus_socket_path: 'unix:path=/run/bus' }, 'system_bus_socket_path'],
+    [{ unit: 'a.service' }, 'unknown key "unit"'],
+  ])('is refused with %j', (data, message) => {
+    expect(() => createWorkloadAttestor('systemd', data, log)).toThrow(message);
   });
 });
