@@ -153,10 +153,10 @@ describe('with CAs that last', () => {
       `msg="X.509 authority revoked successfully" local_authority_id=${first}`,
     ])
       expect(server.log()).toMatch(new RegExp(line));
-    for (const { verify, failures, stop } of workloads) {
-      verify();
-      expect(failures).toEqual([]);
-      await stop();
+    for (const workload of workloads) {
+      workload.verify();
+      expect(workload.failures).toEqual([]);
+      await workload.stop();
     }
     for (const agent of [byToken, byKey]) agent.checkRunning();
   });

@@ -27,7 +27,7 @@ describe('a measured key manager', () => {
     const made = await keys.generateKey('a', 'ec-p256');
     const data = Buffer.from('data');
     const signers = [made, keys.getKey('a')!, keys.listKeys()[0]!].map(({ signer }) => signer);
-    for (const { sign } of signers) expect(verify('sha256', data, made.publicKey, sign(data))).toBe(true);
+    for (const signer of signers) expect(verify('sha256', data, made.publicKey, signer.sign(data))).toBe(true);
     expect(count('server_key_manager_generate_key{status="OK"}')).toBe(1);
     expect(count('server_key_manager_get_public_key{status="OK"}')).toBe(1);
     expect(count('server_key_manager_get_public_keys{status="OK"}')).toBe(1);
