@@ -41,7 +41,7 @@ export async function performAuthorityCase(
   const victim = servers[tier];
   const kind: Kind = point.startsWith('jwt') ? 'jwt' : 'x509';
   const asked = point.startsWith('handOver') ? servers.replica : victim;
-  const acts = actsOn(victim, asked, kind, tier === 'root' || kind === 'jwt');
+  const acts = actsOn(victim, asked, kind, tier === 'root' || kind === 'jwt', createProofs(servers, tier, kind));
   await finish(acts); // what an earlier case that failed may have left
   const before = await bundleOf(victim);
   const { active: oldest } = await acts.states();
@@ -78,7 +78,53 @@ export async function performAuthorityCase(
     throw new Error(`the old authority ${oldest.authorityId} was not revoked`);
 }
 
+/** What an operator waits for, as every narrowing step would lock out whoever has not heard of the one before. */
+interface Proofs {
+  readonly held: (authorityId: string) => Promise<void>;
+  /** What is to be known before the taint, for the proof after it. */
+  readonly drained: () => Promise<(authorityId: string, isTaintedAnew?: boolean) => Promise<void>>;
+}
+
+function createProofs(servers: Tiers['servers'], tier: string, kind: Kind): Proofs {
+  const below = [servers.middle, servers.leaf];
+  const isRootAuthority = kind === 'x509' && tier === 'root';
+  const serialsOf = async (): Promise<string[]> => {
+    const lists = await Promise.all(
+      [servers.root, servers.middle].map(({ agent }) =>
+        agent.listAgents({ outputMask: undefined, pageSize: 0, pageToken: '', filter: undefined }),
+      ),
+    );
+    return lists.flatMap(({ agents }) => agents.map(({ x509svidSerialNumber }) => x509svidSerialNumber));
+  };
+  return {
+    async held(authorityId) {
+      const holders = isRootAuthority ? below : kind === 'jwt' ? [servers.root] : [];
+      await eventually(`${authorityId} is held`, spreadPatienceMs, async () => {
+        for (const holder of holders) {
+          if (!idsOf(await bundleOf(holder), kind).includes(authorityId)) throw new Error(`not by ${holder.name}`);
+        }
+      });
+    },
+    async drained() {
+      const before = isRootAuthority ? await serialsOf() : [];
+      return async (old, isTaintedAnew = true) => {
+        if (!isRootAuthority) return;
+        await eventually(`nobody is under ${old}`, spreadPatienceMs, async () => {
+          for (const server of below) {
+            const { active } = await server.authority.getX509AuthorityState({});
+            if (active?.upstreamAuthoritySubjectKeyId === old) throw new Error(`${server.name} is`);
+          }
+          if (!isTaintedAnew) return;
+          const kept = (await serialsOf()).filter((serial) => before.includes(serial));
+          if (kept.length > 0) throw new Error(`${kept.length} agents have their SVIDs of before`);
+        });
+      };
+    },
+  };
+}
+
 interface Acts {
+  readonly proofs: Proofs;
   readonly canRetire: boolean;
   states(): Promise<States>;
   prepare(): Promise<string>;
@@ -88,10 +134,11 @@ interface Acts {
 }
 
 /** `asked` may be another replica than the owner, for all but prepare and show, which are about the server itself. */
-function actsOn(owner: TierServer, asked: TierServer, kind: Kind, canRetire: boolean): Acts {
+function actsOn(owner: TierServer, asked: TierServer, kind: Kind, canRetire: boolean, proofs: Proofs): Acts {
   const [own, any] = [owner.authority, asked.authority];
   if (kind === 'x509') {
     return {
+      proofs,
       canRetire,
       states: async () => statesOf(await own.getX509AuthorityState({})),
       prepare: async () => (await own.prepareX509Authority({})).preparedAuthority!.authorityId,
@@ -101,6 +148,7 @@ function actsOn(owner: TierServer, asked: TierServer, kind: Kind, canRetire: boo
     };
   }
   return {
+    proofs,
     canRetire,
     states: async () => statesOf(await own.getJwtAuthorityState({})),
     prepare: async () => (await own.prepareJwtAuthority({})).preparedAuthority!.authorityId,
@@ -119,11 +167,14 @@ async function rotateUntilDeath(acts: Acts, oldest: string): Promise<string> {
   let doing = 'prepare';
   try {
     const next = await acts.prepare();
+    await acts.proofs.held(next);
     doing = 'activate';
     await acts.activate(next);
     if (acts.canRetire) {
+      const drained = await acts.proofs.drained();
       doing = 'taint';
       await acts.taint(oldest);
+      await drained(oldest);
       doing = 'revoke';
       await acts.revoke(oldest);
     }
@@ -138,12 +189,22 @@ async function rotateUntilDeath(acts: Acts, oldest: string): Promise<string> {
 /** From wherever the rotation stands. What has been done already is no failure. */
 async function finish(acts: Acts): Promise<void> {
   const { prepared } = await acts.states();
-  if (prepared !== undefined) await acts.activate(prepared.authorityId);
-  const { old } = await acts.states();
+  if (prepared !== undefined) {
+    await acts.proofs.held(prepared.authorityId);
+    await acts.activate(prepared.authorityId);
+  }
+  const { active, old } = await acts.states();
   if (old === undefined || !acts.canRetire) return;
-  await acts.taint(old.authorityId).catch((error: unknown) => {
-    if (!(error instanceof RpcError) || !/already tainted/.test(error.message)) throw error;
-  });
+  if (active !== undefined) await acts.proofs.held(active.authorityId);
+  const drained = await acts.proofs.drained();
+  const isTaintedAnew = await acts.taint(old.authorityId).then(
+    () => true,
+    (error: unknown) => {
+      if (!(error instanceof RpcError) || !/already tainted/.test(error.message)) throw error;
+      return false;
+    },
+  );
+  await drained(old.authorityId, isTaintedAnew);
   await acts.revoke(old.authorityId);
 }
 
