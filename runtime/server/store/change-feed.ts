@@ -58,11 +58,12 @@ export async function openChangeFeed({
   let told = new Set<number>();
 
   const readOnce = async (): Promise<void> => {
-    const gap = clock() - readAt > maxGapMs;
+    const startedAt = clock();
+    const gap = startedAt - readAt > maxGapMs;
     const rows = await database.query<ChangeRow>(readChanges, [horizon]);
     const fresh = rows.filter(({ revision }) => revision !== null && !told.has(revision));
     told = new Set(rows.flatMap(({ revision, settled }) => (revision === null || settled ? [] : [revision])));
-    [horizon, readAt] = [rows[0]?.horizon ?? horizon, clock()];
+    [horizon, readAt] = [rows[0]?.horizon ?? horizon, startedAt];
     if (gap) tell({ kind: 'reset' });
     for (const { kind, subject, revision } of fresh) tell({ kind, id: subject, revision: revision ?? 0 });
   };

@@ -53,7 +53,7 @@ export async function openCutStage() {
     authority: createClient(LocalAuthorityService, channel),
     svid: createClient(SVIDService, channel),
     /** Past the proxy. */
-    async countRows(statement: string, parameter: string): Promise<number> {
+    countRows: async (statement: string, parameter: string): Promise<number> => {
       const client = new pg.Client({ connectionString: postgres.url });
       await client.connect();
       try {

@@ -8,7 +8,7 @@ import { parseCertificate } from '../../../runtime/pki/certificate.ts';
 import { issueSelfSignedCa } from '../../../runtime/pki/issue.ts';
 import { generateKeyPairSync } from '../../../runtime/pki/key-type.ts';
 import { signerOf } from '../../../runtime/pki/signer.ts';
-import { RpcError } from '../../../runtime/rpc/status.ts';
+import { internal, RpcError, statusCode } from '../../../runtime/rpc/status.ts';
 import { parseSpiffeId } from '../../../runtime/spiffe/spiffe-id.ts';
 import { cutCalls } from './cut-cases.ts';
 import type { CutCall, CutCase } from './cut-cases.ts';
@@ -82,11 +82,10 @@ function checkResults(
   ...allowed: number[]
 ): void {
   const failed = results.find(({ status }) => status !== undefined && ![0, ...allowed].includes(status.code));
-  if (failed?.status !== undefined) throw new RpcError(failed.status.code, failed.status.message);
+  if (failed?.status !== undefined) throw internal(failed.status.message);
 }
 
-const alreadyExists = 6;
-const notFound = 5;
+const { ALREADY_EXISTS: alreadyExists, NOT_FOUND: notFound } = statusCode;
 
 async function withoutMissing(act: () => Promise<unknown>, allowed: RegExp): Promise<void> {
   try {

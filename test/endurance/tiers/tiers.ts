@@ -99,7 +99,9 @@ async function introduce(server: TierServer, directory: string, name: string) {
   const stopping = new AbortController();
   const log = createLog({ level: 'debug', format: 'text', file: join(directory, 'agent.log') });
   const ended = runAgent(config, { log, clock: Date.now, random: Math.random, signal: stopping.signal });
-  ended.catch((error: unknown) => void (stopping.signal.aborted || console.error(error)));
+  ended.catch((error: unknown) => {
+    if (!stopping.signal.aborted) console.error(error);
+  });
   const api = createWorkloadApi({ socketPath });
   const source = await createX509Source({ api, signal: AbortSignal.timeout(60_000) });
   source.close();

@@ -100,7 +100,7 @@ export class MessageReader {
 
   /** Values one after another. A variant is its value. */
   values(signature: string): Argument[] {
-    return [...signature].map((type) => this.#value(type));
+    return Array.from(signature, (type) => this.#value(type));
   }
 
   #value(type: string): Argument {

@@ -23,7 +23,6 @@ const again: AgentAttestor = { ...once, type: 'x509pop', isTrustedOnFirstUse: fa
 
 function refusedWith(error: Error, attestor: AgentAttestor): Promise<unknown> {
   const client = {
-    // eslint-disable-next-line require-yield -- a server that refuses at once
     attestAgent: async function* () {
       throw await Promise.resolve(error);
     },

@@ -91,7 +91,6 @@ test('changes are kept for twelve hours', async () => {
   const subjects = async () =>
     (await database.query<{ subject: string }>('SELECT subject FROM changes')).map(({ subject }) => subject);
   await vi.waitFor(async () => expect(await subjects()).toEqual(['young']), { timeout: 5_000 });
-  expect(seen).toEqual([]);
 });
 
 test('whoever was away for so long that changes may be gone is told to read everything again', async () => {

@@ -154,7 +154,7 @@ function takeCall(bytes: Buffer): (BusCall & { readonly serial: number; readonly
     at += 9 + bytes.readUInt32LE(at + 4);
   }
   let at = bodyStart;
-  const values = [...(fields.get(8) ?? '')].map((type) => {
+  const values = Array.from(fields.get(8) ?? '', (type) => {
     at = Math.ceil(at / 4) * 4;
     if (type === 'u') return bytes.readUInt32LE((at += 4) - 4);
     const text = textAt(at);
