@@ -1,6 +1,7 @@
 // One case of the bootstrap: a fresh state directory, a bootstrap, the fault, what must stand afterwards, and a tear-down after which nothing is left.
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BootstrapCase, Fault, Phase } from './cases.ts';
 import { runEspalier } from './espalier.ts';
 import { endUp, faultStories, reachMoment, refuseFaults, takeDown } from './faults.ts';
@@ -54,9 +55,21 @@ async function perform(story: Story, fault: Fault, phase: Phase): Promise<void> 
   const standing = await faultStories[fault](story, up);
   if (standing !== undefined) {
     tell('the trust domain stands');
-    refuseFaults('while up is up', await checkStanding(story, standing.pid));
+    refuseFaults('while up is up', await settled(() => checkStanding(story, standing.pid)));
     await endUp(story, standing);
     await takeDown(story);
   }
   refuseFaults('when all is gone', await checkGone(story));
+}
+
+const settlingMs = 30_000;
+
+/** The fault may have come as the domain stood already: what was killed is back a moment later. Returns what stays wrong. */
+async function settled(check: () => Promise<string[]>): Promise<string[]> {
+  const deadline = Date.now() + settlingMs;
+  for (;;) {
+    const faults = await check();
+    if (faults.length === 0 || Date.now() > deadline) return faults;
+    await sleep(500);
+  }
 }

@@ -36,14 +36,20 @@ interface States {
 }
 
 export async function performAuthorityCase(
-  { servers }: Tiers,
+  { servers, agentBundles }: Pick<Tiers, 'servers' | 'agentBundles'>,
   { tier, point }: AuthorityCase,
   tell: (line: string) => void,
 ): Promise<void> {
   const victim = servers[tier];
   const kind: Kind = point.startsWith('jwt') ? 'jwt' : 'x509';
   const asked = point.startsWith('handOver') ? servers.replica : victim;
-  const acts = actsOn(victim, asked, kind, tier === 'root' || kind === 'jwt', createProofs(servers, tier, kind));
+  const acts = actsOn(
+    victim,
+    asked,
+    kind,
+    tier === 'root' || kind === 'jwt',
+    createProofs({ servers, agentBundles }, tier, kind),
+  );
   await finish(acts); // what an earlier case that failed may have left
   const before = await bundleOf(victim);
   const { active: oldest } = await acts.states();
@@ -87,7 +93,11 @@ interface Proofs {
   readonly drained: () => Promise<(authorityId: string, isTaintedAnew?: boolean) => Promise<void>>;
 }
 
-function createProofs(servers: Tiers['servers'], tier: string, kind: Kind): Proofs {
+function createProofs(
+  { servers, agentBundles }: Pick<Tiers, 'servers' | 'agentBundles'>,
+  tier: string,
+  kind: Kind,
+): Proofs {
   const below = [servers.middle, servers.leaf];
   const isRootAuthority = kind === 'x509' && tier === 'root';
   const serialsOf = async (): Promise<string[]> => {
@@ -104,6 +114,10 @@ function createProofs(servers: Tiers['servers'], tier: string, kind: Kind): Proo
       await eventually(`${authorityId} is held`, spreadPatienceMs, async () => {
         for (const holder of holders) {
           if (!idsOf(await bundleOf(holder), kind).includes(authorityId)) throw new Error(`not by ${holder.name}`);
+        }
+        if (!isRootAuthority) return;
+        for (const bundle of await agentBundles()) {
+          if (!bundle.map(keyIdOf).includes(authorityId)) throw new Error('not by every agent');
         }
       });
     },
@@ -216,9 +230,11 @@ async function bundleOf({ bundle }: TierServer): Promise<Bundle> {
 }
 
 function idsOf({ x509Authorities, jwtAuthorities }: Bundle, kind: Kind): string[] {
-  return kind === 'jwt'
-    ? jwtAuthorities.map(({ keyId }) => keyId)
-    : x509Authorities.map(({ asn1 }) => Buffer.from(parseCertificate(asn1).subjectKeyId ?? []).toString('hex'));
+  return kind === 'jwt' ? jwtAuthorities.map(({ keyId }) => keyId) : x509Authorities.map(({ asn1 }) => keyIdOf(asn1));
+}
+
+function keyIdOf(der: Uint8Array): string {
+  return Buffer.from(parseCertificate(der).subjectKeyId ?? []).toString('hex');
 }
 
 function checkNothingLost(before: Bundle, after: Bundle): void {

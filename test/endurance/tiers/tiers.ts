@@ -23,6 +23,8 @@ export type TierName = (typeof tierNames)[number];
 
 export interface Tiers {
   readonly servers: Readonly<Record<TierName | 'replica', TierServer>>;
+  /** What each agent between two tiers gives its workloads as the bundle: DER. */
+  readonly agentBundles: () => Promise<readonly (readonly Uint8Array[])[]>;
   close(): Promise<void>;
 }
 
@@ -48,16 +50,19 @@ export async function startTiers(): Promise<Tiers> {
       stops.push(() => server.stop());
       return server;
     };
+    const sockets: string[] = [];
     const below = async (server: TierServer, name: string) => {
       const agent = await introduce(server, join(directory, `agent-${name}`), name);
       stops.push(agent.stop);
+      sockets.push(agent.socketPath);
       return { port: server.port, workloadApiSocket: agent.socketPath };
     };
     const root = await start('root', 'root');
     const replica = await start('replica', 'root');
     const middle = await start('middle', 'middle', await below(root, 'middle'));
     const leaf = await start('leaf', 'leaf', await below(middle, 'leaf'));
-    return { servers: { root, replica, middle, leaf }, close };
+    const agentBundles = () => Promise.all(sockets.map(bundleAt));
+    return { servers: { root, replica, middle, leaf }, agentBundles, close };
   } catch (error) {
     await close();
     throw error;
@@ -113,6 +118,18 @@ async function introduce(server: TierServer, directory: string, name: string) {
       await ended.catch(() => undefined);
     },
   };
+}
+
+async function bundleAt(socketPath: string): Promise<Uint8Array[]> {
+  const api = createWorkloadApi({ socketPath });
+  try {
+    for await (const { bundles } of api.fetchX509Svid({ deadlineMs: 5_000 })) {
+      return (bundles.get('example.org')?.x509Authorities ?? []).map(({ asn1 }) => asn1);
+    }
+    throw new Error(`the agent at ${socketPath} ended its answer before it began`);
+  } finally {
+    api.close();
+  }
 }
 
 async function ensureDatabase(server: string, name: string): Promise<string> {
