@@ -1,6 +1,7 @@
 // What all commands share that talk to a running server: its socket, `-output`, and how refusals are told. Each command adds its flags and its act.
 import type { FlagSpecs, FlagValues } from '../../cli/flags.ts';
 import { FlagError, formatUsage, parseFlags } from '../../cli/flags.ts';
+import { outputFlag } from '../../cli/output-flag.ts';
 import type { RpcChannel } from '../../rpc/client.ts';
 import { connect } from '../../rpc/client.ts';
 import { RpcError, rpcErrorText } from '../../rpc/status.ts';
@@ -17,25 +18,6 @@ const commonFlags = {
     help: 'Instance name to substitute into socket templates (env SPIRE_SERVER_PRIVATE_SOCKET_TEMPLATE).',
   },
 } as const satisfies FlagSpecs;
-
-const outputFlag = {
-  output: {
-    kind: 'value',
-    default: 'pretty',
-    help: 'Desired output format (pretty, json); default: pretty.',
-    read: readOutput,
-  },
-} as const satisfies FlagSpecs;
-
-function readOutput(text: string, previous: string | undefined): string {
-  if (previous !== undefined && previous !== text) {
-    throw new Error(`the output format has already been set to ${JSON.stringify(previous)}`);
-  }
-  const lower = text.toLowerCase();
-  if (lower === 'json') return 'json';
-  if (lower === 'pretty' || lower === 'prettyprint') return 'pretty';
-  throw new Error(`bad formatter flag: unknown format option: ${JSON.stringify(text)}`);
-}
 
 /** A command failed for a reason that its user can read; nothing more is to be said about it. */
 export class CommandError extends Error {
