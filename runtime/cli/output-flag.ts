@@ -10,7 +10,7 @@ export const outputFlag = {
   },
 } as const satisfies FlagSpecs;
 
-export function readOutput(text: string, previous: string | undefined): string {
+function readOutput(text: string, previous: string | undefined): string {
   if (previous !== undefined && previous !== text)
     throw new Error(`the output format has already been set to ${JSON.stringify(previous)}`);
   const lower = text.toLowerCase();
