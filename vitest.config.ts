@@ -8,6 +8,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/postgres.ts'],
     exclude: ['test/peers/**', 'test/record/**', 'test/endurance/**', 'test/bench/**'],
+    // A machine may be busy with other tests.
+    expect: { poll: { timeout: 20_000 } },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Read by `.ci/run`, which adds the counts up.

@@ -7,6 +7,8 @@ export default defineConfig({
     fileParallelism: false,
     globalSetup: ['test/support/postgres.ts'],
     include: ['test/peers/**/*.test.ts'],
+    // A machine may be busy with other tests.
+    expect: { poll: { timeout: 20_000 } },
     testTimeout: 300_000,
     hookTimeout: 1_800_000,
     reporters: ['default', ['json', { outputFile: '.espalier/test-results/peers.json' }]],

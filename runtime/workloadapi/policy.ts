@@ -1,6 +1,6 @@
 // Whom a workload admits, as a file that may change while it runs: a list of SPIFFE IDs, some of whose segments may be left open. What is not listed
 // is refused; a file that cannot be used changes nothing.
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import * as z from 'zod';
 import type { RpcLog } from '../rpc/call-context.ts';
 import { checkPathSegment, idScheme, splitId } from '../spiffe/id-text.ts';
@@ -82,16 +82,28 @@ export interface PeerPolicyFileOptions {
 
 /** Throws where the file cannot be used now; later it only says so and goes on with what it had. */
 export function openPeerPolicy({ path, log, intervalMs = 1_000 }: PeerPolicyFileOptions): PeerPolicyFile {
+  // Before it is read: what changes in between is read again, never missed.
+  let seen = stampOf(path);
   let authorize = parsePeerPolicy(readFileSync(path, 'utf8'));
-  const reload = (): void => {
+  const look = (): void => {
+    const stamp = stampOf(path);
+    if (stamp === seen) return;
+    seen = stamp;
     try {
       authorize = parsePeerPolicy(readFileSync(path, 'utf8'));
     } catch (error) {
       log?.error({ err: error, path }, 'peer policy not reloaded; going on with the one before');
     }
   };
-  watchFile(path, { interval: intervalMs, persistent: false }, reload);
-  return { authorize: (id) => authorize(id), close: () => unwatchFile(path, reload) };
+  const timer = setInterval(look, intervalMs);
+  timer.unref();
+  return { authorize: (id) => authorize(id), close: () => clearInterval(timer) };
+}
+
+/** Of the file as it is now: another one has another. */
+function stampOf(path: string): string {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? 'missing' : `${found.ino} ${found.size} ${found.mtimeNs}`;
 }
 
 function refuse(reason: string, cause?: unknown): WorkloadError {
