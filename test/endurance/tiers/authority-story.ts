@@ -52,12 +52,8 @@ export async function performAuthorityCase(
   );
   await finish(acts); // what an earlier case that failed may have left
   const before = await bundleOf(victim);
-  const { active: oldest } = await acts.states();
-  if (oldest === undefined) throw new Error('there is no active authority');
-
   await victim.dieAt(point);
-  const reached = await rotateUntilDeath(acts, oldest.authorityId);
-  const death = await victim.death(deathPatienceMs);
+  const { oldest, reached, death } = await dieRotating(victim, acts);
   if (death !== 'SIGKILL') throw new Error(`the server ended with ${death}, not at ${point}`);
   tell(`dead at ${point}, while asked to ${reached}`);
 
@@ -176,6 +172,20 @@ function actsOn(owner: TierServer, asked: TierServer, kind: Kind, canRetire: boo
 
 function statesOf({ active, prepared, old }: Partial<States>): States {
   return { active, prepared, old };
+}
+
+/** A step may be refused for a moment, as the server above was killed by the case before: then the rotation is ended and begun again. */
+async function dieRotating(victim: TierServer, acts: Acts): Promise<{ oldest: State; reached: string; death: string }> {
+  for (const deadline = Date.now() + deathPatienceMs; ;) {
+    const { active: oldest } = await acts.states();
+    if (oldest === undefined) throw new Error('there is no active authority');
+    const reached = await rotateUntilDeath(acts, oldest.authorityId);
+    const death = await victim.death(2_000).catch((error: unknown) => {
+      if (Date.now() > deadline) throw error;
+    });
+    if (death !== undefined) return { oldest, reached, death };
+    await finish(acts);
+  }
 }
 
 /** Returns what it was asked when it died. */

@@ -134,8 +134,11 @@ test('each tier knows who holds what: its own servers, its agents and the stream
       }
     });
   }
+  await eventually(async () => {
+    const [, found] = await holdingsOf(servers[2]!);
+    expect(found).toMatchObject({ streams: 1, streamsLagging: 0, silent: false });
+  });
   const [, agent] = await holdingsOf(servers[2]!);
-  expect(agent).toMatchObject({ streams: 1, streamsLagging: 0, silent: false });
   expect(agent?.own?.x509AuthorityIds).toHaveLength(3); // by the bottom server, the middle one and the root
   const [, , below] = await holdingsOf(servers[0]!);
   expect(below).toMatchObject({ id: 'spiffe://example.org/middle', own: { count: 1 } });
