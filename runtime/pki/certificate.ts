@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { checkName, nameText } from './distinguished-name.ts';
 import { DerReader, decodeSmallInteger, readWhole } from './der/reader.ts';
 import { contextConstructed, contextPrimitive, tags } from './der/tags.ts';
-import { decodeTime } from './der/time.ts';
+import { readTime } from './der/time.ts';
 import { PkiError, refuse } from './errors.ts';
 import { parseExtensions, readKnownExtensions } from './extensions.ts';
 import type { Extension } from './extensions.ts';
@@ -64,10 +64,12 @@ export function parseCertificateChain(der: Uint8Array): Certificate[] {
 
 /** Reads the part that is signed, before or after it is. */
 export function parseTbsCertificate(tbs: Uint8Array): TbsCertificate {
-  return namingCertificate(() => {
-    const { certificate } = readTbs(tbs);
-    return certificate;
-  });
+  return namingCertificate(() => new ReadTbsCertificate(tbs));
+}
+
+/** What was read before it was signed, with its signature. */
+export function certificateOf(read: TbsCertificate, der: Uint8Array, signature: Uint8Array): Certificate {
+  return Object.assign(read, { der, signature });
 }
 
 /** The subject as text, the last attribute first. */
@@ -88,57 +90,79 @@ function readCertificate(reader: DerReader): Certificate {
   const outerAlgorithm = fields.whole(tags.sequence);
   const signature = fields.bitString();
   fields.finish();
-  const { certificate, algorithm } = readTbs(tbs);
+  const read = new ReadTbsCertificate(tbs);
   // RFC 5280 §4.1.1.2: the algorithm outside the signature must be the one inside.
-  if (!Buffer.from(algorithm).equals(outerAlgorithm))
+  if (Buffer.compare(read.algorithm, outerAlgorithm) !== 0)
     throw refuse('CERTIFICATE', 'the two signature algorithms differ');
-  return Object.assign(certificate, { der, signature });
+  return certificateOf(read, der, signature);
 }
 
-function readTbs(tbs: Uint8Array): { certificate: TbsCertificate; algorithm: Uint8Array } {
-  const fields = readWhole(tbs, (reader) => reader.sequence());
-  const version = readVersion(fields);
-  const serialNumber = fields.integer();
-  const algorithm = fields.whole(tags.sequence);
-  const issuer = readName(fields);
-  const validity = fields.sequence();
-  const notBefore = decodeTime(validity.element());
-  const notAfter = decodeTime(validity.element());
-  validity.finish();
-  const subject = readName(fields);
-  const spki = fields.whole(tags.sequence);
-  if (fields.nextTag === contextPrimitive(1)) fields.element(); // issuerUniqueID
-  if (fields.nextTag === contextPrimitive(2)) fields.element(); // subjectUniqueID
-  const extensions = readExtensions(fields, version);
-  fields.finish();
-  const known = readKnownExtensions(extensions);
-  let publicKey: KeyObject | undefined;
-  const certificate: TbsCertificate = {
-    tbs,
-    version,
-    serialNumber,
-    signatureAlgorithm: supportedAlgorithm(algorithm),
-    issuer,
-    subject,
-    notBefore,
-    notAfter,
-    spki,
-    get publicKey() {
-      publicKey ??= parsePublicKey(spki);
-      return publicKey;
-    },
-    extensions,
-    ...known,
-    uris: known.names.uris,
-    dnsNames: known.names.dnsNames,
-  };
-  return { certificate, algorithm };
+/** A class, not a literal: an accessor in a literal makes each object slow to build and slow to read. */
+class ReadTbsCertificate implements TbsCertificate {
+  readonly tbs: Uint8Array;
+  readonly version: number;
+  readonly serialNumber: Uint8Array;
+  /** As encoded. */
+  readonly algorithm: Uint8Array;
+  readonly signatureAlgorithm: SignatureAlgorithm | undefined;
+  readonly issuer: Uint8Array;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly subject: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly extensions: readonly Extension[];
+  readonly isCa: boolean;
+  readonly pathLength: number | undefined;
+  readonly keyUsage: KeyUsage;
+  readonly extendedKeyUsage: readonly string[] | undefined;
+  readonly names: GeneralNames;
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly subjectKeyId: Uint8Array | undefined;
+  readonly authorityKeyId: Uint8Array | undefined;
+  #publicKey: KeyObject | undefined;
+
+  constructor(tbs: Uint8Array) {
+    const fields = readWhole(tbs, (reader) => reader.sequence());
+    this.tbs = tbs;
+    this.version = readVersion(fields);
+    this.serialNumber = fields.integer();
+    this.algorithm = fields.whole(tags.sequence);
+    this.signatureAlgorithm = supportedAlgorithm(this.algorithm);
+    this.issuer = readName(fields);
+    const validity = fields.sequence();
+    this.notBefore = readTime(validity);
+    this.notAfter = readTime(validity);
+    validity.finish();
+    this.subject = readName(fields);
+    this.spki = fields.whole(tags.sequence);
+    if (fields.nextTag === contextPrimitive(1)) fields.skip(); // issuerUniqueID
+    if (fields.nextTag === contextPrimitive(2)) fields.skip(); // subjectUniqueID
+    this.extensions = readExtensions(fields, this.version);
+    fields.finish();
+    const known = readKnownExtensions(this.extensions);
+    this.isCa = known.isCa;
+    this.pathLength = known.pathLength;
+    this.keyUsage = known.keyUsage;
+    this.extendedKeyUsage = known.extendedKeyUsage;
+    this.names = known.names;
+    this.uris = known.names.uris;
+    this.dnsNames = known.names.dnsNames;
+    this.subjectKeyId = known.subjectKeyId;
+    this.authorityKeyId = known.authorityKeyId;
+  }
+
+  get publicKey(): KeyObject {
+    this.#publicKey ??= parsePublicKey(this.spki);
+    return this.#publicKey;
+  }
 }
 
 function readVersion(fields: DerReader): number {
   if (fields.nextTag !== contextConstructed(0)) return 1;
-  const version =
-    1 + readWhole(fields.content(contextConstructed(0)), (reader) => decodeSmallInteger(reader.integer()));
+  const inner = fields.inside(contextConstructed(0));
+  const version = 1 + decodeSmallInteger(inner.integer());
+  inner.finish();
   if (version !== 2 && version !== 3)
     throw refuse('CERTIFICATE', `version ${version} is unknown or should be left out`);
   return version;
@@ -153,7 +177,10 @@ function readName(fields: DerReader): Uint8Array {
 function readExtensions(fields: DerReader, version: number): Extension[] {
   if (fields.nextTag !== contextConstructed(3)) return [];
   if (version !== 3) throw refuse('CERTIFICATE', `extensions in a certificate of version ${version}`);
-  return readWhole(fields.content(contextConstructed(3)), (reader) => parseExtensions(reader.sequence()));
+  const inner = fields.inside(contextConstructed(3));
+  const extensions = parseExtensions(inner.sequence());
+  inner.finish();
+  return extensions;
 }
 
 function supportedAlgorithm(der: Uint8Array): SignatureAlgorithm | undefined {

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import { checkName, encodeName } from './distinguished-name.ts';
 import type { NameFields } from './distinguished-name.ts';
-import { decodeOid, encodeOid } from './der/oid.ts';
+import { encodeOid } from './der/oid.ts';
 import { DerReader, decodeSmallInteger, readWhole } from './der/reader.ts';
 import { contextConstructed, tags } from './der/tags.ts';
 import { bitString, element, sequence, setOf, smallInteger } from './der/writer.ts';
@@ -102,7 +102,7 @@ function readAttributes(attributes: DerReader): GeneralNames {
   let names: GeneralNames | undefined;
   while (!attributes.done) {
     const attribute = attributes.sequence();
-    const oid = decodeOid(attribute.content(tags.objectIdentifier));
+    const oid = attribute.oid();
     const values = attribute.inside(tags.set);
     attribute.finish();
     if (oid !== extensionRequestOid) continue;

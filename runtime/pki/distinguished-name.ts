@@ -1,5 +1,5 @@
 // Distinguished names: written in the order and string types that Go's tools use, so that our names are byte-equal to SPIRE's.
-import { decodeOid, encodeOid } from './der/oid.ts';
+import { encodeOid } from './der/oid.ts';
 import { readWhole } from './der/reader.ts';
 import type { DerElement, DerReader } from './der/reader.ts';
 import { tags } from './der/tags.ts';
@@ -57,7 +57,19 @@ export function nameText(der: Uint8Array): string {
 
 /** Refuses what is not a name; what its attributes say is not looked at. */
 export function checkName(der: Uint8Array): void {
-  parseName(der);
+  readWhole(der, (reader) => {
+    const name = reader.sequence();
+    while (!name.done) {
+      const set = name.inside(tags.set);
+      checkNotEmpty(set);
+      while (!set.done) {
+        const attribute = set.sequence();
+        attribute.oid();
+        attribute.skip();
+        attribute.finish();
+      }
+    }
+  });
 }
 
 function parseName(der: Uint8Array): Attribute[][] {
@@ -70,14 +82,18 @@ function parseName(der: Uint8Array): Attribute[][] {
 }
 
 function parseAttributes(set: DerReader): Attribute[] {
+  checkNotEmpty(set);
   const found: Attribute[] = [];
   while (!set.done) {
     const attribute = set.sequence();
-    found.push({ oid: decodeOid(attribute.content(tags.objectIdentifier)), value: attribute.element() });
+    found.push({ oid: attribute.oid(), value: attribute.element() });
     attribute.finish();
   }
-  if (found.length === 0) throw refuse('DER', 'name has an empty set of attributes');
   return found;
+}
+
+function checkNotEmpty(set: DerReader): void {
+  if (set.done) throw refuse('DER', 'name has an empty set of attributes');
 }
 
 function valuesOf(value: string | readonly string[] | undefined): readonly string[] {

@@ -1,9 +1,10 @@
 // The extensions of a certificate (RFC 5280 §4.2): those we understand become values, the others stay bytes and keep their critical flag.
-import { decodeOid, encodeOid } from './der/oid.ts';
+import { encodeOid } from './der/oid.ts';
 import type { DerReader } from './der/reader.ts';
 import { decodeBoolean, decodeSmallInteger, readWhole } from './der/reader.ts';
 import { contextConstructed, contextPrimitive, tags } from './der/tags.ts';
-import { boolean, element, octetString, sequence } from './der/writer.ts';
+import type { DerPart, DerTree } from './der/writer.ts';
+import { boolean, sequence, tree } from './der/writer.ts';
 import { refuse } from './errors.ts';
 import { noGeneralNames, parseGeneralNames } from './general-names.ts';
 import type { GeneralNames } from './general-names.ts';
@@ -38,7 +39,7 @@ export function parseExtensions(list: DerReader): Extension[] {
   const extensions: Extension[] = [];
   while (!list.done) {
     const extension = list.sequence();
-    const oid = decodeOid(extension.content(tags.objectIdentifier));
+    const oid = extension.oid();
     const critical = extension.nextTag === tags.boolean && extension.boolean();
     const value = extension.content(tags.octetString);
     extension.finish();
@@ -65,10 +66,11 @@ export function readKnownExtensions(extensions: readonly Extension[]): KnownExte
   };
 }
 
-export function encodeExtension(oid: string, critical: boolean, value: Uint8Array): Uint8Array {
+export function encodeExtension(oid: string, critical: boolean, value: DerPart): DerTree {
+  const wrapped = tree(tags.octetString, value);
   return critical
-    ? sequence(encodeOid(oid), boolean(true), octetString(value))
-    : sequence(encodeOid(oid), octetString(value));
+    ? tree(tags.sequence, encodeOid(oid), boolean(true), wrapped)
+    : tree(tags.sequence, encodeOid(oid), wrapped);
 }
 
 export function encodeBasicConstraints(isCa: boolean): Uint8Array {
@@ -79,8 +81,8 @@ export function encodeExtendedKeyUsage(purposes: readonly string[]): Uint8Array 
   return sequence(...purposes.map(encodeOid));
 }
 
-export function encodeAuthorityKeyId(keyId: Uint8Array): Uint8Array {
-  return sequence(element(contextPrimitive(0), keyId));
+export function encodeAuthorityKeyId(keyId: Uint8Array): DerTree {
+  return tree(tags.sequence, tree(contextPrimitive(0), keyId));
 }
 
 function parseBasicConstraints(der: Uint8Array): BasicConstraints {
@@ -98,7 +100,7 @@ function parseExtendedKeyUsage(der: Uint8Array): string[] {
   return readWhole(der, (reader) => {
     const list = reader.sequence();
     const purposes: string[] = [];
-    while (!list.done) purposes.push(decodeOid(list.content(tags.objectIdentifier)));
+    while (!list.done) purposes.push(list.oid());
     if (purposes.length === 0) throw refuse('CERTIFICATE', 'extended key usage is empty');
     return purposes;
   });
@@ -112,9 +114,9 @@ function parseSubjectKeyId(der: Uint8Array): Uint8Array {
 function parseAuthorityKeyId(der: Uint8Array): Uint8Array | undefined {
   return readWhole(der, (reader) => {
     const fields = reader.sequence();
-    const keyId = fields.nextTag === contextPrimitive(0) ? checkKeyId(fields.element().content) : undefined;
-    if (fields.nextTag === contextConstructed(1)) fields.element();
-    if (fields.nextTag === contextPrimitive(2)) fields.element();
+    const keyId = fields.nextTag === contextPrimitive(0) ? checkKeyId(fields.content(contextPrimitive(0))) : undefined;
+    if (fields.nextTag === contextConstructed(1)) fields.skip();
+    if (fields.nextTag === contextPrimitive(2)) fields.skip();
     fields.finish();
     return keyId;
   });

@@ -2,8 +2,9 @@
 import { checkName } from './distinguished-name.ts';
 import type { DerReader } from './der/reader.ts';
 import { readWhole } from './der/reader.ts';
-import { contextConstructed, contextPrimitive } from './der/tags.ts';
-import { asciiBytes, element, sequence } from './der/writer.ts';
+import { contextConstructed, contextPrimitive, tags } from './der/tags.ts';
+import type { DerTree } from './der/writer.ts';
+import { asciiBytes, tree } from './der/writer.ts';
 import { refuse } from './errors.ts';
 
 export const generalNameTags = {
@@ -38,7 +39,8 @@ export function parseGeneralNames(der: Uint8Array): GeneralNames {
 }
 
 function addGeneralName(names: GeneralNames, reader: DerReader): void {
-  const { tag, content } = reader.element();
+  const tag = reader.nextTag ?? 0;
+  const content = reader.content(tag);
   switch (tag) {
     case generalNameTags.uri:
       names.uris.push(decodeIa5(content));
@@ -70,8 +72,8 @@ function checkIpAddress(content: Uint8Array): Uint8Array {
 }
 
 export function decodeIa5(content: Uint8Array): string {
-  const strange = content.find((byte) => byte < 0x20 || byte > 0x7e);
-  if (strange !== undefined) throw refuse('CERTIFICATE', `name has the byte 0x${strange.toString(16)}`);
+  for (const byte of content)
+    if (byte < 0x20 || byte > 0x7e) throw refuse('CERTIFICATE', `name has the byte 0x${byte.toString(16)}`);
   return Buffer.from(content.buffer, content.byteOffset, content.length).toString('latin1');
 }
 
@@ -82,10 +84,11 @@ export function encodeGeneralNames({
 }: {
   dnsNames: readonly string[];
   uris: readonly string[];
-}): Uint8Array {
-  return sequence(
-    ...dnsNames.map((name) => element(generalNameTags.dns, encodeIa5(name))),
-    ...uris.map((uri) => element(generalNameTags.uri, encodeIa5(uri))),
+}): DerTree {
+  return tree(
+    tags.sequence,
+    ...dnsNames.map((name) => tree(generalNameTags.dns, encodeIa5(name))),
+    ...uris.map((uri) => tree(generalNameTags.uri, encodeIa5(uri))),
   );
 }
 

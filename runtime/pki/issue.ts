@@ -2,13 +2,13 @@
 // Step 1 serial number, 2 build, 3 lint, 4 sign, 5 of a CA check the result. Records of what was issued are the caller's.
 import type { KeyObject } from 'node:crypto';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
-import { parseTbsCertificate } from './certificate.ts';
+import { certificateOf, parseTbsCertificate } from './certificate.ts';
 import type { Certificate } from './certificate.ts';
 import { decodeName, encodeName } from './distinguished-name.ts';
 import type { NameFields } from './distinguished-name.ts';
-import { contextConstructed } from './der/tags.ts';
+import { contextConstructed, tags } from './der/tags.ts';
 import { encodeTime } from './der/time.ts';
-import { bitString, element, integer, octetString, sequence, smallInteger } from './der/writer.ts';
+import { element, integer, sequence, smallInteger, tree } from './der/writer.ts';
 import { refuse } from './errors.ts';
 import { encodeAuthorityKeyId, encodeExtension } from './extensions.ts';
 import { encodeGeneralNames } from './general-names.ts';
@@ -108,11 +108,15 @@ export function issueX509Svid(input: X509SvidInput): Certificate {
 }
 
 function subjectOf(subject: NameFields | Uint8Array | undefined, commonName: string | undefined): Uint8Array {
-  const asked = subject instanceof Uint8Array ? decodeName(subject) : (subject ?? {});
-  const isEmpty = Object.keys(asked).length === 0;
-  if (isEmpty && commonName === undefined) return encodedSvidSubject;
-  const fields = isEmpty ? svidSubject : asked;
+  const asked = subject instanceof Uint8Array ? fieldsOf(subject) : (subject ?? {});
+  const fields = Object.keys(asked).length === 0 ? svidSubject : asked;
+  if (fields === svidSubject && commonName === undefined) return encodedSvidSubject;
   return encodeName(commonName === undefined ? fields : { ...fields, commonName });
+}
+
+/** Nearly every request names the usual subject: it is not taken apart and put together again each time. */
+function fieldsOf(subject: Uint8Array): NameFields {
+  return Buffer.compare(subject, encodedSvidSubject) === 0 ? svidSubject : decodeName(subject);
 }
 
 interface UnderIssuer extends Validity {
@@ -169,17 +173,20 @@ function issue(signer: Signer, serialNumber: Uint8Array, intent: Intent): Certif
   if (intent.profile.isCa && !verifySignature(signer.algorithm, signer.publicKey, tbs, signature)) {
     throw refuse('ISSUER', `signer returned a bad signature for a ${intent.profile.name}`);
   }
-  return Object.assign(linted, { der: sequence(tbs, algorithm, bitString(signature)), signature });
+  const der = sequence(tbs, algorithm, tree(tags.bitString, noUnusedBits, signature));
+  return certificateOf(linted, der, signature);
 }
 
 const version3 = element(contextConstructed(0), smallInteger(2));
+const noUnusedBits = new Uint8Array(1);
 
 function encodeTbs(serialNumber: Uint8Array, algorithm: Uint8Array, intent: Intent): Uint8Array {
   const { profile, subjectKeyId, authorityKeyId, dnsNames, uri } = intent;
   const authority = authorityKeyId === undefined ? [] : [encodeAuthorityKeyId(authorityKeyId)];
-  const extensions = sequence(
-    ...profile.fixedExtensions,
-    encodeExtension(extensionOids.subjectKeyId, false, octetString(subjectKeyId)),
+  const extensions = tree(
+    tags.sequence,
+    profile.fixedExtensions,
+    encodeExtension(extensionOids.subjectKeyId, false, tree(tags.octetString, subjectKeyId)),
     ...authority.map((value) => encodeExtension(extensionOids.authorityKeyId, false, value)),
     encodeExtension(extensionOids.subjectAltName, false, encodeGeneralNames({ dnsNames, uris: [uri] })),
   );
@@ -188,9 +195,9 @@ function encodeTbs(serialNumber: Uint8Array, algorithm: Uint8Array, intent: Inte
     integer(serialNumber),
     algorithm,
     intent.issuer,
-    sequence(encodeTime(intent.notBefore), encodeTime(intent.notAfter)),
+    tree(tags.sequence, encodeTime(intent.notBefore), encodeTime(intent.notAfter)),
     intent.subject,
     intent.spki,
-    element(contextConstructed(3), extensions),
+    tree(contextConstructed(3), extensions),
   );
 }

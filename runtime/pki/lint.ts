@@ -38,7 +38,8 @@ export function lintTbs(tbs: TbsCertificate, intent: Intent): void {
   if (tbs.isCa !== profile.isCa) throw fault(`CA flag ${tbs.isCa}`);
   if (tbs.pathLength !== undefined) throw fault('a path length');
   if (!tbs.keyUsage.critical) throw fault('a key usage that is not critical');
-  if (!sameList(usesIn(tbs.keyUsage), profile.keyUsage)) throw fault(`key usage ${usesIn(tbs.keyUsage).join(', ')}`);
+  const uses = usesIn(tbs.keyUsage);
+  if (!sameList(uses, profile.keyUsage)) throw fault(`key usage ${uses.join(', ')}`);
   if (!sameList(tbs.extendedKeyUsage ?? [], profile.extendedKeyUsage ?? [])) throw fault('other extended key usages');
   if (!sameList(tbs.uris, [intent.uri])) throw fault(`URI names ${tbs.uris.join(', ')}`);
   if (!sameList(tbs.dnsNames, intent.dnsNames)) throw fault(`DNS names ${tbs.dnsNames.join(', ')}`);

@@ -1,4 +1,5 @@
 // The two kinds of certificate that a server signs, CA and X509-SVID: which extensions they carry and how those are written.
+import { concatBytes, encodeTree } from './der/writer.ts';
 import { encodeBasicConstraints, encodeExtendedKeyUsage, encodeExtension } from './extensions.ts';
 import { encodeKeyUsage } from './key-usage.ts';
 import type { KeyUsageName } from './key-usage.ts';
@@ -10,7 +11,7 @@ export interface Profile {
   readonly keyUsage: readonly KeyUsageName[];
   readonly extendedKeyUsage: readonly string[] | undefined;
   /** Key usage, purposes and basic constraints, in the order in which Go writes them. */
-  readonly fixedExtensions: readonly Uint8Array[];
+  readonly fixedExtensions: Uint8Array;
 }
 
 type ProfileRules = Omit<Profile, 'fixedExtensions'>;
@@ -20,11 +21,13 @@ function withExtensions(rules: ProfileRules): Profile {
   const purposes = extendedKeyUsage === undefined ? [] : [encodeExtendedKeyUsage(extendedKeyUsage)];
   return {
     ...rules,
-    fixedExtensions: [
-      encodeExtension(extensionOids.keyUsage, true, encodeKeyUsage(keyUsage)),
-      ...purposes.map((value) => encodeExtension(extensionOids.extendedKeyUsage, false, value)),
-      encodeExtension(extensionOids.basicConstraints, true, encodeBasicConstraints(isCa)),
-    ],
+    fixedExtensions: concatBytes(
+      [
+        encodeExtension(extensionOids.keyUsage, true, encodeKeyUsage(keyUsage)),
+        ...purposes.map((value) => encodeExtension(extensionOids.extendedKeyUsage, false, value)),
+        encodeExtension(extensionOids.basicConstraints, true, encodeBasicConstraints(isCa)),
+      ].map(encodeTree),
+    ),
   };
 }
 

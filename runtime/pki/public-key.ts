@@ -1,7 +1,6 @@
 // Public keys from outside: the encoding is checked by hand before OpenSSL sees it, and weak or exotic keys are refused.
 import { createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { decodeOid } from './der/oid.ts';
 import type { DerReader } from './der/reader.ts';
 import { readWhole } from './der/reader.ts';
 import { tags } from './der/tags.ts';
@@ -78,7 +77,7 @@ export function publicKeyBits(spki: Uint8Array): Uint8Array {
 function checkPublicKeyInfo(reader: DerReader): void {
   const info = reader.sequence();
   const algorithm = info.sequence();
-  const oid = decodeOid(algorithm.content(tags.objectIdentifier));
+  const oid = algorithm.oid();
   const bits = info.bitString();
   info.finish();
   if (oid === ecPublicKey) return checkEcKey(algorithm, bits);
@@ -90,7 +89,7 @@ function checkPublicKeyInfo(reader: DerReader): void {
 /** RFC 5480 §2.1.1: the curve is named; explicit parameters let the sender choose the group. */
 function checkEcKey(algorithm: DerReader, bits: Uint8Array): void {
   if (algorithm.nextTag !== tags.objectIdentifier) throw refuse('PUBLIC_KEY', 'curve is not a named one');
-  const curve = decodeOid(algorithm.content(tags.objectIdentifier));
+  const curve = algorithm.oid();
   algorithm.finish();
   const length = points.get(curve);
   if (length === undefined) throw refuse('PUBLIC_KEY', `curve ${curve} is not P-256, P-384 or P-521`);

@@ -6,15 +6,24 @@ import { element } from './writer.ts';
 const maxBytes = 64;
 const maxArcBytes = 7;
 
-/** `2.5.29.17` from the content of an OBJECT IDENTIFIER. */
-export function decodeOid(content: Uint8Array): string {
-  if (content.length === 0 || content.length > maxBytes) {
-    throw refuse('DER', `object identifier of ${content.length} bytes`);
+/** 2.5.x.y with small arcs, as name attributes and extensions have: three bytes, read too often to put them together each time. */
+const directoryOids = new Map<number, string>();
+for (const arc of [4, 29])
+  for (let last = 0; last < 0x80; last += 1) directoryOids.set((arc << 8) | last, `2.5.${arc}.${last}`);
+
+/** `2.5.29.17` from the content of an OBJECT IDENTIFIER, which is all of the bytes or a part of them. */
+export function decodeOid(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  const length = end - start;
+  if (length === 3 && bytes[start] === 0x55) {
+    const known = directoryOids.get(((bytes[start + 1] ?? 0) << 8) | (bytes[start + 2] ?? 0));
+    if (known !== undefined) return known;
   }
+  if (length === 0 || length > maxBytes) throw refuse('DER', `object identifier of ${length} bytes`);
   let dotted = '';
   let arc = 0;
   let width = 0;
-  for (const byte of content) {
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at] ?? 0;
     if (width === 0 && byte === 0x80) throw refuse('DER', 'object identifier arc is not minimal');
     width += 1;
     if (width > maxArcBytes) throw refuse('DER', 'object identifier arc is too large');

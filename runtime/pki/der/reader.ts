@@ -1,6 +1,7 @@
 // Reads DER and nothing looser: definite, minimal lengths and one-byte tags (X.690 §10). Callers walk a known structure, so depth is
 // bounded by their code: nothing here recurses.
 import { refuse } from '../errors.ts';
+import { decodeOid } from './oid.ts';
 import { tags } from './tags.ts';
 
 export interface DerElement {
@@ -40,6 +41,11 @@ export class DerReader {
     };
   }
 
+  /** Passes over the next element, whatever it holds. */
+  skip(): void {
+    this.#pass();
+  }
+
   /** The content of the next element, which must have this tag. */
   content(tag: number): Uint8Array {
     this.#expect(tag);
@@ -69,6 +75,13 @@ export class DerReader {
   /** Two's complement, big endian, as encoded. */
   integer(): Uint8Array {
     return checkInteger(this.content(tags.integer));
+  }
+
+  /** An object identifier in its dotted form. */
+  oid(): string {
+    this.#expect(tags.objectIdentifier);
+    const contentStart = this.#pass();
+    return decodeOid(this.#bytes, contentStart, this.#offset);
   }
 
   boolean(): boolean {

@@ -1,6 +1,16 @@
 // Writes DER: each function returns one element with its tag and length.
 import { tags } from './tags.ts';
 
+/** An element that is not written yet: its parts are bytes, or elements like it. */
+export interface DerTree {
+  readonly tag: number;
+  readonly parts: readonly DerPart[];
+  /** Of the content. */
+  readonly length: number;
+}
+
+export type DerPart = Uint8Array | DerTree;
+
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
@@ -13,18 +23,39 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-export function element(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
+export function element(tag: number, ...parts: readonly DerPart[]): Uint8Array {
+  return encodeTree(tree(tag, ...parts));
+}
+
+/** A part of something large, which is written once and in one piece: bytes of bytes of bytes would each be copied at every level. */
+export function tree(tag: number, ...parts: readonly DerPart[]): DerTree {
   let length = 0;
-  for (const part of parts) length += part.length;
-  let offset = headerLength(length);
-  const whole = new Uint8Array(offset + length);
-  whole[0] = tag;
-  writeLength(whole, offset, length);
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
+  for (const part of parts) length += sizeOf(part);
+  return { tag, parts, length };
+}
+
+export function encodeTree(root: DerTree): Uint8Array {
+  const whole = new Uint8Array(sizeOf(root));
+  writeTree(whole, 0, root);
   return whole;
+}
+
+function sizeOf(part: DerPart): number {
+  return part instanceof Uint8Array ? part.length : headerLength(part.length) + part.length;
+}
+
+/** Returns where it ends. */
+function writeTree(whole: Uint8Array, start: number, { tag, parts, length }: DerTree): number {
+  let offset = start + headerLength(length);
+  whole[start] = tag;
+  writeLength(whole, start, offset, length);
+  for (const part of parts) {
+    if (part instanceof Uint8Array) {
+      whole.set(part, offset);
+      offset += part.length;
+    } else offset = writeTree(whole, offset, part);
+  }
+  return offset;
 }
 
 function headerLength(length: number): number {
@@ -34,12 +65,13 @@ function headerLength(length: number): number {
 }
 
 /** Fills the header's bytes between the tag and the content. */
-function writeLength(whole: Uint8Array, headerEnd: number, length: number): void {
-  whole[1] = headerEnd === 2 ? length : 0x80 | (headerEnd - 2);
-  for (let at = 2; at < headerEnd; at += 1) whole[at] = length >>> (8 * (headerEnd - 1 - at));
+function writeLength(whole: Uint8Array, start: number, headerEnd: number, length: number): void {
+  const size = headerEnd - start;
+  whole[start + 1] = size === 2 ? length : 0x80 | (size - 2);
+  for (let at = start + 2; at < headerEnd; at += 1) whole[at] = length >>> (8 * (headerEnd - 1 - at));
 }
 
-export function sequence(...parts: readonly Uint8Array[]): Uint8Array {
+export function sequence(...parts: readonly DerPart[]): Uint8Array {
   return element(tags.sequence, ...parts);
 }
 
@@ -89,5 +121,7 @@ export function derNull(): Uint8Array {
 }
 
 export function asciiBytes(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text, 'latin1'));
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }

@@ -1,6 +1,7 @@
 // Chains of X509-SVIDs, good ones and ones with a fault or two at the leaf, above it, or in how they are shown. Made by hand, so that every field can be wrong.
 import { encodeOid } from '../../../runtime/pki/der/oid.ts';
 import { derNull, element, sequence } from '../../../runtime/pki/der/writer.ts';
+import type { DerTree } from '../../../runtime/pki/der/writer.ts';
 import { encodeExtension } from '../../../runtime/pki/extensions.ts';
 import { generateKeyPairSync } from 'node:crypto';
 import { extensionOids, purposeOids } from '../../../runtime/pki/oids.ts';
@@ -15,7 +16,7 @@ export interface ChainCase {
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const td = 'spiffe://td.test';
-const unknownExtension = (critical: boolean): Uint8Array => encodeExtension('1.3.6.1.4.1.55555.1', critical, derNull());
+const unknownExtension = (critical: boolean): DerTree => encodeExtension('1.3.6.1.4.1.55555.1', critical, derNull());
 const nameConstraints = (permitted: string[], excluded: string[] = [], tag = 0x86): Forgery => {
   const list = (context: number, names: string[]): Uint8Array[] =>
     names.length === 0 ? [] : [element(context, ...names.map((name) => sequence(element(tag, utf8(name)))))];

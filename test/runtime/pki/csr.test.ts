@@ -4,6 +4,7 @@ import { createCsr, parseCsr } from '../../../runtime/pki/csr.ts';
 import { subjectText } from '../../../runtime/pki/certificate.ts';
 import { encodeOid } from '../../../runtime/pki/der/oid.ts';
 import { bitString, element, sequence, setOf, smallInteger } from '../../../runtime/pki/der/writer.ts';
+import type { DerPart } from '../../../runtime/pki/der/writer.ts';
 import { encodeName } from '../../../runtime/pki/distinguished-name.ts';
 import { PkiError } from '../../../runtime/pki/errors.ts';
 import { encodeExtension } from '../../../runtime/pki/extensions.ts';
@@ -53,7 +54,7 @@ const alternative = encodeExtension(
   false,
   encodeGeneralNames({ dnsNames: [], uris: ['a:b'] }),
 );
-const requestOf = (...extensions: Uint8Array[]): Uint8Array =>
+const requestOf = (...extensions: DerPart[]): Uint8Array =>
   sequence(encodeOid(extensionRequestOid), setOf(sequence(...extensions)));
 
 describe('a request', () => {

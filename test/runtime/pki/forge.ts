@@ -3,6 +3,7 @@ import { encodeName } from '../../../runtime/pki/distinguished-name.ts';
 import type { NameFields } from '../../../runtime/pki/distinguished-name.ts';
 import { contextConstructed } from '../../../runtime/pki/der/tags.ts';
 import { encodeTime } from '../../../runtime/pki/der/time.ts';
+import type { DerPart } from '../../../runtime/pki/der/writer.ts';
 import {
   bitString,
   boolean,
@@ -49,9 +50,9 @@ export interface Forgery {
   readonly uris?: readonly string[];
   readonly dnsNames?: readonly string[];
   /** The whole GeneralNames, instead of uris and dnsNames. */
-  readonly names?: Uint8Array;
+  readonly names?: DerPart;
   /** Whole extensions, added at the end. */
-  readonly extra?: readonly Uint8Array[];
+  readonly extra?: readonly DerPart[];
   readonly innerAlgorithm?: Uint8Array;
   readonly spki?: Uint8Array;
 }
@@ -85,12 +86,12 @@ export function forge(signer: Signer, forgery: Forgery, issuer?: Authority): Uin
   return sequence(tbs, algorithm, bitString((issuer?.signer ?? signer).sign(tbs)));
 }
 
-function encodeExtensions(signer: Signer, forgery: Forgery, issuer: Authority | undefined): Uint8Array[] {
+function encodeExtensions(signer: Signer, forgery: Forgery, issuer: Authority | undefined): DerPart[] {
   const { basicConstraints, keyUsage, extendedKeyUsage, uris = [], dnsNames = [], extra = [] } = forgery;
   const names =
     forgery.names ?? (uris.length + dnsNames.length > 0 ? encodeGeneralNames({ uris, dnsNames }) : undefined);
   const authorityKeyId = issuer?.certificate.subjectKeyId;
-  const maybe = <T>(value: T | undefined, encode: (value: T) => Uint8Array): Uint8Array[] =>
+  const maybe = <T>(value: T | undefined, encode: (value: T) => DerPart): DerPart[] =>
     value === undefined ? [] : [encode(value)];
   const list = [
     ...maybe(keyUsage, (uses) =>
