@@ -51,18 +51,25 @@ export interface AgentSurroundings {
   readonly clock: () => number;
   readonly random: () => number;
   readonly signal: AbortSignal;
+  /** Called once, when it serves. */
+  readonly onReady?: () => void;
 }
 
 /** A stream to a workload never ends by itself; it is cut, and the workload connects again. */
 const goodbyeMs = 200;
 
 /** Until the signal is aborted; rejects with the reason where the agent stops for another one. */
-export async function runAgent(config: AgentConfig, { log, clock, random, signal }: AgentSurroundings): Promise<void> {
+export async function runAgent(
+  config: AgentConfig,
+  { log, clock, random, signal, onReady }: AgentSurroundings,
+): Promise<void> {
   log.info({ data_dir: config.dataDir, version }, 'Starting agent');
   for (const key of config.ignored) log.warn({ key }, 'Configuration key has no effect in this agent');
-  const attestor = nodeAttestorOf(config, log);
+  const attestor = await nodeAttestorOf(config, log);
   const metrics = openMetrics(config.telemetry, { name: 'spire_agent', version, trustDomain: config.trustDomain });
-  const attestors = config.workloadAttestors.map(({ name, data }) => createWorkloadAttestor(name, data, log));
+  const attestors = await Promise.all(
+    config.workloadAttestors.map(({ name, data }) => createWorkloadAttestor(name, data, log)),
+  );
   const callers = measureCallers(
     createCallers({ attestors: attestors.map((one) => measureAttestor(one, metrics)), log }),
     metrics,
@@ -183,6 +190,7 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
     const parts = { cache, demand, jwtSvids, callers, health, clock, log, metrics };
     for (const serve of [serveWorkloads, serveAdmins]) servers.push(...(await serve(config, { ...parts, debug })));
     health.ready = true;
+    onReady?.();
     cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
     void watchServer({ link, hints, random, log }, watching.signal);
     const compose = () => composeReport({ cache, svid: identity.svid(), version, now: clock() });
@@ -212,7 +220,10 @@ export async function runAgent(config: AgentConfig, { log, clock, random, signal
   }
 }
 
-function nodeAttestorOf({ joinToken, nodeAttestor, trustDomain }: AgentConfig, log: Logger): AgentAttestor {
+async function nodeAttestorOf(
+  { joinToken, nodeAttestor, trustDomain }: AgentConfig,
+  log: Logger,
+): Promise<AgentAttestor> {
   if (joinToken !== undefined) return createAgentAttestor('join_token', {}, { trustDomain, log, joinToken });
   if (nodeAttestor === undefined) throw new Error('there is neither a node attestor nor a join token');
   if (nodeAttestor.name === 'join_token') return missingJoinToken;

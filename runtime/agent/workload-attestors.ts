@@ -1,50 +1,55 @@
-// The workload attestors that a configuration names.
-import { parsePluginConfig } from '../attest/plugin-config.ts';
-import type { PluginData } from '../attest/plugin-config.ts';
-import { parseDockerConfig } from '../attest/workload/docker/config.ts';
-import { createDockerAttestor } from '../attest/workload/docker/docker.ts';
-import { createSystemdAttestor } from '../attest/workload/systemd/systemd.ts';
-import { createUnixAttestor } from '../attest/workload/unix.ts';
+// The workload attestors that a configuration names. Each is loaded where it is configured: an agent keeps what it loads for as long as it runs.
+import { PluginConfigError } from '../attest/plugin-config-error.ts';
 import type { WorkloadAttestor } from '../attest/workload/attestor.ts';
+import { createHclReader } from '../hcl/reader.ts';
+import type { HclReader } from '../hcl/reader.ts';
+import type { HclObject } from '../hcl/value.ts';
 import type { Logger } from '../log.ts';
-import * as z from 'zod';
 
-const unixSchema = z.strictObject({
-  discover_workload_path: z.boolean().default(false),
-  workload_size_limit: z.number().int().default(0),
-});
+type Create = (name: string, data: HclObject, log: Logger) => Promise<WorkloadAttestor>;
 
-const systemdSchema = z.strictObject({
-  system_bus_socket_path: z.string().startsWith('/').default('/run/dbus/system_bus_socket'),
-});
-
-const attestors: ReadonlyMap<string, (data: PluginData, log: Logger) => WorkloadAttestor> = new Map([
-  [
-    'unix',
-    (data) => {
-      const config = parsePluginConfig('WorkloadAttestor "unix"', unixSchema, data);
-      return createUnixAttestor({
-        discoverWorkloadPath: config.discover_workload_path,
-        workloadSizeLimit: config.workload_size_limit,
-      });
-    },
-  ],
-  [
-    'systemd',
-    (data) => {
-      const config = parsePluginConfig('WorkloadAttestor "systemd"', systemdSchema, data);
-      return createSystemdAttestor({
-        systemBusSocketPath: config.system_bus_socket_path,
-        uid: process.geteuid?.() ?? 0,
-      });
-    },
-  ],
-  ['docker', (data, log) => createDockerAttestor({ ...parseDockerConfig(data), log })],
+const attestors: ReadonlyMap<string, Create> = new Map([
+  ['unix', createUnix],
+  ['systemd', createSystemd],
+  ['docker', createDocker],
 ]);
 
-/** Throws where there is no such attestor or its configuration does not hold. */
-export function createWorkloadAttestor(name: string, data: PluginData, log: Logger): WorkloadAttestor {
+/** Rejects where there is no such attestor or its configuration does not hold. */
+export async function createWorkloadAttestor(name: string, data: HclObject, log: Logger): Promise<WorkloadAttestor> {
   const create = attestors.get(name);
   if (create === undefined) throw new Error(`WorkloadAttestor "${name}": no such workload attestor`);
-  return create(data, log);
+  return create(name, data, log);
+}
+
+async function createUnix(name: string, data: HclObject): Promise<WorkloadAttestor> {
+  const { createUnixAttestor } = await import('../attest/workload/unix.ts');
+  const reader = createHclReader(data);
+  const options = {
+    discoverWorkloadPath: reader.optionalBoolean('discover_workload_path') ?? false,
+    workloadSizeLimit: reader.optionalNumber('workload_size_limit') ?? 0,
+  };
+  finish(name, reader);
+  return createUnixAttestor(options);
+}
+
+async function createSystemd(name: string, data: HclObject): Promise<WorkloadAttestor> {
+  const { createSystemdAttestor } = await import('../attest/workload/systemd/systemd.ts');
+  const reader = createHclReader(data);
+  const systemBusSocketPath = reader.optionalString('system_bus_socket_path') ?? '/run/dbus/system_bus_socket';
+  if (!systemBusSocketPath.startsWith('/')) reader.fault('system_bus_socket_path', 'must be an absolute path');
+  finish(name, reader);
+  return createSystemdAttestor({ systemBusSocketPath, uid: process.geteuid?.() ?? 0 });
+}
+
+async function createDocker(_name: string, data: HclObject, log: Logger): Promise<WorkloadAttestor> {
+  const [{ parseDockerConfig }, { createDockerAttestor }] = await Promise.all([
+    import('../attest/workload/docker/config.ts'),
+    import('../attest/workload/docker/docker.ts'),
+  ]);
+  return createDockerAttestor({ ...parseDockerConfig(data), log });
+}
+
+function finish(name: string, reader: HclReader): void {
+  const faults = reader.faults().map(({ place, message }) => `${place}: ${message}`);
+  if (faults.length > 0) throw new PluginConfigError(`WorkloadAttestor "${name}"`, faults);
 }

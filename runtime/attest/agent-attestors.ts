@@ -1,20 +1,16 @@
-// The agent halves of the node attestors by name.
+// The agent halves of the node attestors by name. Each is loaded where it is configured: an agent keeps what it loads for as long as it runs.
 import type { AgentAttestor, AgentAttestorDeps } from './attestor.ts';
-import { createAwsIidAgentAttestor } from './aws_iid/agent.ts';
-import { createGcpIitAgentAttestor } from './gcp_iit/agent.ts';
-import { createJoinTokenAgentAttestor } from './join_token/agent.ts';
-import type { PluginData } from './plugin-config.ts';
-import { PluginConfigError } from './plugin-config.ts';
-import { createX509PopAgentAttestor } from './x509pop/agent.ts';
+import { PluginConfigError } from './plugin-config-error.ts';
+import type { PluginData } from './plugin-config-error.ts';
 
 type Create = (data: PluginData, deps: AgentAttestorDeps) => AgentAttestor;
 
-const attestors: ReadonlyMap<string, Create> = new Map(
+const attestors: ReadonlyMap<string, () => Promise<Create>> = new Map(
   Object.entries({
-    aws_iid: createAwsIidAgentAttestor,
-    gcp_iit: createGcpIitAgentAttestor,
-    join_token: createJoinTokenAgentAttestor,
-    x509pop: createX509PopAgentAttestor,
+    aws_iid: () => import('./aws_iid/agent.ts').then((method) => method.createAwsIidAgentAttestor),
+    gcp_iit: () => import('./gcp_iit/agent.ts').then((method) => method.createGcpIitAgentAttestor),
+    join_token: () => import('./join_token/agent.ts').then((method) => method.createJoinTokenAgentAttestor),
+    x509pop: () => import('./x509pop/agent.ts').then((method) => method.createX509PopAgentAttestor),
   }),
 );
 
@@ -22,8 +18,13 @@ const attestors: ReadonlyMap<string, Create> = new Map(
 export const agentAttestorTypes: readonly string[] = [...attestors.keys()];
 
 /** Reads the plugin's configuration; throws PluginConfigError where it does not hold. */
-export function createAgentAttestor(type: string, data: PluginData, deps: AgentAttestorDeps): AgentAttestor {
-  const create = attestors.get(type);
-  if (create === undefined) throw new PluginConfigError(`NodeAttestor "${type}"`, ['no such node attestor']);
+export async function createAgentAttestor(
+  type: string,
+  data: PluginData,
+  deps: AgentAttestorDeps,
+): Promise<AgentAttestor> {
+  const load = attestors.get(type);
+  if (load === undefined) throw new PluginConfigError(`NodeAttestor "${type}"`, ['no such node attestor']);
+  const create = await load();
   return create(data, deps);
 }

@@ -1,20 +1,10 @@
 // Reads a plugin's configuration by a schema: unknown keys are refused and all faults are reported together, each with its key.
 import * as z from 'zod';
+import { PluginConfigError } from './plugin-config-error.ts';
+import type { PluginData } from './plugin-config-error.ts';
 
-/** Plugin data as the HCL reader gives it: a block is a list with one object. */
-export type PluginData = Readonly<Record<string, unknown>>;
-
-export class PluginConfigError extends Error {
-  readonly plugin: string;
-  readonly faults: readonly string[];
-
-  constructor(plugin: string, faults: readonly string[]) {
-    super(`configuration of ${plugin}: ${faults.join('; ')}`);
-    this.name = 'PluginConfigError';
-    this.plugin = plugin;
-    this.faults = faults;
-  }
-}
+export { PluginConfigError };
+export type { PluginData };
 
 export function parsePluginConfig<T extends z.ZodType>(plugin: string, schema: T, data: PluginData): z.output<T> {
   const result = schema.safeParse(data);

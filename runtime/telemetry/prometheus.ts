@@ -1,10 +1,10 @@
 // The port that Prometheus reads: the metrics at every path, plain or over TLS with certificate files or with the program's own SVID.
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import type { RequestListener, Server as HttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '../log.ts';
+import { createServer } from '../rpc/node-http.ts';
 import type { TlsCredentials } from '../rpc/tls-credentials.ts';
 import { listenOnTls } from '../rpc/tls-listener.ts';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';

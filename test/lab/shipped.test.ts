@@ -80,7 +80,7 @@ const nodeEnvironment = () => ({
 /** As a server on the GCP node would: with that node's identity and no key of AWS's. */
 async function attest(type: 'aws_iid' | 'gcp_iit', serverConfig: object, payload?: Uint8Array) {
   const env = nodeEnvironment();
-  const evidence = payload ?? (await createAgentAttestor(type, {}, { trustDomain, log, env }).payload());
+  const evidence = payload ?? (await (await createAgentAttestor(type, {}, { trustDomain, log, env })).payload());
   const server = createServerAttestor(type, serverConfig as never, { trustDomain, log, env, clock: Date.now });
   const challenge = () => Promise.reject(new Error('no challenge is expected'));
   const context = { hasAttested: () => Promise.resolve(false), signal: AbortSignal.timeout(20_000) };

@@ -1,4 +1,5 @@
 // `run` and `validate`: the agent itself, and the question whether its configuration holds.
+import { flushCompileCache } from 'node:module';
 import { FlagError } from '../../cli/flags.ts';
 import { createLog, describeError } from '../../log.ts';
 import { runAgent } from '../agent.ts';
@@ -10,7 +11,9 @@ export const run: Command = async (argv, { env, signal }) => {
   const { file, ...format } = config.log;
   const log = createLog({ ...format, ...(file === undefined ? {} : { file }) });
   try {
-    await runAgent(config, { log, clock: Date.now, random: Math.random, signal });
+    // An agent that is killed leaves what was compiled to the next one all the same.
+    const onReady = () => flushCompileCache();
+    await runAgent(config, { log, clock: Date.now, random: Math.random, signal, onReady });
   } catch (error) {
     log.error({ error: describeError(error) }, 'Agent crashed');
     return 1;

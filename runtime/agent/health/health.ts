@@ -1,10 +1,10 @@
 // Whether the agent lives and whether it serves: told to HTTP probes on a listener of their own, and over gRPC on the Workload API's socket.
-import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { HealthCheckResponse_ServingStatus as ServingStatus } from '../../../proto/gen/grpc/health/v1/health.ts';
 import type { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { createBell } from '../cache/bell.ts';
 import type { Bell } from '../cache/bell.ts';
+import { createServer } from '../../rpc/node-http.ts';
 import { invalidArgument } from '../../rpc/status.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import type { HealthConfig } from '../config/agent-config.ts';

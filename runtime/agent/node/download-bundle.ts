@@ -1,6 +1,6 @@
 // Fetches the text of a trust bundle by HTTP, over TLS or over a Unix socket of this machine. A mebibyte at most, ten seconds at most, no redirects.
-import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { request } from '../../rpc/node-http.ts';
 
 const downloadMs = 10_000;
 const longestBundle = 1024 * 1024;

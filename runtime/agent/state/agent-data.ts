@@ -2,9 +2,9 @@
 // The private key is in the key store.
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { certificatesFromPem, certificatesToPem } from '../../pki/pem.ts';
 import { ignoreMissing, writePrivateFile } from './private-file.ts';
+import { readBase64, readObject } from './read-json.ts';
 import { StateError } from './state-error.ts';
 
 export interface StoredSvid {
@@ -20,20 +20,6 @@ export interface AgentData {
   storeSvid(svid: StoredSvid | undefined): Promise<void>;
   storeX509Authorities(authorities: readonly Uint8Array[]): Promise<void>;
 }
-
-/** SPIRE writes null for an empty list, and each certificate as the base64 of its PEM. */
-const certificates = z
-  .array(z.base64())
-  .nullish()
-  .transform((list) =>
-    (list ?? []).flatMap((pem) => certificatesFromPem(Buffer.from(pem, 'base64').toString('latin1'))),
-  );
-
-const fileSchema = z.object({
-  svid: certificates,
-  bundle: certificates,
-  reattestable: z.boolean().default(false),
-});
 
 /** Opens the file in the directory, which is made where it is missing. */
 export async function openAgentData(directory: string): Promise<AgentData> {
@@ -78,11 +64,20 @@ async function load(path: string): Promise<Loaded> {
   const text = await readFile(path, 'utf8').catch(ignoreMissing);
   if (text === undefined) return { svid: [], bundle: [], reattestable: false, rest: {} };
   try {
-    const json = JSON.parse(text) as Record<string, unknown>;
-    return { ...fileSchema.parse(json), rest: json };
+    const rest = readObject(JSON.parse(text));
+    const { svid, bundle, reattestable = false } = rest;
+    if (typeof reattestable !== 'boolean') throw new Error('reattestable is neither true nor false');
+    return { svid: readCertificates(svid), bundle: readCertificates(bundle), reattestable, rest };
   } catch (cause) {
     throw new StateError('AGENT_DATA', `agent data is not readable: ${path}`, { cause });
   }
+}
+
+/** SPIRE writes null for an empty list, and each certificate as the base64 of its PEM. */
+function readCertificates(list: unknown): Uint8Array[] {
+  if (list === undefined || list === null) return [];
+  if (!Array.isArray(list)) throw new Error('certificates are no list');
+  return list.flatMap((pem) => certificatesFromPem(readBase64(pem).toString('latin1')));
 }
 
 function encode(chain: readonly Uint8Array[]): string[] {

@@ -4,9 +4,9 @@ import { createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { generateKeyPair } from '../../pki/key-type.ts';
 import { ignoreMissing, writePrivateFile } from './private-file.ts';
+import { readBase64, readObject } from './read-json.ts';
 import { StateError } from './state-error.ts';
 
 const slots = ['agent-svid-A', 'agent-svid-B'] as const;
@@ -43,17 +43,15 @@ function keyStoreOf(keys: Map<string, KeyObject>, save: () => Promise<void>): Ke
   };
 }
 
-const fileSchema = z.object({ keys: z.record(z.string(), z.base64()) });
-
 async function loadKeys(path: string): Promise<Map<string, KeyObject>> {
   const text = await readFile(path, 'utf8').catch(ignoreMissing);
   if (text === undefined) return new Map();
   try {
-    const { keys } = fileSchema.parse(JSON.parse(text));
+    const { keys } = readObject(JSON.parse(text));
     return new Map(
-      Object.entries(keys).map(([id, der]) => [
+      Object.entries(readObject(keys)).map(([id, der]) => [
         id,
-        createPrivateKey({ key: Buffer.from(der, 'base64'), format: 'der', type: 'pkcs8' }),
+        createPrivateKey({ key: readBase64(der), format: 'der', type: 'pkcs8' }),
       ]),
     );
   } catch (cause) {

@@ -1,14 +1,14 @@
 // Agent half of join_token: the token is the whole evidence, used once.
 import type { AgentAttestor, AgentAttestorDeps } from '../attestor.ts';
 import { invalidEvidence } from '../attest-error.ts';
-import type { PluginData } from '../plugin-config.ts';
-import { parsePluginConfig, PluginConfigError } from '../plugin-config.ts';
-import * as z from 'zod';
+import { PluginConfigError } from '../plugin-config-error.ts';
+import type { PluginData } from '../plugin-config-error.ts';
 
 const plugin = 'NodeAttestor "join_token"';
 
 export function createJoinTokenAgentAttestor(data: PluginData, { joinToken }: AgentAttestorDeps): AgentAttestor {
-  parsePluginConfig(plugin, z.strictObject({}), data);
+  const unknown = Object.keys(data).map((key) => `"${key}"`);
+  if (unknown.length > 0) throw new PluginConfigError(plugin, [`unknown key ${unknown.join(', ')}`]);
   if (joinToken === undefined || joinToken === '') throw new PluginConfigError(plugin, ['no join token was given']);
   return {
     type: 'join_token',

@@ -49,24 +49,25 @@ describe('a server attestor', () => {
 
 describe('an agent attestor', () => {
   it('of join_token sends the token and has no answer to a challenge', async () => {
-    const attestor = agent('join_token', '', 'token-1');
+    const attestor = await agent('join_token', '', 'token-1');
     expect(text(await attestor.payload())).toBe('token-1');
     await expectRefusal(attestor.respond(bytes('x')), 'INVALID_ARGUMENT', 'CHALLENGE_UNEXPECTED');
   });
 
-  it.each([undefined, ''])('of join_token is not made for the token %j', (joinToken) => {
-    expect(() => agent('join_token', '', joinToken)).toThrow('no join token was given');
+  it.each([undefined, ''])('of join_token is not made for the token %j', async (joinToken) => {
+    await expect(agent('join_token', '', joinToken)).rejects.toThrow('no join token was given');
   });
 
-  it('is made from a plugin block', () => {
-    expect(agent('aws_iid', '').type).toBe('aws_iid');
-    expect(agent('gcp_iit', 'service_account = "node@x.iam.gserviceaccount.com"').type).toBe('gcp_iit');
-    expect(agent('x509pop', 'certificate_path = "a" private_key_path = "b"').type).toBe('x509pop');
+  it('is made from a plugin block', async () => {
+    expect((await agent('aws_iid', '')).type).toBe('aws_iid');
+    expect((await agent('gcp_iit', 'service_account = "node@x.iam.gserviceaccount.com"')).type).toBe('gcp_iit');
+    expect((await agent('x509pop', 'certificate_path = "a" private_key_path = "b"')).type).toBe('x509pop');
   });
 
-  it('refuses keys that it does not have', () => {
-    expect(() => agent('x509pop', 'certificate_path = "a"')).toThrow(/private_key_path/);
-    expect(() => agent('gcp_iit', 'projectid_allow_list = []')).toThrow(/unknown key "projectid_allow_list"/);
-    expect(() => agent('nothing', '')).toThrow(/no such node attestor/);
+  it('refuses keys that it does not have', async () => {
+    await expect(agent('join_token', 'token = "a"', 't')).rejects.toThrow(/unknown key "token"/);
+    await expect(agent('x509pop', 'certificate_path = "a"')).rejects.toThrow(/private_key_path/);
+    await expect(agent('gcp_iit', 'projectid_allow_list = []')).rejects.toThrow(/unknown key "projectid_allow_list"/);
+    await expect(agent('nothing', '')).rejects.toThrow(/no such node attestor/);
   });
 });

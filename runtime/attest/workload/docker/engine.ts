@@ -1,7 +1,7 @@
 // The one question that we have for Docker's API (Podman answers it too): what is this container? Over a Unix socket, with limits on time and size.
-import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
+import { request } from '../../../rpc/node-http.ts';
 import { WorkloadAttestError } from '../attestor.ts';
 
 const containerSchema = z.object({

@@ -42,8 +42,9 @@ describe('a refusal of evidence that serves once', () => {
     });
   });
 
-  it.each(['aws_iid', 'gcp_iit'])('is possible with %s', (type) => {
-    expect(createAgentAttestor(type, {}, { trustDomain, log, env: {} }).isTrustedOnFirstUse).toBe(true);
+  it.each(['aws_iid', 'gcp_iit'])('is possible with %s', async (type) => {
+    const attestor = await createAgentAttestor(type, {}, { trustDomain, log, env: {} });
+    expect(attestor.isTrustedOnFirstUse).toBe(true);
   });
 });
 

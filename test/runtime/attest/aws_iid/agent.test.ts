@@ -1,6 +1,6 @@
 // The agent half of aws_iid against a metadata service, and its payload against the server half.
 import { afterEach, describe, expect, it } from 'vitest';
-import { createAgentAttestor } from '../../../../runtime/attest/agent-attestors.ts';
+import { createAwsIidAgentAttestor } from '../../../../runtime/attest/aws_iid/agent.ts';
 import type { HttpService } from '../http-service.ts';
 import { startHttpService } from '../http-service.ts';
 import { bytes, expectRefusal, log, text, trustDomain } from '../server-context.ts';
@@ -10,7 +10,7 @@ let service: HttpService | undefined;
 afterEach(async () => service?.close());
 
 const agent = (endpoint: string) =>
-  createAgentAttestor('aws_iid', {}, { trustDomain, log, env: { AWS_EC2_METADATA_SERVICE_ENDPOINT: endpoint } });
+  createAwsIidAgentAttestor({}, { trustDomain, log, env: { AWS_EC2_METADATA_SERVICE_ENDPOINT: endpoint } });
 
 describe('the agent half of aws_iid', () => {
   const identity = 'dynamic/instance-identity';

@@ -1,6 +1,6 @@
 // The agent half of gcp_iit against a metadata server, and against what is none.
 import { describe, expect, it } from 'vitest';
-import { createAgentAttestor } from '../../../../runtime/attest/agent-attestors.ts';
+import { createGcpIitAgentAttestor } from '../../../../runtime/attest/gcp_iit/agent.ts';
 import { startHttpService } from '../http-service.ts';
 import type { Answer } from '../http-service.ts';
 import { bytes, expectRefusal, log, text, trustDomain } from '../server-context.ts';
@@ -10,11 +10,7 @@ describe('the agent half of gcp_iit', () => {
 
   it('sends the token as the metadata server gives it, asked for our audience in full', async () => {
     const metadata = await start({ headers: { 'Metadata-Flavor': 'Google' }, body: 'a.b.c' });
-    const attestor = createAgentAttestor(
-      'gcp_iit',
-      {},
-      { trustDomain, log, env: { GCE_METADATA_HOST: metadata.host } },
-    );
+    const attestor = createGcpIitAgentAttestor({}, { trustDomain, log, env: { GCE_METADATA_HOST: metadata.host } });
     expect(text(await attestor.payload())).toBe('a.b.c');
     const [request] = metadata.requests;
     expect(request?.url).toBe(
@@ -30,13 +26,13 @@ describe('the agent half of gcp_iit', () => {
     ['redirects', { status: 301, headers: { Location: 'http://127.0.0.1:9/', 'Metadata-Flavor': 'Google' } }],
   ])('fails where the metadata server %s', async (_name, reply) => {
     const metadata = await start(reply);
-    const attestor = createAgentAttestor('gcp_iit', { identity_token_host: metadata.host }, { trustDomain, log });
+    const attestor = createGcpIitAgentAttestor({ identity_token_host: metadata.host }, { trustDomain, log });
     await expectRefusal(attestor.payload(), 'INTERNAL', 'EVIDENCE_UNAVAILABLE');
     await metadata.close();
   });
 
   it('has no answer to a challenge', async () => {
-    const attestor = createAgentAttestor('gcp_iit', {}, { trustDomain, log });
+    const attestor = createGcpIitAgentAttestor({}, { trustDomain, log });
     await expectRefusal(attestor.respond(bytes('x')), 'INVALID_ARGUMENT', 'CHALLENGE_UNEXPECTED');
   });
 });

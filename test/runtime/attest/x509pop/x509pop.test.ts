@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createAgentAttestor } from '../../../../runtime/attest/agent-attestors.ts';
+import { createX509PopAgentAttestor } from '../../../../runtime/attest/x509pop/agent.ts';
 import type { Challenge, ServerAttestor } from '../../../../runtime/attest/attestor.ts';
 import { encodeBase64, encodeJson } from '../../../../runtime/attest/payload.ts';
 import { createServerAttestor } from '../../../../runtime/attest/server-attestors.ts';
@@ -54,11 +54,11 @@ function agent(leaf: TestCertificate, intermediates: readonly TestCertificate[] 
   writeFileSync(path('key.pem'), leaf.keys.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
   writeFileSync(path('intermediates.pem'), intermediates.map(({ pem }) => pem).join(''));
   const more = intermediates.length === 0 ? {} : { intermediates_path: path('intermediates.pem') };
-  return createAgentAttestor(
-    'x509pop',
-    { certificate_path: path('leaf.pem'), private_key_path: path('key.pem'), ...more },
-    { trustDomain, log },
-  );
+  return createX509PopAgentAttestor({
+    certificate_path: path('leaf.pem'),
+    private_key_path: path('key.pem'),
+    ...more,
+  });
 }
 
 async function attest(

@@ -271,10 +271,10 @@ describe('there are no selectors, and a reason,', () => {
 });
 
 describe('its configuration', () => {
-  it('is taken as SPIRE writes it', () => {
+  it('is taken as SPIRE writes it', async () => {
     const text = 'docker_socket_path = "unix:///var/run/docker.sock"\nuse_new_container_locator = true';
-    expect(createWorkloadAttestor('docker', parseHcl(text), log).type).toBe('docker');
-    expect(createWorkloadAttestor('docker', parseHcl(''), log).type).toBe('docker');
+    expect((await createWorkloadAttestor('docker', parseHcl(text), log)).type).toBe('docker');
+    expect((await createWorkloadAttestor('docker', parseHcl(''), log)).type).toBe('docker');
   });
 
   it.each([
@@ -289,16 +289,16 @@ describe('its configuration', () => {
     ['sigstore { rekor_url = "https://rekor.example" }', 'sigstore: signatures of images are not verified here'],
     ['docker_host = "npipe:////./pipe/docker_engine"', 'unknown key "docker_host"'],
     ['container_id_cgroup_matchers = ["/docker/<id>"]', 'only with use_new_container_locator = false'],
-  ])('is refused with %s', (text, message) => {
-    expect(() => createWorkloadAttestor('docker', parseHcl(text), log)).toThrow(message);
+  ])('is refused with %s', async (text, message) => {
+    await expect(createWorkloadAttestor('docker', parseHcl(text), log)).rejects.toThrow(message);
   });
 
   it.each([
     ['["/docker/*"]', 'pattern "/docker/*" must hold <id> exactly once'],
     ['["/<id>/<id>"]', 'pattern "/<id>/<id>" must hold <id> exactly once'],
     ['["/a/b/<id>", "/*/b/<id>"]', 'patterns "/a/b/<id>" and "/*/b/<id>" are ambiguous'],
-  ])('is refused with the matchers %s', (patterns, message) => {
+  ])('is refused with the matchers %s', async (patterns, message) => {
     const text = `use_new_container_locator = false\ncontainer_id_cgroup_matchers = ${patterns}`;
-    expect(() => createWorkloadAttestor('docker', parseHcl(text), log)).toThrow(message);
+    await expect(createWorkloadAttestor('docker', parseHcl(text), log)).rejects.toThrow(message);
   });
 });

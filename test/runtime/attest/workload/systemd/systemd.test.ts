@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createWorkloadAttestor } from '../../../../../runtime/agent/workload-attestors.ts';
 import { createSystemdAttestor } from '../../../../../runtime/attest/workload/systemd/systemd.ts';
+import { parseHcl } from '../../../../../runtime/hcl/parse.ts';
 import { createLog } from '../../../../../runtime/log.ts';
 import { startBusStandIn } from './bus-stand-in.ts';
 import type { BusCall, BusReply, BusStandIn, BusStandInOptions } from './bus-stand-in.ts';
@@ -184,14 +185,14 @@ describe('there are no selectors', () => {
 describe('its configuration', () => {
   const log = createLog({ level: 'error', format: 'text', write: () => undefined });
 
-  it('is empty, as in SPIRE', () => {
-    expect(createWorkloadAttestor('systemd', {}, log).type).toBe('systemd');
+  it('is empty, as in SPIRE', async () => {
+    expect((await createWorkloadAttestor('systemd', {}, log)).type).toBe('systemd');
   });
 
   it.each([
-    [{ system_bus_socket_path: 'unix:path=/run/bus' }, 'system_bus_socket_path'],
-    [{ unit: 'a.service' }, 'unknown key "unit"'],
-  ])('is refused with %j', (data, message) => {
-    expect(() => createWorkloadAttestor('systemd', data, log)).toThrow(message);
+    ['system_bus_socket_path = "unix:path=/run/bus"', 'system_bus_socket_path: must be an absolute path'],
+    ['unit = "a.service"', 'unit: unknown key'],
+  ])('is refused with %s', async (text, message) => {
+    await expect(createWorkloadAttestor('systemd', parseHcl(text), log)).rejects.toThrow(message);
   });
 });

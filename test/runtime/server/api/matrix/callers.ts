@@ -342,7 +342,7 @@ async function attestWithCertificate(
   const [certificatePath, keyPath] = [join(directory, 'node.pem'), join(directory, 'node.key')];
   await writeFile(certificatePath, leaf.pem);
   await writeFile(keyPath, leaf.keys.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
-  const attestor = createAgentAttestor(
+  const attestor = await createAgentAttestor(
     'x509pop',
     { certificate_path: certificatePath, private_key_path: keyPath },
     { trustDomain, log: silentLog },
