@@ -1,4 +1,5 @@
 // Which activities the workers of a task queue run, with what they depend on: the composition root.
+import { join } from 'node:path';
 import { createControlActivities } from '../activities/control/control-activities.ts';
 import { createCloudActivities } from '../activities/cloud/cloud-activities.ts';
 import { createWorkerSource } from '../activities/control/worker-source.ts';
@@ -6,13 +7,18 @@ import { createDatastore } from '../activities/clients/postgres.ts';
 import { failure } from '../activities/failures.ts';
 import { createInfrastructure } from '../activities/infrastructure.ts';
 import type { CloudActivities, ControlActivities } from '../activities/inputs.ts';
+import type { TrustActivities } from '../activities/trust/rotation.ts';
+import { createTrustActivities } from '../activities/trust/trust-activities.ts';
 import type { WorkerSettings } from './settings.ts';
 
 /** Named for what their workers may touch. */
 export const taskQueues = ['control', 'aws', 'gcp'] as const;
 export type TaskQueue = (typeof taskQueues)[number];
 
-export function activitiesOf(queue: TaskQueue, settings: WorkerSettings): ControlActivities | CloudActivities {
+export function activitiesOf(
+  queue: TaskQueue,
+  settings: WorkerSettings,
+): (ControlActivities & TrustActivities) | CloudActivities {
   const infrastructure = createInfrastructure({ labFile: settings.ESPALIER_LAB_FILE, real: realClouds(settings) });
   if (queue !== 'control') {
     const adminUrl = settings.ESPALIER_DATABASE_ADMIN_URL;
@@ -24,7 +30,8 @@ export function activitiesOf(queue: TaskQueue, settings: WorkerSettings): Contro
       },
     });
   }
-  return createControlActivities({
+  const source = createWorkerSource(settings.ESPALIER_WORKLOAD_SOCKET);
+  const control = createControlActivities({
     artifact: { url: settings.ESPALIER_ARTIFACT_URL, sha256: settings.ESPALIER_ARTIFACT_SHA256 },
     infrastructure,
     identity: {
@@ -34,9 +41,16 @@ export function activitiesOf(queue: TaskQueue, settings: WorkerSettings): Contro
       selectors: [`unix:uid:${process.getuid?.() ?? 0}`, `unix:path:${process.execPath}`],
       clock: Date.now,
     },
-    source: createWorkerSource(settings.ESPALIER_WORKLOAD_SOCKET),
+    source,
     clock: Date.now,
   });
+  const trust = createTrustActivities({
+    source,
+    planOf: (spec) => control.planTrustDomain({ spec }),
+    reportDirectory: settings.ESPALIER_REPORT_DIRECTORY ?? join(settings.ESPALIER_WORKER_DIRECTORY, 'reports'),
+    clock: Date.now,
+  });
+  return { ...control, ...trust };
 }
 
 function realClouds(settings: WorkerSettings) {

@@ -11,6 +11,8 @@ const schema = z
     ESPALIER_DATABASE_ADMIN_URL: z.string().optional(),
     ESPALIER_WORKER_DIRECTORY: z.string(),
     ESPALIER_WORKLOAD_SOCKET: z.string(),
+    /** Where reports of rotations are kept; `reports` beside the worker's own files where nothing is said. */
+    ESPALIER_REPORT_DIRECTORY: z.string().optional(),
     ESPALIER_AWS_ACCOUNT: z.string().optional(),
     ESPALIER_AWS_IMAGE: z.string().optional(),
     ESPALIER_GCP_PROJECT: z.string().optional(),

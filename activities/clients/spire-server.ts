@@ -3,6 +3,8 @@ import { BundleService } from '../../proto/gen/spire/api/server/bundle/v1/bundle
 import type { Bundle } from '../../proto/gen/spire/api/types/bundle.ts';
 import { AgentService } from '../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { EntryService } from '../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import { LocalAuthorityService } from '../../proto/gen/spire/api/server/localauthority/v1/localauthority.ts';
+import { FleetService } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { connect, createClient } from '../../runtime/rpc/client.ts';
 import type { RpcChannel } from '../../runtime/rpc/client.ts';
 import type { Client } from '../../runtime/rpc/service.ts';
@@ -20,6 +22,9 @@ export interface SpireServer {
   readonly agent: Client<typeof AgentService>;
   readonly bundle: Client<typeof BundleService>;
   readonly entry: Client<typeof EntryService>;
+  readonly localAuthority: Client<typeof LocalAuthorityService>;
+  /** Ours; a plain SPIRE server answers UNIMPLEMENTED. */
+  readonly fleet: Client<typeof FleetService>;
 }
 
 /** Runs one act over a connection of its own: acts are few, and a kept connection would outlive the identity it was made with. */
@@ -29,12 +34,14 @@ export async function withServer<T>(
   act: (server: SpireServer) => Promise<T>,
 ): Promise<T> {
   const expectedId = serverId(parseTrustDomain(trustDomain));
-  const channel = connectSpiffe({ host: address, port: serverPort, source, expectedId });
+  const channel = connectSpiffe({ ...parseAddress(address), source, expectedId });
   return using(channel, address, () =>
     act({
       agent: createClient(AgentService, channel),
       bundle: createClient(BundleService, channel),
       entry: createClient(EntryService, channel),
+      localAuthority: createClient(LocalAuthorityService, channel),
+      fleet: createClient(FleetService, channel),
     }),
   );
 }
@@ -46,6 +53,13 @@ export function fetchUnverifiedBundle({ trustDomain, address }: ServerAddress): 
   const unverified = serverId(parseTrustDomain(trustDomain));
   const channel = connect({ host: address, port: serverPort, verifyServer: () => unverified });
   return using(channel, address, () => createClient(BundleService, channel).getBundle({ outputMask: undefined }));
+}
+
+/** `host` or `host:port`; IPv6 in brackets where a port follows. */
+export function parseAddress(address: string): { readonly host: string; readonly port: number } {
+  const [, bracketed, plain, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:]+)):([0-9]{1,5})$/.exec(address) ?? [];
+  const host = bracketed ?? plain;
+  return host === undefined ? { host: address, port: serverPort } : { host, port: Number(digits) };
 }
 
 async function using<T>(channel: RpcChannel, address: string, act: () => Promise<T>): Promise<T> {

@@ -7,6 +7,9 @@ import { planTrustDomain } from '../../activities/control/plan-trust-domain.ts';
 import type { Instance } from '../../activities/plan.ts';
 import { parseTrustDomainSpec, SpecError } from '../../activities/spec/check-spec.ts';
 import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
+import type { TrustActivities } from '../../activities/trust/rotation.ts';
+import { createFakeFleet } from './fake-fleet.ts';
+import type { FakeFleet } from './fake-fleet.ts';
 
 export interface FakeWorld {
   /** What exists, by name: `gcp instance upstream-0`. */
@@ -23,7 +26,9 @@ export interface FakeWorld {
   refusing: string | undefined;
   /** Resolves the call that waits only when told; the rest answer at once. */
   blocked: { readonly call: string; readonly until: Promise<void> } | undefined;
-  control(): ControlActivities;
+  /** What rotations act on; none of the clouds' things. */
+  readonly fleet: FakeFleet;
+  control(): ControlActivities & TrustActivities;
   cloud(cloud: Cloud): CloudActivities;
   /** Something that another run made. */
   put(thing: string): void;
@@ -38,7 +43,8 @@ const substrate = {
 };
 const artifact = { url: 'http://127.0.0.1:1/espalier.tar.gz', sha256: '00' };
 
-export function createFakeWorld(): FakeWorld {
+export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
+  const fleet = createFakeFleet(trustDomain);
   const things = new Set<string>();
   const made = new Map<string, number>();
   const owners = new Map<string, string>();
@@ -51,7 +57,8 @@ export function createFakeWorld(): FakeWorld {
     failing: undefined,
     refusing: undefined,
     blocked: undefined,
-    control: () => watched('control', control()),
+    fleet,
+    control: () => watched('control', { ...control(), ...fleet.activities() }),
     cloud: (cloud) => watched(cloud, cloudActivities(cloud)),
     put: (thing) => void things.add(thing),
   };

@@ -2,17 +2,23 @@
 import { fileURLToPath } from 'node:url';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
 import { ensureWorkflowBundle } from '../../workers/pack/workflow-bundle.ts';
 import { findTemporal } from '../../workers/up/temporal.ts';
 import { provisionPhase, spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
-import type { FakeWorld } from '../fakes/fake-world.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The activities of every task queue: of a fake world, or the real ones. */
+export interface World {
+  control(): object;
+  cloud(cloud: Cloud): object;
+}
 
 export interface TestTemporal {
   readonly environment: TestWorkflowEnvironment;
   /** Runs workers on a world while `act` runs. */
-  withWorkers<T>(world: FakeWorld, act: () => Promise<T>, options?: { replayAlways: boolean }): Promise<T>;
+  withWorkers<T>(world: World, act: () => Promise<T>, options?: { replayAlways: boolean }): Promise<T>;
   close(): Promise<void>;
 }
 

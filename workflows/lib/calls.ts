@@ -3,6 +3,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { CloudActivities, ControlActivities } from '../../activities/inputs.ts';
+import type { TrustActivities } from '../../activities/trust/rotation.ts';
 import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
 
 type Phase = 'infrastructure' | 'spire' | 'workloads' | 'validation' | 'removal';
@@ -33,4 +34,25 @@ export function onControl(phase: Phase): ControlActivities {
 /** The queue of a cloud: its workers hold that cloud's credentials and no other's. */
 export function onCloud(cloud: Cloud, phase: Phase): CloudActivities {
   return proxyActivities<CloudActivities>({ ...table[phase], taskQueue: cloud });
+}
+
+/** A change of trust is tried again until it is done, or until somebody ends it: half of it is worse than late. */
+export function onTrust(): TrustActivities {
+  return proxyActivities<TrustActivities>({
+    startToCloseTimeout: '10 minutes',
+    heartbeatTimeout: '10 seconds',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '500 milliseconds', backoffCoefficient: 2, maximumInterval: '15 seconds' },
+    taskQueue: 'control',
+  });
+}
+
+/** What only looks fails soon, and says why. */
+export function onTrustOnce(): TrustActivities {
+  return proxyActivities<TrustActivities>({
+    startToCloseTimeout: '2 minutes',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '1 second', maximumAttempts: 3 },
+    taskQueue: 'control',
+  });
 }

@@ -5,7 +5,7 @@ import type { TrustChangeInput } from '../trust-change.ts';
 import { workflowId } from './workflow-ids.ts';
 
 export async function changeTrust<Result>(input: TrustChangeInput): Promise<Result> {
-  const id = workflowId('trustChange', input.plan.spec.trustDomain);
+  const id = workflowId('trustChange', trustDomainOf(input));
   try {
     return (await executeChild('trustChange', {
       args: [input],
@@ -19,6 +19,15 @@ export async function changeTrust<Result>(input: TrustChangeInput): Promise<Resu
       type: 'Conflict',
       nonRetryable: true,
       message: `another change of trust is running: workflow ${id}`,
+      cause,
     });
   }
+}
+
+export function isLocked(cause: unknown): boolean {
+  return cause instanceof ApplicationFailure && cause.cause instanceof WorkflowExecutionAlreadyStartedError;
+}
+
+function trustDomainOf(input: TrustChangeInput): string {
+  return input.change === 'rotate' ? input.request.trustDomain : input.plan.spec.trustDomain;
 }

@@ -9,6 +9,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { provisionPhase, spiffeTrustDomain } from './search-attributes.ts';
+import type { MissingHolder } from '../../activities/trust/rotation.ts';
 import { rootMessage } from './failure-message.ts';
 
 export type PhaseState = 'waiting' | 'running' | 'done' | 'skipped' | 'failed';
@@ -27,6 +28,26 @@ export interface Progress {
   readonly trustDomain: string;
   readonly state: 'running' | 'undoing' | 'done';
   readonly phases: readonly PhaseProgress[];
+  /** Of a run that replaces authorities. */
+  readonly change?: ChangeProgress;
+}
+
+/** What an operator has to know of a change of trust that is under way. */
+export interface ChangeProgress {
+  readonly operation: string;
+  readonly tier: string;
+  /** What an approval names; there once the new authorities are prepared. */
+  readonly planDigest?: string;
+  /** Before it, `abort` undoes; once it is passed, the change only goes forward. */
+  readonly pointOfNoReturn: 'ahead' | 'passed';
+  readonly paused: boolean;
+  /** In words: an approval, a proof, a person. */
+  readonly waitingFor?: string;
+  /** The first of those who keep a proof waiting. */
+  readonly missing: readonly MissingHolder[];
+  /** The proof's deadline has passed. */
+  readonly overdue: boolean;
+  readonly notes: readonly string[];
 }
 
 export const progressQuery = defineQuery<Progress>('progress');
@@ -36,6 +57,8 @@ export interface ProgressKeeper {
   readonly current: () => Progress;
   phase<T>(name: string, act: () => Promise<T>): Promise<T>;
   skip(name: string): void;
+  /** Tells of a change of trust how it stands now. */
+  readonly changed: (change: ChangeProgress) => void;
   readonly undoing: () => void;
   /** Resolves when the parent has been told: it may end right after. */
   done(): Promise<void>;
@@ -45,7 +68,13 @@ export interface ProgressKeeper {
 export function createProgress(trustDomain: string, names: readonly string[]): ProgressKeeper {
   const rows = new Map<string, PhaseProgress>(names.map((name) => [name, { name, state: 'waiting' }]));
   let state: Progress['state'] = 'running';
-  const current = (): Progress => ({ trustDomain, state, phases: [...rows.values()] });
+  let change: ChangeProgress | undefined;
+  const current = (): Progress => ({
+    trustDomain,
+    state,
+    phases: [...rows.values()],
+    ...(change === undefined ? {} : { change }),
+  });
 
   // One signal at a time: the server may deliver two that are under way in either order.
   let told = Promise.resolve();
@@ -76,6 +105,10 @@ export function createProgress(trustDomain: string, names: readonly string[]): P
     },
     skip(name) {
       set({ name, state: 'skipped' });
+    },
+    changed(now) {
+      change = now;
+      void publish();
     },
     undoing() {
       state = 'undoing';
@@ -117,11 +150,27 @@ function phaseAttribute({ state, phases }: Progress): string {
   return state === 'running' && running.length > 0 ? running.join(', ') : state;
 }
 
-function markdown({ trustDomain, state, phases }: Progress): string {
+function markdown({ trustDomain, state, phases, change }: Progress): string {
   const rows = phases.map(({ name, state: phase, startedAt, endedAt, failure }) => {
     const elapsed =
       startedAt === undefined || endedAt === undefined ? '' : `${((endedAt - startedAt) / 1000).toFixed(1)} s`;
     return `| ${name} | ${phase}${failure === undefined ? '' : `: ${failure}`} | ${elapsed} |`;
   });
-  return [`**${trustDomain}**: ${state}`, '', '| Phase | State | Took |', '|---|---|---|', ...rows].join('\n');
+  const table = ['', '| Phase | State | Took |', '|---|---|---|', ...rows];
+  return [`**${trustDomain}**: ${state}`, ...(change === undefined ? [] : changeLines(change)), ...table].join('\n');
+}
+
+function changeLines(change: ChangeProgress): string[] {
+  const { operation, tier, planDigest, pointOfNoReturn, paused, waitingFor, missing, overdue, notes } = change;
+  return [
+    '',
+    `${operation} of tier ${tier}; the point of no return ${pointOfNoReturn === 'ahead' ? 'lies ahead' : 'is passed'}${paused ? '; **paused**' : ''}`,
+    ...(planDigest === undefined ? [] : ['', `Plan digest: \`${planDigest}\``]),
+    ...(waitingFor === undefined ? [] : ['', `Waiting for ${waitingFor}${overdue ? ' (**overdue**)' : ''}`]),
+    ...missing.map(
+      ({ tier: of, kind, id, what, since }) =>
+        `- ${kind} ${id} of ${of}: ${what}${since === undefined ? '' : `, since ${since}`}`,
+    ),
+    ...notes.map((note) => `- note: ${note}`),
+  ];
 }

@@ -1,0 +1,214 @@
+// Checks what an operator asks of a rotation, whole: every fault is reported, each with its place, before anything is looked at.
+import { z } from 'zod';
+import { parseDuration } from '../../runtime/spiffe/duration.ts';
+import { parseSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
+import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
+import { failure } from '../failures.ts';
+import type { TrustDomainPlan } from '../plan.ts';
+import type { AuthorityKind, RotationOperation, RotationPolicy, RotationRequest } from './rotation.ts';
+
+const duration = z.string().refine(isDuration, 'must be a duration with units, such as 30m');
+const spiffeId = z.string().refine(isSpiffeId, 'must be a SPIFFE ID');
+
+/** An ordinary rotation waits for everybody; a compromised key is replaced at a price, which somebody has to approve. */
+const defaults: Readonly<Record<'rotation' | 'emergency', RotationPolicy>> = {
+  rotation: {
+    proofDeadline: '30m',
+    atDeadline: 'abort',
+    soak: 'natural',
+    agedOut: 'wait',
+    approvals: 'none',
+    approveActivation: false,
+    approveRevocation: false,
+    approvers: [],
+    maxClockSkew: '5s',
+  },
+  emergency: {
+    proofDeadline: '2m',
+    atDeadline: 'leave',
+    soak: 'none',
+    agedOut: 'shorten',
+    approvals: 'named',
+    approveActivation: false,
+    approveRevocation: true,
+    approvers: [],
+    maxClockSkew: '5s',
+  },
+};
+
+const policySchema = z
+  .strictObject({
+    proofDeadline: duration,
+    atDeadline: z.enum(['abort', 'hold', 'leave']),
+    soak: z.enum(['natural', 'none']),
+    agedOut: z.enum(['wait', 'shorten']),
+    approvals: z.enum(['none', 'named', 'signed']),
+    approveActivation: z.boolean(),
+    approveRevocation: z.boolean(),
+    approvers: z.array(spiffeId),
+    maxClockSkew: duration,
+  })
+  .partial();
+
+const topologySchema = z.strictObject({
+  trustDomain: z.string(),
+  tiers: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1),
+        parent: z.string().optional(),
+        servers: z
+          .array(z.strictObject({ name: z.string().min(1), address: z.string().min(1) }))
+          .min(1, 'must name at least one server'),
+      }),
+    )
+    .min(1, 'must name at least one tier'),
+});
+
+const requestSchema = z.strictObject({
+  /** As `trust-domain.yaml` has it; or the servers themselves. */
+  spec: z.unknown().optional(),
+  topology: topologySchema.optional(),
+  tier: z.string().optional(),
+  kind: z.enum(['x509', 'jwt']).optional(),
+  authorityId: z.string().optional(),
+  policy: policySchema.default({}),
+  dryRun: z.boolean().default(false),
+  resume: z.boolean().default(false),
+  requester: z.string().default(''),
+  reason: z.string().default(''),
+  /** Needed with a topology only: a specification says it. */
+  x509SvidTtl: duration.optional(),
+});
+
+type Parsed = z.output<typeof requestSchema>;
+
+/** Throws InvalidRequest with every fault. `planOf` makes the plan of a specification, with its own faults. */
+export async function checkRotation(
+  operation: RotationOperation,
+  input: unknown,
+  planOf: (spec: unknown) => Promise<TrustDomainPlan>,
+): Promise<RotationRequest> {
+  const parsed = requestSchema.safeParse(input, { reportInput: true });
+  if (!parsed.success) throw invalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const asked = parsed.data;
+  const policy = {
+    ...defaults[operation === 'distrustAuthority' ? 'emergency' : 'rotation'],
+    ...defined(asked.policy),
+  };
+  const faults = [...placeFaults(asked), ...kindFaults(operation, asked), ...policyFaults(policy, asked.requester)];
+  if (faults.length > 0) throw invalid(faults);
+  const plan = asked.spec === undefined ? undefined : await planOf(asked.spec);
+  const names = plan === undefined ? (asked.topology?.tiers ?? []).map(({ name }) => name) : tierNames(plan);
+  const tier = asked.tier ?? names[0] ?? '';
+  if (!names.includes(tier)) {
+    throw invalid([`tier: no tier has the name ${JSON.stringify(tier)}; there are ${names.join(', ')}`]);
+  }
+  const ttl = plan?.spec.ttl.x509Svid ?? asked.x509SvidTtl;
+  return {
+    operation,
+    kind: kindOf(operation, asked),
+    trustDomain: plan?.spec.trustDomain ?? asked.topology?.trustDomain ?? '',
+    tier,
+    policy,
+    dryRun: asked.dryRun,
+    resume: asked.resume,
+    requester: asked.requester,
+    reason: asked.reason,
+    ...(asked.authorityId === undefined ? {} : { authorityId: asked.authorityId }),
+    ...(plan === undefined ? { topology: asked.topology } : { plan }),
+    ...(ttl === undefined ? {} : { x509SvidTtlMs: parseDuration(ttl) }),
+  };
+}
+
+function tierNames({ upstream, segments }: TrustDomainPlan): string[] {
+  return [upstream.name, ...segments.map(({ pool }) => pool.name)];
+}
+
+function kindOf(operation: RotationOperation, { kind }: Parsed): AuthorityKind {
+  if (operation === 'rotateJwtAuthority') return 'jwt';
+  return operation === 'distrustAuthority' ? (kind ?? 'x509') : 'x509';
+}
+
+function placeFaults({ spec, topology }: Parsed): string[] {
+  if ((spec === undefined) === (topology === undefined))
+    return ['spec, topology: exactly one of the two must be given'];
+  if (topology === undefined) return [];
+  const { trustDomain, tiers } = topology;
+  const before = new Set<string>();
+  const faults = isTrustDomain(trustDomain)
+    ? []
+    : [`topology.trustDomain: must be a trust domain's name: ${JSON.stringify(trustDomain)}`];
+  for (const [index, { name, parent }] of tiers.entries()) {
+    const place = `topology.tiers.${index}`;
+    if (before.has(name)) faults.push(`${place}.name: duplicate name: ${JSON.stringify(name)}`);
+    if (index === 0 && parent !== undefined) faults.push(`${place}.parent: the first tier is the root and has none`);
+    if (index > 0 && (parent === undefined || !before.has(parent)))
+      faults.push(`${place}.parent: must name a tier before it: ${JSON.stringify(parent ?? null)}`);
+    before.add(name);
+  }
+  return faults;
+}
+
+function kindFaults(operation: RotationOperation, { kind, authorityId, resume }: Parsed): string[] {
+  const isEmergency = operation === 'distrustAuthority';
+  return [
+    ...(kind !== undefined && !isEmergency ? [`kind: ${operation} says it already`] : []),
+    ...(authorityId !== undefined && !isEmergency ? ['authorityId: only distrustAuthority names one'] : []),
+    ...(resume && isEmergency ? ['resume: distrustAuthority finds by itself what has been done'] : []),
+  ];
+}
+
+function policyFaults(policy: RotationPolicy, requester: string): string[] {
+  const { approvals, approveActivation, approveRevocation, approvers, atDeadline, agedOut } = policy;
+  const none = approvals === 'none';
+  return [
+    ...(none && (approveActivation || approveRevocation)
+      ? ['policy.approvals: must be named or signed where an approval is asked for']
+      : []),
+    ...(agedOut === 'shorten' && !approveRevocation
+      ? ['policy.agedOut: shorten needs approveRevocation, as it revokes what may still be in use']
+      : []),
+    ...(atDeadline === 'leave' && !approveRevocation
+      ? ['policy.atDeadline: leave needs approveRevocation, as it locks out whoever is missing']
+      : []),
+    ...(approvals === 'signed' && approvers.length === 0
+      ? ['policy.approvers: must list who may approve where approvals are signed']
+      : []),
+    ...(approvals === 'signed' && !isSpiffeId(requester)
+      ? [`requester: must be a SPIFFE ID where approvals are signed: ${JSON.stringify(requester)}`]
+      : []),
+  ];
+}
+
+function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+}
+
+function invalid(faults: readonly string[]) {
+  const heading = `the request has ${faults.length} fault${faults.length === 1 ? '' : 's'}`;
+  return failure('InvalidRequest', `${heading}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`, {
+    details: [faults],
+  });
+}
+
+function isDuration(text: string): boolean {
+  return isParsed(() => parseDuration(text));
+}
+
+function isSpiffeId(text: string): boolean {
+  return isParsed(() => parseSpiffeId(text));
+}
+
+function isTrustDomain(text: string): boolean {
+  return !text.includes('/') && isParsed(() => parseTrustDomain(text));
+}
+
+function isParsed(parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch {
+    return false; // the caller words the fault
+  }
+}

@@ -1,0 +1,13 @@
+// Keeps the report of a change of trust as a file, for whoever has to show later what was proven: JSON, whole, or not there at all.
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RotationReport } from './rotation.ts';
+
+/** The name is the workflow's and its run's, so a second writing is of the same report. Returns the path. */
+export async function writeReport(directory: string, name: string, report: RotationReport): Promise<string> {
+  const path = join(directory, `${name.replaceAll(/[^A-Za-z0-9._-]+/g, '-')}.json`);
+  await mkdir(directory, { recursive: true });
+  await writeFile(`${path}.new`, `${JSON.stringify(report, undefined, 2)}\n`);
+  await rename(`${path}.new`, path);
+  return path;
+}
