@@ -8,11 +8,14 @@ import type { KeyManager } from '../../runtime/server/keys/key-manager.ts';
 import { createMemoryKeyManager } from '../../runtime/server/keys/memory.ts';
 import type { Store } from '../../runtime/server/store/store.ts';
 import type { UpstreamAuthority } from '../../runtime/server/upstream/upstream-authority.ts';
+import { parseSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
 import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
 import { silentLog } from './stores.ts';
 
 export const hourMs = 3_600_000;
 export const trustDomain = parseTrustDomain('example.org');
+/** Asks for CAs. */
+export const downstreamId = parseSpiffeId('spiffe://example.org/downstream');
 
 export const authorityConfig: AuthorityConfig = {
   caTtl: 24 * hourMs,

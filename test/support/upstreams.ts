@@ -17,7 +17,7 @@ import { AuthorityError } from '../../runtime/server/ca/authority.ts';
 import type { CertificateAuthority } from '../../runtime/server/ca/authority.ts';
 import type { UpstreamAuthority } from '../../runtime/server/upstream/upstream-authority.ts';
 import { parseSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
-import { trustDomain } from './authorities.ts';
+import { downstreamId, trustDomain } from './authorities.ts';
 
 export interface InProcessUpstream extends UpstreamAuthority {
   /** While false, calls fail as an upstream that cannot be reached. */
@@ -34,7 +34,7 @@ export function upstreamOf(root: CertificateAuthority): InProcessUpstream {
     async mintX509Ca(csr, preferredTtlMs) {
       reach();
       const { publicKey } = parseCsr(csr);
-      const { chain } = await root.signDownstreamX509Ca({ publicKey, ttlMs: preferredTtlMs });
+      const { chain } = await root.signDownstreamX509Ca({ requester: downstreamId, publicKey, ttlMs: preferredTtlMs });
       return { chain, roots: root.bundle().x509Authorities };
     },
     async publishJwtAuthority(authority) {
@@ -80,7 +80,11 @@ export async function startSocketUpstream(root: CertificateAuthority, clock: () 
     async newDownstreamX509Ca({ csr, preferredTtl }) {
       checkDownstream();
       const { publicKey } = parseCsr(csr);
-      const { chain } = await root.signDownstreamX509Ca({ publicKey, ttlMs: preferredTtl * 1000 });
+      const { chain } = await root.signDownstreamX509Ca({
+        requester: downstreamId,
+        publicKey,
+        ttlMs: preferredTtl * 1000,
+      });
       return { caCertChain: chain.map(({ der }) => der), x509Authorities: authorities() };
     },
   });

@@ -1,9 +1,11 @@
 // espalier.fleet.v1.Fleet: the push to agents and downstream servers, what they report, and what administrators ask of that. Ours; SPIRE's servers do
 // not have it.
 import type { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
+import type { Logger } from '../../log.ts';
 import type { CallContext } from '../../rpc/call-context.ts';
 import type { Handlers } from '../../rpc/service.ts';
-import { invalidArgument } from '../../rpc/status.ts';
+import { failedPrecondition, invalidArgument } from '../../rpc/status.ts';
+import type { CertificateAuthority } from '../ca/authority.ts';
 import { heartbeatMs } from '../fleet/holders.ts';
 import type { Holdings } from '../fleet/holdings.ts';
 import { parseInstance, parseReport } from '../fleet/parse-report.ts';
@@ -20,6 +22,8 @@ export interface FleetServiceOptions {
   readonly watchers: Pick<Watchers, 'watch'>;
   readonly reports: Pick<ReportBuffer, 'add'>;
   readonly holdings: Holdings;
+  readonly authority: Pick<CertificateAuthority, 'x509' | 'jwt'>;
+  readonly log: Logger;
   readonly callerOf: CallerOf;
   readonly limiter: RateLimiter;
   readonly clock: () => number;
@@ -31,7 +35,7 @@ const longestRevision = 64;
 const pageSize = { usual: 500, largest: 1000 };
 
 export function createFleetService(options: FleetServiceOptions): Handlers<typeof FleetService> {
-  const { watchers, reports, holdings, callerOf, limiter, clock } = options;
+  const { watchers, reports, holdings, authority, log, callerOf, limiter, clock } = options;
   const svidOf = (context: CallContext): WatchingSvid => requireCallerSvid(callerOf(context));
 
   return {
@@ -59,6 +63,22 @@ export function createFleetService(options: FleetServiceOptions): Handlers<typeo
     async listHoldings({ pageSize: size, pageToken: token, kinds, onlyBehind }) {
       const page = { token, kinds, onlyBehind, size: size <= 0 ? pageSize.usual : Math.min(size, pageSize.largest) };
       return attempt('failed to list holdings', () => holdings.list(page));
+    },
+
+    async withdrawAuthority({ authorityId, jwt }) {
+      if (authorityId === '') throw invalidArgument('no authority ID provided');
+      const control = jwt ? authority.jwt : authority.x509;
+      const failed = `failed to withdraw ${jwt ? 'JWT' : 'X.509'} authority`;
+      const states = await attempt(failed, () => control.statesWith(authorityId));
+      const state = (['active', 'prepared', 'old'] as const).find((one) => states[one]?.authorityId === authorityId);
+      if (state === undefined) return {};
+      if (state !== 'prepared')
+        throw failedPrecondition(
+          `authority ${JSON.stringify(authorityId)} is ${state}: only a prepared one can be withdrawn`,
+        );
+      await attempt(failed, () => control.withdraw(authorityId));
+      log.info({ local_authority_id: authorityId }, `${jwt ? 'JWT' : 'X.509'} authority withdrawn successfully`);
+      return {};
     },
 
     async countHoldings({ authorityId }) {

@@ -73,6 +73,6 @@ export const methodPolicies: ReadonlyMap<string, MethodPolicy> = new Map([
   }),
   ...service('espalier.fleet.v1.Fleet', {
     ...all({ roles: ['agent', 'downstream'], limit: 'fleet' }, ['Watch', 'Report']),
-    ...all(admin, ['ListHoldings', 'CountHoldings']),
+    ...all(admin, ['ListHoldings', 'CountHoldings', 'WithdrawAuthority']),
   }),
 ]);

@@ -94,9 +94,10 @@ export function createSvidService(options: SvidServiceOptions): Handlers<typeof 
     async newDownstreamX509Ca({ csr: der, preferredTtl }, context) {
       await limiter.admit(context, 1, 'rejecting request due to downstream CA signing rate limit');
       const { publicKey } = parseSignedCsr(der);
+      const requester = requireCallerId(callerOf(context));
       const ttlMs = preferredTtl * 1000;
       const { chain } = await attempt('failed to sign downstream X.509 CA', () =>
-        authority.signDownstreamX509Ca({ publicKey, ttlMs }),
+        authority.signDownstreamX509Ca({ publicKey, requester, ttlMs }),
       );
       const x509Authorities = authority.bundle().x509Authorities.map(({ asn1 }) => asn1);
       return { caCertChain: encodeChain(chain), x509Authorities };

@@ -41,6 +41,13 @@ export interface X509SvidRequest {
   readonly ttlMs?: number;
 }
 
+export interface DownstreamCaRequest {
+  readonly publicKey: KeyObject;
+  /** Who asks: it is kept, so that an authority is known to be out of use when they have shown that they left it. */
+  readonly requester: SpiffeId;
+  readonly ttlMs?: number;
+}
+
 export interface IssuedX509Svid {
   /** Leaf first, then intermediates, without the root. */
   readonly chain: readonly Certificate[];
@@ -99,6 +106,8 @@ export interface SlotControl {
   readonly activate: (authorityId: string) => Promise<AuthorityState>;
   readonly taint: (authorityId: string) => Promise<AuthorityState>;
   readonly revoke: (authorityId: string) => Promise<AuthorityState>;
+  /** Of one that is prepared. */
+  readonly withdraw: (authorityId: string) => Promise<AuthorityState>;
 }
 
 export interface CertificateAuthority {
@@ -106,7 +115,7 @@ export interface CertificateAuthority {
   /** Like an X509-SVID, with the agent's TTL. */
   signAgentX509Svid(request: Pick<X509SvidRequest, 'publicKey' | 'spiffeId'>): Promise<IssuedX509Svid>;
   /** An intermediate CA for a downstream server; its chain reaches up to, not including, the root. */
-  signDownstreamX509Ca(request: { readonly publicKey: KeyObject; readonly ttlMs?: number }): Promise<IssuedX509Svid>;
+  signDownstreamX509Ca(request: DownstreamCaRequest): Promise<IssuedX509Svid>;
   signJwtSvid(request: JwtSvidRequest): Promise<IssuedJwtSvid>;
   /** Throws NOT_READY. */
   x509Authority(): AuthorityState;

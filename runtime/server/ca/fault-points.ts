@@ -5,6 +5,7 @@ const stepsOf = {
   activate: ['swapped', 'noted', 'settled'],
   taint: ['stored', 'applied'],
   revoke: ['stored', 'forgotten', 'applied'],
+  withdraw: ['stored', 'forgotten', 'applied'],
 } as const;
 /** Of an act that another server asks of the one whose authority it is. */
 const handOverSteps = ['taken', 'done', 'answered'] as const;

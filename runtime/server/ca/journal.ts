@@ -28,6 +28,8 @@ export interface Journal {
   entries(kind: JournalKind): readonly JournalEntry[];
   /** Replaces what it says of the same authority. A failure is logged only: signing matters more than remembering. */
   note(kind: JournalKind, entries: readonly JournalEntry[]): Promise<void>;
+  /** A failure is logged only, as the bundle decides. */
+  forget(kind: JournalKind, authorityId: string): Promise<void>;
   /** Tries again what could not be saved. */
   flush(): Promise<void>;
 }
@@ -80,6 +82,10 @@ export async function openJournal({ store, keys, log }: JournalOptions): Promise
       // The active one stays, however many were prepared after it: the journal is found by it.
       const active = noted.findLast(({ status }) => status === 'active');
       known[kind] = noted.filter((entry, i) => entry === active || i >= noted.length - maxEntries);
+      await saveOrLog();
+    },
+    async forget(kind, authorityId) {
+      known[kind] = known[kind].filter((entry) => entry.authorityId !== authorityId);
       await saveOrLog();
     },
     async flush() {

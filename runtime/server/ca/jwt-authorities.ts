@@ -33,6 +33,7 @@ export function createJwtAuthorities(
         kind: 'jwt-key',
         authorityId: slot.authorityId,
         issuerId: '',
+        requestedBy: '',
         expiresAt: Math.floor(slot.notAfter / 1000),
       });
       await faultPoint?.('jwt.prepare.intended');
@@ -63,6 +64,10 @@ export function createJwtAuthorities(
     async revoke(authorityId) {
       await store.revokeJwtAuthority(trustDomain.name, authorityId);
     },
+    async withdraw({ authorityId }) {
+      await store.withdrawJwtAuthority(trustDomain.name, authorityId);
+    },
+    forget: ({ authorityId }) => journal.forget('jwt', authorityId),
     checkRemaining(slot) {
       checkRemainingLifetime('JWT authority', slot, { now: clock(), svidTtl: config.jwtSvidTtl });
     },

@@ -17,8 +17,11 @@ export interface AuthorityKind<S extends Slot> extends Vouching<S> {
   mint(name: SlotName): Promise<S>;
   /** Remembers the slots as they are now, the last one being the most important. */
   remember(slots: readonly (readonly [S, SlotStatus])[]): Promise<void>;
+  forget(slot: S): Promise<void>;
   taint(authorityId: string): Promise<void>;
   revoke(authorityId: string): Promise<void>;
+  /** Nothing was signed with it: nobody has to be told beforehand. */
+  withdraw(slot: S): Promise<void>;
   /** Throws TTL_LATTICE where an SVID of default lifetime would outlive it. */
   checkRemaining(slot: S): void;
 }
@@ -173,6 +176,17 @@ export function createRotation<S extends Slot>(options: RotationOptions<S>): Rot
         await faultPoint?.(`${kind.name}.revoke.stored`);
         old = undefined;
         await faultPoint?.(`${kind.name}.revoke.forgotten`);
+        return stateOf(slot);
+      }),
+    withdraw: (authorityId) =>
+      exclusively(async () => {
+        const slot = named(prepared, authorityId, 'prepared');
+        await kind.withdraw(slot);
+        await faultPoint?.(`${kind.name}.withdraw.stored`);
+        prepared = undefined;
+        await kind.forget(slot);
+        log.info(describe(slot), `${kind.label} withdrawn`);
+        await faultPoint?.(`${kind.name}.withdraw.forgotten`);
         return stateOf(slot);
       }),
   };

@@ -1,6 +1,6 @@
 // Forced rotation that may be asked of any server on the database: the one that holds the authority acts, and the call returns once every live server
 // has applied what was done.
-import type { AuthorityKindName, HeldAuthorities, ReplicaRecord } from '../store/records.ts';
+import type { AuthorityAct, AuthorityKindName, HeldAuthorities, ReplicaRecord } from '../store/records.ts';
 import type { ReplicaStore } from '../store/store.ts';
 import { AuthorityError } from './authority.ts';
 import type { AuthorityState, SlotControl } from './authority.ts';
@@ -20,6 +20,7 @@ export interface SharedControl {
   activate(authorityId: string): Promise<AuthorityState>;
   taint(authorityId: string): Promise<AuthorityState>;
   revoke(authorityId: string): Promise<AuthorityState>;
+  withdraw(authorityId: string): Promise<AuthorityState>;
 }
 
 export interface SharedControlOptions {
@@ -52,7 +53,7 @@ export function createSharedControl(options: SharedControlOptions): SharedContro
     );
   };
 
-  const act = async (name: 'activate' | 'taint' | 'revoke', authorityId: string): Promise<AuthorityState> => {
+  const act = async (name: AuthorityAct, authorityId: string): Promise<AuthorityState> => {
     const isOurs = has(own.states(), authorityId);
     const owner = isOurs ? undefined : await holder(authorityId);
     // A successor must be known everywhere before anything is signed with it.
@@ -80,6 +81,7 @@ export function createSharedControl(options: SharedControlOptions): SharedContro
     activate: (authorityId) => act('activate', authorityId),
     taint: (authorityId) => act('taint', authorityId),
     revoke: (authorityId) => act('revoke', authorityId),
+    withdraw: (authorityId) => act('withdraw', authorityId),
   };
 }
 

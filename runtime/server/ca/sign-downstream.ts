@@ -1,4 +1,5 @@
-// Signs the CA of a downstream server. An authority is rare and lasts long: its intent is in the store before, and what came of it is checked after.
+// Signs the CA of a downstream server. An authority is rare and lasts long: its intent is in the store before, with whoever asked for it, and what came of it
+// is checked after.
 import { parseCertificate } from '../../pki/certificate.ts';
 import { issueDownstreamCa, notBeforeCushionMs } from '../../pki/issue.ts';
 import { subjectKeyIdOf } from '../../pki/key-id.ts';
@@ -18,22 +19,16 @@ export interface DownstreamSigningOptions {
   readonly context: AuthorityContext;
   readonly intend: Intend;
   readonly active: () => X509Slot;
-  /** Before something is signed for that long. */
-  readonly cover: (ttlMs: number) => Promise<void>;
-  readonly note: (slot: X509Slot, notAfter: number) => void;
 }
 
 export function createDownstreamSigning({
   context,
   intend,
   active,
-  cover,
-  note,
 }: DownstreamSigningOptions): CertificateAuthority['signDownstreamX509Ca'] {
   const { config, trustDomain, clock, log, live } = context;
-  return async ({ publicKey, ttlMs: asked }) => {
+  return async ({ publicKey, requester, ttlMs: asked }) => {
     const ttlMs = ttlOr(asked, config.caTtl);
-    await cover(ttlMs);
     const slot = active();
     const notAfter = cutExpiry(clock(), ttlMs, slot);
     checkDownstreamLifetime(ttlMs, slot, config, log);
@@ -42,6 +37,7 @@ export function createDownstreamSigning({
       kind: 'downstream-ca',
       authorityId: hexOf(subjectKeyIdOf(encodePublicKey(publicKey))),
       issuerId: slot.authorityId,
+      requestedBy: requester.toString(),
       serialNumber: serialNumberText(serialNumber),
       expiresAt: Math.floor(notAfter / 1000),
     });
@@ -55,7 +51,6 @@ export function createDownstreamSigning({
       notBefore: clock() - notBeforeCushionMs,
       notAfter,
     });
-    note(slot, ca.notAfter);
     const roots = live.current().x509Authorities.map(({ asn1 }) => parseCertificate(asn1));
     verifyChain({ leaf: parseCertificate(ca.der), intermediates: slot.intermediates, roots, now: clock() });
     await isDone();

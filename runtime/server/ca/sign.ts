@@ -59,8 +59,6 @@ export function createSigning({ context, activeX509, activeJwt, marks, intend }:
       context,
       intend,
       active: activeX509,
-      cover: (ttlMs) => covered(marks.x509, activeX509, expiryOf(ttlMs)),
-      note: marks.x509.note,
     }),
     async signJwtSvid({ spiffeId, audience, ttlMs, includeJti = false }) {
       if (activeJwt === undefined || marks.jwt === undefined)

@@ -72,6 +72,7 @@ function applying(control: SlotControl, apply: () => Promise<void>): SlotControl
     activate: (authorityId) => then(control.activate(authorityId)),
     taint: (authorityId) => then(control.taint(authorityId)),
     revoke: (authorityId) => then(control.revoke(authorityId)),
+    withdraw: (authorityId) => then(control.withdraw(authorityId)),
   };
 }
 
@@ -84,4 +85,5 @@ const disabledControl: SlotControl = {
   activate: refuse,
   taint: refuse,
   revoke: refuse,
+  withdraw: refuse,
 };

@@ -48,6 +48,7 @@ export function createX509Authorities(
         kind: 'x509-ca',
         authorityId: hexOf(subjectKeyIdOf(encodePublicKey(key.publicKey))),
         issuerId: '',
+        requestedBy: '',
         // An upstream chooses its own.
         ...(upstream === undefined ? { serialNumber: serialNumberText(serialNumber) } : {}),
         expiresAt: Math.floor((issuedAt + config.caTtl) / 1000),
@@ -77,6 +78,11 @@ export function createX509Authorities(
       refuseWithUpstream('revoked');
       await store.revokeX509Authority(trustDomain.name, authorityId);
     },
+    // An intermediate is in no bundle.
+    async withdraw({ authorityId }) {
+      if (upstream === undefined) await store.withdrawX509Authority(trustDomain.name, authorityId);
+    },
+    forget: ({ authorityId }) => journal.forget('x509', authorityId),
     checkRemaining(slot) {
       checkRemainingLifetime('X.509 authority', slot, { now: clock(), svidTtl: config.x509SvidTtl });
     },

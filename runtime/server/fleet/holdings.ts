@@ -10,11 +10,13 @@ import type { CertificateAuthority } from '../ca/authority.ts';
 import { x509AuthorityId } from '../store/bundle-changes.ts';
 import { StoreError } from '../store/errors.ts';
 import type { AuthorityKindName, AuthorityLife, FleetHolder } from '../store/fleet-records.ts';
-import type { FleetStore, ReplicaStore } from '../store/store.ts';
+import type { FleetStore, IssuanceStore, ReplicaStore } from '../store/store.ts';
 import { holdingOfAgent, holdingOfDownstream, holdingOfServer } from './holders.ts';
 import type { Tier } from './holders.ts';
 import type { WantedAuthority } from './judge-holding.ts';
 import type { AuthorityNotes } from './note-authorities.ts';
+import { unaccountedCas } from './unaccounted-cas.ts';
+import type { UnaccountedCas } from './unaccounted-cas.ts';
 import type { ReportBuffer } from './report-buffer.ts';
 
 export interface HoldingsPage {
@@ -33,7 +35,7 @@ export interface Holdings {
 }
 
 export interface HoldingsOptions {
-  readonly store: FleetStore & ReplicaStore;
+  readonly store: FleetStore & ReplicaStore & Pick<IssuanceStore, 'listDownstreamCas'>;
   readonly reports: Pick<ReportBuffer, 'flush'>;
   readonly notes: Pick<AuthorityNotes, 'settled'>;
   readonly authority: Pick<CertificateAuthority, 'bundle' | 'refreshBundle'>;
@@ -112,11 +114,18 @@ export function createHoldings(options: HoldingsOptions): Holdings {
     async count(authorityId) {
       const tier = await tierOf(authorityId);
       const kinds = new Map(order.map((kind) => [kind as HolderKind, noneOf(kind)]));
+      const downstreams: Holding[] = [];
       for await (const { holding } of holders(tier, [], { place: 0, after: 0 })) {
         const sum = kinds.get(holding.kind);
         if (sum !== undefined) addTo(sum, holding, authorityId);
+        if (holding.kind === HolderKind.DOWNSTREAM) downstreams.push(holding);
       }
-      return { kinds: [...kinds.values()], authorities: tier.lives.map(wireOf) };
+      const signed = await store.listDownstreamCas(Math.floor(clock() / 1000));
+      const authorities = tier.lives.map((life) => ({
+        ...wireOf(life),
+        ...unaccountedCas(life.authorityId, signed, downstreams),
+      }));
+      return { kinds: [...kinds.values()], authorities, nowMs: clock() };
     },
   };
 }
@@ -178,7 +187,7 @@ function addTo(sum: HoldingsOfKind, holding: Holding, authorityId: string): void
   }
 }
 
-function wireOf(life: WantedAuthority): Authority {
+function wireOf(life: WantedAuthority): Omit<Authority, keyof UnaccountedCas> {
   return {
     authorityId: life.authorityId,
     jwt: life.kind === 'jwt',

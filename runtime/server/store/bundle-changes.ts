@@ -53,6 +53,20 @@ export function withoutJwtAuthority(bundle: TrustBundle, keyId: string): TrustBu
   return { ...bundle, jwtAuthorities: bundle.jwtAuthorities.filter((held) => held !== found) };
 }
 
+/** One that nothing was signed with may go untainted. Throws NOT_FOUND. */
+export function withoutUnusedX509Authority(bundle: TrustBundle, subjectKeyId: string): TrustBundle {
+  const found = findX509Authority(bundle, subjectKeyId);
+  const x509Authorities = bundle.x509Authorities.filter((held) => held !== found);
+  if (x509Authorities.length === 0)
+    throw new StoreError('LAST_AUTHORITY', 'the last X.509 authority cannot be withdrawn');
+  return { ...bundle, x509Authorities };
+}
+
+export function withoutUnusedJwtAuthority(bundle: TrustBundle, keyId: string): TrustBundle {
+  const found = findJwtAuthority(bundle, keyId);
+  return { ...bundle, jwtAuthorities: bundle.jwtAuthorities.filter((held) => held !== found) };
+}
+
 export function findJwtAuthority(bundle: TrustBundle, keyId: string): JwtAuthority {
   const found = bundle.jwtAuthorities.find((held) => held.keyId === keyId);
   if (found === undefined) throw new StoreError('NOT_FOUND', `no JWT signing key with key id ${JSON.stringify(keyId)}`);

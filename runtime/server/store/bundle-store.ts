@@ -7,6 +7,8 @@ import {
   withTaintedX509Authority,
   withoutExpired,
   withoutJwtAuthority,
+  withoutUnusedJwtAuthority,
+  withoutUnusedX509Authority,
   withoutX509Authority,
 } from './bundle-changes.ts';
 import { bundleOfRow, bundleValues } from './bundle-row.ts';
@@ -101,6 +103,20 @@ export function createBundleStore(database: Database): BundleStore {
         await noteRevoked(query, trustDomain, revokedX509(bundle, subjectKeyId));
         return changed;
       }),
+    async withdrawX509Authority(trustDomain, subjectKeyId) {
+      await change(trustDomain, async (bundle, query) => {
+        const changed = withoutUnusedX509Authority(bundle, subjectKeyId);
+        await noteRevoked(query, trustDomain, revokedX509(bundle, subjectKeyId));
+        return changed;
+      });
+    },
+    async withdrawJwtAuthority(trustDomain, keyId) {
+      await change(trustDomain, async (bundle, query) => {
+        const changed = withoutUnusedJwtAuthority(bundle, keyId);
+        await noteRevoked(query, trustDomain, revokedJwt(bundle, keyId));
+        return changed;
+      });
+    },
     async taintJwtAuthority(trustDomain, keyId) {
       const bundle = await change(trustDomain, (current) => withTaintedJwtAuthority(current, keyId));
       return findJwtAuthority(bundle, keyId);

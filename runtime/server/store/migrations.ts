@@ -261,6 +261,9 @@ const fleet = `
   );
 `;
 
+/** Who asked for a downstream CA; of those before, nobody knows. */
+const requesters = `ALTER TABLE authority_intents ADD COLUMN requested_by text NOT NULL DEFAULT ''`;
+
 /** Version n is the state after the first n steps. */
 export const migrations: readonly string[] = [
   records,
@@ -271,6 +274,7 @@ export const migrations: readonly string[] = [
   authorities,
   federation,
   fleet,
+  requesters,
 ];
 
 /**

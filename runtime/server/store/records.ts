@@ -164,12 +164,15 @@ export interface ReplicaRecord extends ReplicaReport {
 export type AuthorityKindName = 'x509' | 'jwt';
 
 /** What one server asks of the one whose authority it is. */
+/** What one server may ask of another. */
+export type AuthorityAct = 'activate' | 'taint' | 'revoke' | 'withdraw';
+
 export interface AuthorityActRequest {
   /** Replica ids. */
   readonly owner: string;
   readonly askedBy: string;
   readonly kind: AuthorityKindName;
-  readonly act: 'activate' | 'taint' | 'revoke';
+  readonly act: AuthorityAct;
   readonly authorityId: string;
 }
 
@@ -194,9 +197,22 @@ export interface AuthorityIntent {
   readonly authorityId: string;
   /** hex subject key id of what signs it; '' where that is itself, or not known yet. */
   readonly issuerId: string;
+  /** The SPIFFE ID of the downstream server that asked; '' of all others, and where it was not kept. */
+  readonly requestedBy: string;
   /** Decimal; absent where somebody else chooses it, and of JWT keys. */
   readonly serialNumber?: string;
   /** Unix seconds. */
+  readonly expiresAt: number;
+}
+
+/** What was signed for downstream servers of one SPIFFE ID under one authority of this tier. */
+export interface DownstreamCa {
+  readonly issuerId: string;
+  /** The upstream's authority above the issuer; '' where that is a root itself. */
+  readonly rootId: string;
+  /** '' where it was not kept. */
+  readonly requestedBy: string;
+  /** Unix seconds: of the last to end. */
   readonly expiresAt: number;
 }
 

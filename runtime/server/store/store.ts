@@ -16,6 +16,7 @@ import type {
   AuthorityActRecord,
   AuthorityActRequest,
   AuthorityIntent,
+  DownstreamCa,
   CaJournalRecord,
   EntryDraft,
   EntryFilter,
@@ -119,6 +120,9 @@ export interface BundleStore {
   revokeX509Authority(trustDomain: string, subjectKeyId: string): Promise<TrustBundle>;
   taintJwtAuthority(trustDomain: string, keyId: string): Promise<JwtAuthority>;
   revokeJwtAuthority(trustDomain: string, keyId: string): Promise<JwtAuthority>;
+  /** Of an authority that nothing was signed with: it need not be tainted first, and never comes back. Throw NOT_FOUND. */
+  withdrawX509Authority(trustDomain: string, subjectKeyId: string): Promise<void>;
+  withdrawJwtAuthority(trustDomain: string, keyId: string): Promise<void>;
 }
 
 export interface FederationStore {
@@ -209,6 +213,8 @@ export interface IssuanceStore {
   recordIntent(intent: AuthorityIntent): Promise<void>;
   completeIntent(id: string): Promise<void>;
   listIntents(): Promise<(AuthorityIntent & { readonly isDone: boolean })[]>;
+  /** Of CA certificates that end after now (unix seconds), signed or about to be. */
+  listDownstreamCas(now: number): Promise<DownstreamCa[]>;
   /** Forgets those of authorities that ended before (unix seconds); returns how many. */
   pruneIntents(expiredBefore: number): Promise<number>;
   /** Never lowers the bound; returns it as it is now. */

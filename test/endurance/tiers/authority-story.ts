@@ -53,7 +53,7 @@ export async function performAuthorityCase(
   await finish(acts); // what an earlier case that failed may have left
   const before = await bundleOf(victim);
   await victim.dieAt(point);
-  const { oldest, reached, death } = await dieRotating(victim, acts);
+  const { oldest, reached, death } = await dieRotating(victim, acts, point);
   if (death !== 'SIGKILL') throw new Error(`the server ended with ${death}, not at ${point}`);
   tell(`dead at ${point}, while asked to ${reached}`);
 
@@ -143,6 +143,7 @@ interface Acts {
   activate(authorityId: string): Promise<unknown>;
   taint(authorityId: string): Promise<unknown>;
   revoke(authorityId: string): Promise<unknown>;
+  withdraw(authorityId: string): Promise<unknown>;
 }
 
 /** `asked` may be another replica than the owner, for all but prepare and show, which are about the server itself. */
@@ -157,6 +158,7 @@ function actsOn(owner: TierServer, asked: TierServer, kind: Kind, canRetire: boo
       activate: (authorityId) => any.activateX509Authority({ authorityId }),
       taint: (authorityId) => any.taintX509Authority({ authorityId }),
       revoke: (authorityId) => any.revokeX509Authority({ authorityId }),
+      withdraw: (authorityId) => asked.fleet.withdrawAuthority({ authorityId, jwt: false }),
     };
   }
   return {
@@ -167,6 +169,7 @@ function actsOn(owner: TierServer, asked: TierServer, kind: Kind, canRetire: boo
     activate: (authorityId) => any.activateJwtAuthority({ authorityId }),
     taint: (authorityId) => any.taintJwtAuthority({ authorityId }),
     revoke: (authorityId) => any.revokeJwtAuthority({ authorityId }),
+    withdraw: (authorityId) => asked.fleet.withdrawAuthority({ authorityId, jwt: true }),
   };
 }
 
@@ -175,17 +178,32 @@ function statesOf({ active, prepared, old }: Partial<States>): States {
 }
 
 /** A step may be refused for a moment, as the server above was killed by the case before: then the rotation is ended and begun again. */
-async function dieRotating(victim: TierServer, acts: Acts): Promise<{ oldest: State; reached: string; death: string }> {
+async function dieRotating(
+  victim: TierServer,
+  acts: Acts,
+  point: string,
+): Promise<{ oldest: State; reached: string; death: string }> {
   for (const deadline = Date.now() + deathPatienceMs; ;) {
     const { active: oldest } = await acts.states();
     if (oldest === undefined) throw new Error('there is no active authority');
-    const reached = await rotateUntilDeath(acts, oldest.authorityId);
+    const reached = await (point.includes('withdraw')
+      ? withdrawUntilDeath(acts)
+      : rotateUntilDeath(acts, oldest.authorityId));
     const death = await victim.death(2_000).catch((error: unknown) => {
       if (Date.now() > deadline) throw error;
     });
     if (death !== undefined) return { oldest, reached, death };
     await finish(acts);
   }
+}
+
+async function withdrawUntilDeath(acts: Acts): Promise<string> {
+  const next = await acts.prepare();
+  everRevoked.add(next);
+  await acts.withdraw(next).catch((error: unknown) => {
+    if (!(error instanceof RpcError)) throw error; // the call of a server that dies fails
+  });
+  return 'withdraw';
 }
 
 /** Returns what it was asked when it died. */

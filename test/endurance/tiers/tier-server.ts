@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { HealthCheckResponse_ServingStatus, HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
@@ -77,6 +78,7 @@ export async function startTierServer({ directory, name, port, databaseUrl, upst
     authority: createClient(LocalAuthorityService, channel),
     svid: createClient(SVIDService, channel),
     health: createClient(HealthService, channel),
+    fleet: createClient(FleetService, channel),
   };
   return {
     name,

@@ -71,6 +71,12 @@ const rotateAway = async (ca: CertificateAuthority, kind: 'x509' | 'jwt', first:
   await control.revoke(first);
 };
 
+/** One that nothing was signed with, beside the active one. */
+const prepareAndWithdraw = async (ca: CertificateAuthority, kind: 'x509' | 'jwt'): Promise<void> => {
+  const { authorityId } = await ca[kind].prepare();
+  await ca[kind].withdraw(authorityId);
+};
+
 const checkSigning = async (ca: CertificateAuthority): Promise<void> => {
   const bundle = (await db.store.fetchBundle('example.org'))!;
   const spiffeId = parseSpiffeId('spiffe://example.org/w');
@@ -90,7 +96,8 @@ describe.each(own)('killed at %s, a server', (doom) => {
     const doomed = await openDoomed(doom);
     const first = doomed.ca[kind].states().active!.authorityId;
     doomed.isArmed = true;
-    await expect(rotateAway(doomed.ca, kind, first)).rejects.toThrow(/killed at|is dead/);
+    const act = doom.includes('withdraw') ? prepareAndWithdraw : rotateAway;
+    await expect(act(doomed.ca, kind, first)).rejects.toThrow(/killed at|is dead/);
     expect(doomed.hasDied).toBe(true);
     await doomed.ca.close();
     const left = (await db.store.fetchBundle('example.org'))!;

@@ -104,6 +104,30 @@ describe('by hand', () => {
     expect(Object.keys(ca.x509.states())).toEqual(['active']);
   });
 
+  test.each(['x509', 'jwt'] as const)(
+    'a prepared %s authority is withdrawn, which never comes back, and no other is',
+    async (kind) => {
+      const ca = await open();
+      const control = ca[kind];
+      const idsOf = () => (kind === 'x509' ? rootIds(ca) : ca.bundle().jwtAuthorities.map(({ keyId }) => keyId));
+      const first = control.states().active!.authorityId;
+      await expect(control.withdraw(first)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+      const { authorityId: second } = await control.prepare();
+      const withSecond = ca.bundle();
+      await control.withdraw(second);
+      expect(idsOf()).toEqual([first]);
+      expect(control.states().prepared).toBeUndefined();
+      await expect(control.activate(second)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+      // Whoever still holds it cannot bring it back.
+      await db.store.appendBundle(withSecond);
+      await ca.refreshBundle();
+      expect(idsOf()).toEqual([first]);
+      const { authorityId: third } = await control.prepare();
+      await control.activate(third);
+      expect(control.states().active?.authorityId).toBe(third);
+    },
+  );
+
   test('whatever is signed meanwhile verifies against the bundle of that moment', async () => {
     const ca = await open();
     const { publicKey } = workloadKey;

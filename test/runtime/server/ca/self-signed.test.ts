@@ -9,6 +9,7 @@ import {
   authorityConfig,
   createMovableClock,
   createTestAuthority,
+  downstreamId,
   hourMs,
   trustDomain,
   workloadKey,
@@ -65,7 +66,11 @@ describe('an X509-SVID', () => {
 
 describe('a downstream CA', () => {
   test('is an intermediate of the trust domain with SPIRE’s subject', async () => {
-    const { chain, expiresAt } = await ca.signDownstreamX509Ca({ publicKey, ttlMs: 4 * hourMs });
+    const { chain, expiresAt } = await ca.signDownstreamX509Ca({
+      requester: downstreamId,
+      publicKey,
+      ttlMs: 4 * hourMs,
+    });
     expect(chain).toHaveLength(1);
     expect(chain[0]).toMatchObject({ isCa: true, uris: ['spiffe://example.org'] });
     expect(subjectText(chain[0]!)).toContain('OU=DOWNSTREAM-1');

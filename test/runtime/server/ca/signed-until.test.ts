@@ -5,7 +5,13 @@ import { createMemoryKeyManager } from '../../../../runtime/server/keys/memory.t
 import { StoreError } from '../../../../runtime/server/store/errors.ts';
 import type { Store } from '../../../../runtime/server/store/store.ts';
 import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
-import { createMovableClock, createTestAuthority, hourMs, workloadKey } from '../../../support/authorities.ts';
+import {
+  createMovableClock,
+  createTestAuthority,
+  downstreamId,
+  hourMs,
+  workloadKey,
+} from '../../../support/authorities.ts';
 import type { MovableClock } from '../../../support/authorities.ts';
 import { createTestStore } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
@@ -75,12 +81,16 @@ describe('up to when something that an authority signed is valid', () => {
     }
   });
 
-  test('counts the CAs of downstream servers', async () => {
+  test('leaves the CAs of downstream servers to those who asked for them, who are kept', async () => {
     const ca = await open();
     const { authorityId } = ca.x509Authority();
-    const { expiresAt } = await ca.signDownstreamX509Ca({ publicKey, ttlMs: 12 * hourMs });
+    const { expiresAt } = await ca.signDownstreamX509Ca({ requester: downstreamId, publicKey, ttlMs: 12 * hourMs });
     await ca.x509.activate((await ca.x509.prepare()).authorityId);
-    expect((await markOf(authorityId)).until).toBe(expiresAt / 1000);
+    expect((await markOf(authorityId)).until).toBeLessThan(expiresAt / 1000);
+    expect(await db.store.listDownstreamCas(0)).toEqual([
+      { issuerId: authorityId, rootId: '', requestedBy: String(downstreamId), expiresAt: expiresAt / 1000 },
+    ]);
+    expect(await db.store.listDownstreamCas(expiresAt / 1000)).toEqual([]);
   });
 
   test('is known after a restart, for what was signed before it', async () => {
@@ -117,7 +127,7 @@ describe('an intent', () => {
 
   test('is written for each authority, its own and a downstream’s, and marked when it is there', async () => {
     const ca = await open();
-    await ca.signDownstreamX509Ca({ publicKey });
+    await ca.signDownstreamX509Ca({ requester: downstreamId, publicKey });
     expect(await kinds()).toEqual([
       ['x509-ca', true],
       ['jwt-key', true],
@@ -147,6 +157,7 @@ describe('an intent', () => {
       kind: 'downstream-ca' as const,
       authorityId: 'a',
       issuerId: 'i',
+      requestedBy: '',
       serialNumber: '7',
       expiresAt: 1,
     };

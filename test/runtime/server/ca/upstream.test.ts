@@ -9,6 +9,7 @@ import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
 import {
   createMovableClock,
   createTestAuthority,
+  downstreamId,
   hourMs,
   trustDomain,
   workloadKey,
@@ -73,7 +74,7 @@ describe('a CA under an upstream', () => {
   test('signs a further CA below itself, with the whole chain', async () => {
     const { chain } = await (
       await openBelow()
-    ).signDownstreamX509Ca({ publicKey: workloadKey.publicKey, ttlMs: hourMs });
+    ).signDownstreamX509Ca({ requester: downstreamId, publicKey: workloadKey.publicKey, ttlMs: hourMs });
     expect(chain.map(subjectText).map((text) => /OU=(DOWNSTREAM-\d)/.exec(text)?.[1])).toEqual([
       'DOWNSTREAM-1',
       'DOWNSTREAM-1',
@@ -156,7 +157,7 @@ test('an upstream that signs another key is refused', async () => {
   upstream = {
     ...upstream,
     async mintX509Ca(csr, ttlMs, signal) {
-      const { chain } = await root.signDownstreamX509Ca({ publicKey: workloadKey.publicKey });
+      const { chain } = await root.signDownstreamX509Ca({ requester: downstreamId, publicKey: workloadKey.publicKey });
       return { ...(await mintX509Ca(csr, ttlMs, signal)), chain };
     },
   };

@@ -144,6 +144,8 @@ describe('a rotation', () => {
         label: 'X509 CA',
         mint: () => Promise.reject(new Error('not asked for')),
         remember: () => Promise.resolve(),
+        forget: () => Promise.resolve(),
+        withdraw: () => Promise.resolve(),
         taint: () => Promise.resolve(),
         revoke: () => Promise.resolve(),
         checkRemaining: () => undefined,

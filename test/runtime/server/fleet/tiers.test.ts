@@ -145,3 +145,32 @@ test('each tier knows who holds what: its own servers, its agents and the stream
   expect(below?.instance).toHaveLength(36);
   stream.stop();
 }, 120_000);
+
+test('a prepared authority is withdrawn everywhere, an unknown one is no failure, and one that signs is refused', async () => {
+  const channel = connect({ unixPath: servers[0]!.socketPath });
+  channels.push(channel);
+  const [authority, fleet] = [createClient(LocalAuthorityService, channel), createClient(FleetService, channel)];
+  const before = (await bundleOf(servers[2]!)).x509Authorities.length;
+  const { preparedAuthority } = await authority.prepareX509Authority({});
+  const { authorityId } = preparedAuthority!;
+  await eventually(async () => expect((await bundleOf(servers[2]!)).x509Authorities).toHaveLength(before + 1));
+  await fleet.withdrawAuthority({ authorityId, jwt: false });
+  expect((await authority.getX509AuthorityState({})).prepared).toBeUndefined();
+  await eventually(async () => expect((await bundleOf(servers[2]!)).x509Authorities).toHaveLength(before));
+  await fleet.withdrawAuthority({ authorityId, jwt: false });
+  const { active } = await authority.getX509AuthorityState({});
+  await expect(fleet.withdrawAuthority({ authorityId: active!.authorityId, jwt: false })).rejects.toMatchObject({
+    code: 9,
+    message: `authority "${active!.authorityId}" is active: only a prepared one can be withdrawn`,
+  });
+});
+
+test('the root knows who asked for CAs under it, and that they have shown where they stand', async () => {
+  const channel = connect({ unixPath: servers[0]!.socketPath });
+  channels.push(channel);
+  const fleet = createClient(FleetService, channel);
+  const { authorities, nowMs } = await fleet.countHoldings({ authorityId: '' });
+  const held = authorities.filter(({ jwt, published }) => published && !jwt);
+  expect(held.flatMap(({ unaccountedCaHolders }) => unaccountedCaHolders)).toEqual(['spiffe://example.org/middle']);
+  expect(Math.abs(nowMs - Date.now())).toBeLessThan(60_000);
+});

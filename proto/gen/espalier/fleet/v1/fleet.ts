@@ -196,6 +196,8 @@ export interface CountHoldingsResponse {
   kinds: HoldingsOfKind[];
   /** Every authority of the present bundle, and those whose SVIDs are not all expired. */
   authorities: Authority[];
+  /** By this server's clock, milliseconds since 1970. */
+  nowMs: number;
 }
 
 export interface HoldingsOfKind {
@@ -227,8 +229,24 @@ export interface Authority {
   publishedAtMs: number;
   taintedAtMs: number;
   revokedAtMs: number;
-  /** Unix seconds: the latest NotAfter that this tier's servers signed under it; 0 where they signed nothing. */
+  /** Unix seconds: the latest NotAfter of an SVID that this tier's servers signed under it; 0 where they signed none. */
   latestNotAfter: number;
+  /**
+   * Unix seconds: the latest end of a CA certificate that this tier's servers signed under it for a downstream server of which no process reports, or of
+   * which one still shows that it hangs on the authority; 0 where every such certificate is accounted for.
+   */
+  unaccountedCaNotAfter: number;
+  /** Who asked for those certificates, by SPIFFE ID, at most 20; "unknown" where that was not kept. */
+  unaccountedCaHolders: string[];
+}
+
+export interface WithdrawAuthorityRequest {
+  authorityId: string;
+  /** A JWT key; otherwise an X.509 authority. */
+  jwt: boolean;
+}
+
+export interface WithdrawAuthorityResponse {
 }
 
 function createBaseWatchRequest(): WatchRequest {
@@ -1418,7 +1436,7 @@ export const CountHoldingsRequest: MessageFns<CountHoldingsRequest> = {
 };
 
 function createBaseCountHoldingsResponse(): CountHoldingsResponse {
-  return { kinds: [], authorities: [] };
+  return { kinds: [], authorities: [], nowMs: 0 };
 }
 
 export const CountHoldingsResponse: MessageFns<CountHoldingsResponse> = {
@@ -1428,6 +1446,9 @@ export const CountHoldingsResponse: MessageFns<CountHoldingsResponse> = {
     }
     for (const v of message.authorities) {
       Authority.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.nowMs !== 0) {
+      writer.uint32(24).int64(message.nowMs);
     }
     return writer;
   },
@@ -1461,6 +1482,14 @@ export const CountHoldingsResponse: MessageFns<CountHoldingsResponse> = {
             message.authorities.push(Authority.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.nowMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1481,6 +1510,9 @@ export const CountHoldingsResponse: MessageFns<CountHoldingsResponse> = {
     if (message.authorities?.length) {
       obj.authorities = message.authorities.map((e) => Authority.toJSON(e));
     }
+    if (message.nowMs !== 0) {
+      obj.nowMs = Math.round(message.nowMs);
+    }
     return obj;
   },
 
@@ -1491,6 +1523,7 @@ export const CountHoldingsResponse: MessageFns<CountHoldingsResponse> = {
     const message = createBaseCountHoldingsResponse();
     message.kinds = object.kinds?.map((e) => HoldingsOfKind.fromPartial(e)) || [];
     message.authorities = object.authorities?.map((e) => Authority.fromPartial(e)) || [];
+    message.nowMs = object.nowMs ?? 0;
     return message;
   },
 };
@@ -1746,6 +1779,8 @@ function createBaseAuthority(): Authority {
     taintedAtMs: 0,
     revokedAtMs: 0,
     latestNotAfter: 0,
+    unaccountedCaNotAfter: 0,
+    unaccountedCaHolders: [],
   };
 }
 
@@ -1774,6 +1809,12 @@ export const Authority: MessageFns<Authority> = {
     }
     if (message.latestNotAfter !== 0) {
       writer.uint32(64).int64(message.latestNotAfter);
+    }
+    if (message.unaccountedCaNotAfter !== 0) {
+      writer.uint32(72).int64(message.unaccountedCaNotAfter);
+    }
+    for (const v of message.unaccountedCaHolders) {
+      writer.uint32(82).string(v!);
     }
     return writer;
   },
@@ -1855,6 +1896,22 @@ export const Authority: MessageFns<Authority> = {
             message.latestNotAfter = longToNumber(reader.int64());
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.unaccountedCaNotAfter = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.unaccountedCaHolders.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1893,6 +1950,12 @@ export const Authority: MessageFns<Authority> = {
     if (message.latestNotAfter !== 0) {
       obj.latestNotAfter = Math.round(message.latestNotAfter);
     }
+    if (message.unaccountedCaNotAfter !== 0) {
+      obj.unaccountedCaNotAfter = Math.round(message.unaccountedCaNotAfter);
+    }
+    if (message.unaccountedCaHolders?.length) {
+      obj.unaccountedCaHolders = message.unaccountedCaHolders;
+    }
     return obj;
   },
 
@@ -1909,6 +1972,134 @@ export const Authority: MessageFns<Authority> = {
     message.taintedAtMs = object.taintedAtMs ?? 0;
     message.revokedAtMs = object.revokedAtMs ?? 0;
     message.latestNotAfter = object.latestNotAfter ?? 0;
+    message.unaccountedCaNotAfter = object.unaccountedCaNotAfter ?? 0;
+    message.unaccountedCaHolders = object.unaccountedCaHolders?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseWithdrawAuthorityRequest(): WithdrawAuthorityRequest {
+  return { authorityId: "", jwt: false };
+}
+
+export const WithdrawAuthorityRequest: MessageFns<WithdrawAuthorityRequest> = {
+  encode(message: WithdrawAuthorityRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.authorityId !== "") {
+      writer.uint32(10).string(message.authorityId);
+    }
+    if (message.jwt !== false) {
+      writer.uint32(16).bool(message.jwt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WithdrawAuthorityRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWithdrawAuthorityRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.authorityId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.jwt = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  toJSON(message: WithdrawAuthorityRequest): unknown {
+    const obj: any = {};
+    if (message.authorityId !== "") {
+      obj.authorityId = message.authorityId;
+    }
+    if (message.jwt !== false) {
+      obj.jwt = message.jwt;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WithdrawAuthorityRequest>, I>>(base?: I): WithdrawAuthorityRequest {
+    return WithdrawAuthorityRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WithdrawAuthorityRequest>, I>>(object: I): WithdrawAuthorityRequest {
+    const message = createBaseWithdrawAuthorityRequest();
+    message.authorityId = object.authorityId ?? "";
+    message.jwt = object.jwt ?? false;
+    return message;
+  },
+};
+
+function createBaseWithdrawAuthorityResponse(): WithdrawAuthorityResponse {
+  return {};
+}
+
+export const WithdrawAuthorityResponse: MessageFns<WithdrawAuthorityResponse> = {
+  encode(_: WithdrawAuthorityResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WithdrawAuthorityResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWithdrawAuthorityResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  toJSON(_: WithdrawAuthorityResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WithdrawAuthorityResponse>, I>>(base?: I): WithdrawAuthorityResponse {
+    return WithdrawAuthorityResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WithdrawAuthorityResponse>, I>>(_: I): WithdrawAuthorityResponse {
+    const message = createBaseWithdrawAuthorityResponse();
     return message;
   },
 };
@@ -1961,6 +2152,22 @@ export const FleetService = {
       Buffer.from(CountHoldingsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CountHoldingsResponse => CountHoldingsResponse.decode(value),
   },
+  /**
+   * Takes a prepared authority back, before anything was signed with it: the server that holds it forgets it, and the bundle loses it, unless it is an
+   * intermediate, which no bundle has. Asked of any server of the tier; returns once all live ones have applied it. One that is not there any more is no
+   * failure. An upstream keeps a JWT key that was published to it until the key ends. Administrators only.
+   */
+  withdrawAuthority: {
+    path: "/espalier.fleet.v1.Fleet/WithdrawAuthority" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: WithdrawAuthorityRequest): Buffer =>
+      Buffer.from(WithdrawAuthorityRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WithdrawAuthorityRequest => WithdrawAuthorityRequest.decode(value),
+    responseSerialize: (value: WithdrawAuthorityResponse): Buffer =>
+      Buffer.from(WithdrawAuthorityResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WithdrawAuthorityResponse => WithdrawAuthorityResponse.decode(value),
+  },
 } as const;
 
 export interface FleetServer extends UntypedServiceImplementation {
@@ -1976,6 +2183,12 @@ export interface FleetServer extends UntypedServiceImplementation {
   listHoldings: handleUnaryCall<ListHoldingsRequest, ListHoldingsResponse>;
   /** The same, counted, for one authority or for the whole bundle: the answer to "may the next step be taken". Administrators only. */
   countHoldings: handleUnaryCall<CountHoldingsRequest, CountHoldingsResponse>;
+  /**
+   * Takes a prepared authority back, before anything was signed with it: the server that holds it forgets it, and the bundle loses it, unless it is an
+   * intermediate, which no bundle has. Asked of any server of the tier; returns once all live ones have applied it. One that is not there any more is no
+   * failure. An upstream keeps a JWT key that was published to it until the key ends. Administrators only.
+   */
+  withdrawAuthority: handleUnaryCall<WithdrawAuthorityRequest, WithdrawAuthorityResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;

@@ -133,7 +133,8 @@ const table: readonly [string, ServiceDefinition, string][] = [
     `Watch agent+downstream both OK
      Report agent+downstream both INVALID_ARGUMENT invalid report: the report does not say when it was sent
      ListHoldings local+admin both OK
-     CountHoldings local+admin both OK`,
+     CountHoldings local+admin both OK
+     WithdrawAuthority local+admin both ${noAuthority}`,
   ],
 ];
 
