@@ -162,18 +162,6 @@ describe('the root of three tiers', () => {
     expect(traffic.failures).toEqual([]);
   });
 
-  it('is replaced without a soak: the taint makes every workload leave', async () => {
-    const before = traffic.handshakes();
-    const report = await rotating(
-      { policy: { soak: 'none' } },
-      async (handle) => (await handle.result()) as KeptReport,
-    );
-    print('without soak', report, traffic.handshakes() - before);
-    await expectRotated(report);
-    expect(report.svidsReissued).toBeGreaterThan(0);
-    expect(traffic.failures).toEqual([]);
-  });
-
   it('is not narrowed while an agent is cut off: it is named, waited for, and the rotation goes on when it is back', async () => {
     const before = traffic.handshakes();
     // It has reported a moment ago: nobody knows yet that it is gone.

@@ -68,7 +68,7 @@ export function startTraffic(perSecond: number): Traffic {
     failures,
     async add({ name, socketPath }) {
       const api = createWorkloadApi({ socketPath });
-      const x509 = await createX509Source({ api, signal: AbortSignal.timeout(60_000) });
+      const x509 = await createX509Source({ api });
       const server = await createMtlsServer({
         host: '127.0.0.1',
         port: 0,
