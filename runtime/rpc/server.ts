@@ -4,10 +4,14 @@ import type { ServiceDefinition as GrpcServiceDefinition, UntypedServiceImplemen
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { CallObserver, Intercept, RpcLog } from './call-context.ts';
 import { createCallLimit } from './call-limit.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, UnixConnection } from './connection.ts';
 import { adaptHandler } from './handler-adapter.ts';
 import type { Handlers, ServiceDefinition } from './service.ts';
+import { createShare } from './shares.ts';
+import type { Shares } from './shares.ts';
+import { closeWhereSilent } from './silence.ts';
 import { unimplemented } from './status.ts';
+import { createStreamShare } from './stream-share.ts';
 import { alpnProtocol } from './tls-credentials.ts';
 import { listenOnTls } from './tls-listener.ts';
 import type { TlsListenerOptions } from './tls-listener.ts';
@@ -27,6 +31,10 @@ export interface RpcServerOptions {
   readonly maxConnections?: number;
   /** Streams of answers at once, on all connections; more are refused. */
   readonly maxOpenStreams?: number;
+  /** Of the connections and streams of a Unix socket, for each process and each user; all that there is where left out. */
+  readonly shares?: Shares;
+  /** How long a peer that has connected may say nothing at all. */
+  readonly firstWordMs?: number;
   /** Connections older than this are told to reconnect, and cut a minute later; SPIRE has 3 min on TCP. Without it they live on. */
   readonly maxConnectionAgeMs?: number;
 }
@@ -49,16 +57,28 @@ const connectionAgeGraceMs = 60_000;
 const keepAliveMs = 120_000;
 const keepAliveTimeoutMs = 20_000;
 const defaultGraceMs = 10_000;
+/** Whoever goes on opening streams on a connection after so many refusals loses it: a refused stream is held until its caller lets it go. */
+const maxRefusedStreams = 100;
+
+interface NamedConnection {
+  readonly connection: Connection;
+  readonly socket: Socket;
+  refusedStreams: number;
+}
 
 /** Creates a server that offers nothing and listens nowhere yet. */
 export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
-  const { log, intercept, maxConnectionAgeMs, observe = [] } = options;
+  const { log, intercept, maxConnectionAgeMs, shares, observe = [] } = options;
+  const connections = new Map<string, NamedConnection>();
+  const connectionOf = (peer: string): Connection | undefined => connections.get(peer)?.connection;
+  const connectionShare = shares && createShare('connections', shares.connectionsPerProcess, shares.connectionsPerUser);
   const server = new Server({
     'grpc.max_receive_message_length': options.maxMessageBytes ?? defaultMaxMessageBytes,
     'grpc.max_concurrent_streams': maxConcurrentStreams,
     'grpc.keepalive_time_ms': keepAliveMs,
     'grpc.keepalive_timeout_ms': keepAliveTimeoutMs,
     'grpc.enable_channelz': 0,
+    ...(shares === undefined ? {} : { interceptors: [streamShareOf(shares)] }),
     ...(maxConnectionAgeMs === undefined
       ? {}
       : { 'grpc.max_connection_age_ms': maxConnectionAgeMs, 'grpc.max_connection_age_grace_ms': connectionAgeGraceMs }),
@@ -68,15 +88,44 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
   const streamLimit = createCallLimit(options.maxOpenStreams ?? Infinity);
   const listeners: NetServer[] = [];
   const sockets = new Set<Socket>();
-  const connections = new Map<string, Connection>();
   let accepted = 0;
+
+  function streamShareOf({ streamsPerProcess, streamsPerUser }: Shares) {
+    const share = createShare('streams', streamsPerProcess, streamsPerUser);
+    const onRefused = (peer: string): void => {
+      const named = connections.get(peer);
+      if (named === undefined) return;
+      named.refusedStreams += 1;
+      if (named.refusedStreams > maxRefusedStreams) named.socket.destroy();
+    };
+    return createStreamShare({ share, connectionOf, onRefused });
+  }
+
+  let refusedAt = Number.NEGATIVE_INFINITY;
+  /** Whoever is refused once is refused many times: once a second says enough. */
+  const noteRefused = (connection: Connection, reason: string): void => {
+    if (performance.now() - refusedAt < 1_000) return;
+    refusedAt = performance.now();
+    const { pid, uid } = connection as UnixConnection;
+    log?.warn({ pid, uid, reason }, 'connection refused: its process or user has too many');
+  };
 
   // grpc-js offers no place for our knowledge of a connection, but `call.getPeer()` gives back the socket's `remoteAddress`: so that is its name.
   const accept = (socket: Socket, connection: Connection): void => {
+    const exceeded = connectionShare?.enter(connection);
+    if (exceeded !== undefined) {
+      socket.destroy();
+      noteRefused(connection, exceeded);
+      return;
+    }
     accepted += 1;
     const name = `connection-${accepted}`;
-    connections.set(name, connection);
-    socket.once('close', () => connections.delete(name));
+    connections.set(name, { connection, socket, refusedStreams: 0 });
+    socket.once('close', () => {
+      connections.delete(name);
+      connectionShare?.leave(connection);
+    });
+    closeWhereSilent(socket, options.firstWordMs);
     Object.defineProperty(socket, 'remoteAddress', { value: name, configurable: true });
     Object.defineProperty(socket, 'remotePort', { value: undefined, configurable: true });
     injector.injectConnection(socket);
@@ -95,7 +144,7 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
 
   return {
     addService(definition, handlers) {
-      const common = { connectionOf: (peer: string) => connections.get(peer), intercept, log, limit, streamLimit };
+      const common = { connectionOf, intercept, log, limit, streamLimit };
       const implementation: UntypedServiceImplementation = {};
       for (const [name, method] of Object.entries(definition)) {
         const handler = (handlers as Readonly<Record<string, unknown>>)[name] ?? notOffered(method.path);

@@ -2,6 +2,7 @@
 import type { KeyType } from '../../pki/key-type.ts';
 import type { HclObject } from '../../hcl/value.ts';
 import type { LogFormat, LogLevel } from '../../log.ts';
+import type { Shares } from '../../rpc/shares.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { TelemetryConfig } from '../../telemetry/config.ts';
 import type { BundleSource } from '../node/bootstrap-bundle.ts';
@@ -37,6 +38,8 @@ export interface AgentConfig {
   /** Absent: disabled. */
   readonly sds: SdsConfig | undefined;
   readonly rateLimits: RateLimits;
+  /** Of the socket for workloads, for one process and one user. */
+  readonly shares: Shares;
   readonly bundleSource: BundleSource;
   readonly joinToken: string | undefined;
   readonly log: {

@@ -12,7 +12,7 @@ import { defaultSocketPath } from './default-socket.ts';
 import { readAdminSocketPath, readDelegates } from './read-admin.ts';
 import { readBundleSource } from './read-bundle-source.ts';
 import { readCacheHitTimeout } from './read-cache-hit-timeout.ts';
-import { readRateLimits, readSds } from './read-endpoint.ts';
+import { readRateLimits, readSds, readShares } from './read-endpoint.ts';
 import { readPlugins } from './read-plugins.ts';
 import { readRefused } from './read-refused.ts';
 
@@ -47,6 +47,7 @@ export function readAgentConfig(file: HclObject): AgentConfig {
     authorizedDelegates: readDelegates(agent, trustDomain),
     sds,
     rateLimits: readRateLimits(experimental),
+    shares: readShares(experimental),
     bundleSource: readBundleSource(agent),
     joinToken: joinToken === '' ? undefined : joinToken,
     log: {

@@ -1,5 +1,6 @@
 // What the socket for workloads offers: the Workload API, Envoy's secret discovery, and how often either may be called.
 import type { HclReader } from '../../hcl/reader.ts';
+import type { Shares } from '../../rpc/shares.ts';
 import type { SdsConfig } from '../sds/resources.ts';
 import type { RateLimits } from '../workload-api/rate-limit.ts';
 
@@ -42,4 +43,30 @@ export function readRateLimits(experimental: HclReader | undefined): RateLimits 
     if (perSecond > 0) limits.set(method, perSecond);
   }
   return limits;
+}
+
+/**
+ * Three quarters of the socket's room for a user, as containers of many workloads may run as one; for a process as much as a proxy of a whole node
+ * may need.
+ */
+const shareKeys = {
+  connectionsPerProcess: { key: 'max_connections_per_process', most: 512 },
+  connectionsPerUser: { key: 'max_connections_per_user', most: 12_288 },
+  streamsPerProcess: { key: 'max_streams_per_process', most: 4_096 },
+  streamsPerUser: { key: 'max_streams_per_user', most: 24_576 },
+} as const;
+
+/** Ours: what one process and one user may have of the socket for workloads. */
+export function readShares(experimental: HclReader | undefined): Shares {
+  const read = ({ key, most }: { readonly key: string; readonly most: number }): number => {
+    const value = experimental?.optionalNumber(key) ?? most;
+    if (value < 1) experimental?.fault(key, 'must be at least 1');
+    return value;
+  };
+  return {
+    connectionsPerProcess: read(shareKeys.connectionsPerProcess),
+    connectionsPerUser: read(shareKeys.connectionsPerUser),
+    streamsPerProcess: read(shareKeys.streamsPerProcess),
+    streamsPerUser: read(shareKeys.streamsPerUser),
+  };
 }

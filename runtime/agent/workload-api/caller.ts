@@ -6,6 +6,7 @@ import type { Logger } from '../../log.ts';
 import type { CallContext } from '../../rpc/call-context.ts';
 import type { Connection, UnixConnection } from '../../rpc/connection.ts';
 import { unavailable } from '../../rpc/status.ts';
+import { createTurns } from './turns.ts';
 import { sortSelectors } from '../../spiffe/selector.ts';
 import type { Selector } from '../../spiffe/selector.ts';
 
@@ -24,9 +25,12 @@ export interface CallersOptions {
 }
 
 const defaultTimeLimitMs = 10_000;
+/** As many as Node's threads can keep busy, and some that wait for a bus or a socket. */
+const attestedAtOnce = 32;
 
 export function createCallers({ attestors, log, timeLimitMs = defaultTimeLimitMs }: CallersOptions): Callers {
   const limited = attestors.map((attestor) => limitTime(attestor, timeLimitMs));
+  const turns = createTurns(attestedAtOnce);
   const attest = async (connection: Connection): Promise<Selector[]> => {
     if (connection.transport !== 'unix')
       throw new WorkloadAttestError('PROCESS', 'caller is not a process of this machine');
@@ -57,8 +61,10 @@ export function createCallers({ attestors, log, timeLimitMs = defaultTimeLimitMs
   };
 
   return {
-    attest: ({ connection }) =>
-      orUnavailable(connection.transport === 'unix' ? connection.pid : undefined, attest(connection)),
+    attest({ connection, signal }) {
+      const pid = connection.transport === 'unix' ? connection.pid : undefined;
+      return turns.take(pid ?? 0, signal, () => orUnavailable(pid, attest(connection)));
+    },
     attestProcess: (pid) => orUnavailable(pid, attestProcess(pid)),
   };
 }

@@ -26,6 +26,8 @@ import { checkSecurityHeader, createWorkloadApi } from './service.ts';
 /** Room for every workload of a big machine, each with a few streams; beyond it the agent keeps the memory and the files that it needs itself. */
 const maxConnections = 16_384;
 const maxOpenStreams = 32_768;
+/** A token to be validated, or what Envoy says of its node; each stream may hold so much. */
+const maxMessageBytes = 256 * 1024;
 
 export interface EndpointParts {
   readonly cache: WorkloadCache;
@@ -40,7 +42,7 @@ export interface EndpointParts {
 
 /** None where the configuration has nothing served. */
 export async function serveWorkloads(config: AgentConfig, parts: EndpointParts): Promise<RpcServer[]> {
-  const { socketPath, disableWorkloadApi, sds, rateLimits, logSelectors } = config;
+  const { socketPath, disableWorkloadApi, sds, rateLimits, shares, logSelectors } = config;
   if (socketPath === undefined) return [];
   const { cache, demand, jwtSvids, callers, health, clock, log, metrics } = parts;
   for (const [method, limit] of rateLimits) log.info({ method, limit }, 'Workload API/SDS rate limiting enabled');
@@ -49,7 +51,16 @@ export async function serveWorkloads(config: AgentConfig, parts: EndpointParts):
 
   const audit = createDeliveryAudit(log);
   const observe = [createRpcObserver(metrics), createConnectionObserver(metrics)];
-  const server = createRpcServer({ log, intercept: checkSecurityHeader, observe, maxConnections, maxOpenStreams });
+  const server = createRpcServer({
+    log,
+    intercept: checkSecurityHeader,
+    observe,
+    shares,
+    maxConnections,
+    maxOpenStreams,
+    maxRunningCalls: maxOpenStreams, // a process has its share of both
+    maxMessageBytes,
+  });
   if (!disableWorkloadApi)
     server.addService(
       SpiffeWorkloadAPIService,

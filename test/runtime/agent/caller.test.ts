@@ -19,8 +19,10 @@ const me = {
 const good: WorkloadAttestor = { type: 'good', attest: () => Promise.resolve([{ type: 'good', value: 'yes' }]) };
 const bad: WorkloadAttestor = { type: 'bad', attest: () => Promise.reject(new Error('cannot say')) };
 
+const { signal } = new AbortController();
+
 function attest(connection: Connection, attestors: WorkloadAttestor[] = [good]) {
-  return createCallers({ attestors, log }).attest({ connection } as CallContext);
+  return createCallers({ attestors, log }).attest({ connection, signal } as CallContext);
 }
 
 describe('a caller', () => {

@@ -59,12 +59,26 @@ describe('a configuration', () => {
         disableSpiffeCertValidation: false,
       },
       rateLimits: new Map(),
+      shares: {
+        connectionsPerProcess: 512,
+        connectionsPerUser: 12_288,
+        streamsPerProcess: 4_096,
+        streamsPerUser: 24_576,
+      },
       logSelectors: [],
       adminSocketPath: undefined,
       authorizedDelegates: new Set(),
       health: undefined,
       ignored: [],
     });
+  });
+
+  it('may say what one process and one user may have', () => {
+    const config = read(`${required} experimental { max_connections_per_process = 4 max_streams_per_user = 9 }`);
+    expect(config.shares).toMatchObject({ connectionsPerProcess: 4, connectionsPerUser: 12_288, streamsPerUser: 9 });
+    expect(() => read(`${required} experimental { max_streams_per_process = 0 }`)).toThrow(
+      'max_streams_per_process: must be at least 1',
+    );
   });
 
   it('may open a health listener', () => {

@@ -78,7 +78,8 @@ test.runIf(mayChoosePids())(
       attestors: [good],
       log: createLog({ level: 'error', format: 'text', write: (line) => lines.push(line) }),
     });
-    const context = { connection } as CallContext;
+    const { signal } = new AbortController();
+    const context = { connection, signal } as CallContext;
 
     await end(child);
     const thief = await takePid(child.pid!);
@@ -87,7 +88,7 @@ test.runIf(mayChoosePids())(
     await expect(callers.attest(context)).rejects.toThrow('workload attestation failed');
     // A connection of the thief's own is good; this one is not, and would be if only pid, user and group counted.
     const own = { ...connection, startTime: readStartTime(thief!.pid!)! };
-    expect(await callers.attest({ connection: own } as CallContext)).toEqual([{ type: 'good', value: 'yes' }]);
+    expect(await callers.attest({ connection: own, signal } as CallContext)).toEqual([{ type: 'good', value: 'yes' }]);
     expect(lines.join('')).toContain(`process ${child.pid} is not the one that connected: it started later`);
   },
 );
