@@ -83,7 +83,8 @@ export function listenToOperator({ planDigest, verify, note, changed }: Operator
     if (given !== digest) throw refused(`the plan's digest is ${digest}, not ${given}`);
   };
   const take = async (approval: Approval): Promise<GivenApproval> => {
-    const given = await verify(approval).catch((cause: unknown) => {
+    // A change that was cancelled too late to be undone still has its gates.
+    const given = await CancellationScope.nonCancellable(() => verify(approval)).catch((cause: unknown) => {
       throw refused(rootMessage(cause)); // an activity's failure would hide the reason behind its own
     });
     // Meanwhile the plan may have become another one.
@@ -93,7 +94,7 @@ export function listenToOperator({ planDigest, verify, note, changed }: Operator
     return given;
   };
   setHandler(approveUpdate, async (approval) => `${(await take(approval)).gate} approved by ${approval.approver}`, {
-    validator(approval) {
+    validator(approval: Approval) {
       checkDigest(approval);
       if (approval.gate !== 'activation' && approval.gate !== 'revocation')
         throw refused(`no gate has the name ${JSON.stringify(approval.gate)}; there are activation and revocation`);
@@ -109,7 +110,7 @@ export function listenToOperator({ planDigest, verify, note, changed }: Operator
       return `going on without ${names.join(', ')}`;
     },
     {
-      validator({ holders, ...approval }) {
+      validator({ holders, ...approval }: ProceedWithout) {
         checkDigest(approval);
         if (!Array.isArray(holders) || holders.length === 0) throw refused('no holders are named');
       },

@@ -42,7 +42,7 @@ export interface ChangeProgress {
   readonly pointOfNoReturn: 'ahead' | 'passed';
   readonly paused: boolean;
   /** In words: an approval, a proof, a person. */
-  readonly waitingFor?: string;
+  readonly waitingFor?: string | undefined;
   /** The first of those who keep a proof waiting. */
   readonly missing: readonly MissingHolder[];
   /** The proof's deadline has passed. */

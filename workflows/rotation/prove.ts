@@ -19,7 +19,7 @@ export interface ProverOptions {
   readonly policy: RotationPolicy;
   readonly operator: Operator;
   readonly isPastReturn: () => boolean;
-  readonly waiting: (state: { waitingFor?: string; missing: readonly MissingHolder[]; overdue: boolean }) => void;
+  readonly waiting: (state: { waitingFor: string | undefined; missing: readonly MissingHolder[]; overdue: boolean }) => void;
   readonly forced: (what: string) => void;
 }
 
@@ -81,7 +81,7 @@ export function createProver(options: ProverOptions): Prover {
         const input = { ...inputOf(claim, authorityIds, tiers), without: without(), patienceMs: remaining };
         const outcome = await operator.interruptible(() => onTrust().waitForProof(input));
         if (outcome.proven) {
-          waiting({ missing: [], overdue: false });
+          waiting({ waitingFor: undefined, missing: [], overdue: false });
           const times = { startedAt: new Date(started).toISOString(), provenAt: new Date().toISOString() };
           return { ...outcome, claim, authorityIds, ...times, without: without() };
         }

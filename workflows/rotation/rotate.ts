@@ -63,10 +63,6 @@ export async function rotate(
   };
   const tell = (news: Partial<ChangeProgress>): void => {
     change = { ...change, ...news, paused: operator.isPaused(), notes: [...notes, ...forced].slice(-20) };
-    if (news.missing?.length === 0 && news.waitingFor === undefined) {
-      const { waitingFor: _, ...others } = change;
-      change = others;
-    }
     progress.changed(change);
   };
   const note = (text: string): void => {
@@ -92,13 +88,13 @@ export async function rotate(
     await operator.safePoint();
     return progress.phase(name, act);
   };
-  const skip = (...names: readonly Phase[]): void => names.forEach(progress.skip);
+  const skip = (...names: readonly Phase[]): void => names.forEach((name) => progress.skip(name));
   const approval = async (gate: 'activation' | 'revocation', isWanted: boolean): Promise<void> => {
     if (!isWanted) return skip(`approval: ${gate}`);
     await phase(`approval: ${gate}`, async () => {
       tell({ waitingFor: `approval of the ${gate}` });
       await operator.approved(gate);
-      tell({ missing: [] });
+      tell({ waitingFor: undefined });
     });
   };
   const on = (target: Pick<Target, 'tier' | 'server'>) => ({
@@ -296,8 +292,7 @@ async function check(
   topology: Topology,
   note: (text: string) => void,
 ): Promise<{ readonly scope: RotationScope; readonly targets: readonly Target[]; readonly survey: Survey }> {
-  const { plan: _plan, topology: _topology, ...asked } = request;
-  const survey = await onTrustOnce().surveyTrust({ topology, request: asked });
+  const survey = await onTrustOnce().surveyTrust({ topology, request });
   const blockers = blockersOf(request, survey);
   if (blockers.length > 0 && request.operation !== 'distrustAuthority') {
     throw ApplicationFailure.create({
