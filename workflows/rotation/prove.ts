@@ -19,7 +19,11 @@ export interface ProverOptions {
   readonly policy: RotationPolicy;
   readonly operator: Operator;
   readonly isPastReturn: () => boolean;
-  readonly waiting: (state: { waitingFor: string | undefined; missing: readonly MissingHolder[]; overdue: boolean }) => void;
+  readonly waiting: (state: {
+    waitingFor: string | undefined;
+    missing: readonly MissingHolder[];
+    overdue: boolean;
+  }) => void;
   readonly forced: (what: string) => void;
 }
 
