@@ -115,7 +115,11 @@ const attacks: readonly RuleRow[] = [
   pki('CVE-2021-44531: names are read from DER', 'general-names', 'with its ID as DNS name', 'x509-svid'),
   pki('CVE-2023-30588: a key that is none', 'public-key', 'a point off the curve', 'keys'),
   fuzz('CVE-2023-30588: keys and CSRs are refused, whatever the bytes', 'runtime/pki/csr.ts', "'a CSR'"),
-  attack('CVE-2025-59465: headers that are not HPACK', 'runtime/rpc/server.ts', 'with headers that are not HPACK'),
+  attack(
+    'CVE-2025-59465: headers that are not HPACK',
+    'runtime/rpc/server-sessions.ts',
+    'with headers that are not HPACK',
+  ),
   fuzz(
     'CVE-2025-59466: nesting has an end in JSON',
     'runtime/spiffe/json-depth.ts',
@@ -126,23 +130,35 @@ const attacks: readonly RuleRow[] = [
   attack('CVE-2026-21637: a server name throws nothing', 'runtime/rpc/tls-listener.ts', 'changes nothing'),
   attack(
     'CVE-2024-27983: a header block that breaks off',
-    'runtime/rpc/server.ts',
+    'runtime/rpc/server-sessions.ts',
     'that breaks off within a header block',
   ),
-  attack('CVE-2023-44487: rapid reset', 'runtime/rpc/server.ts', 'with calls that are reset as soon as they are made'),
-  attack('CVE-2023-45288: CONTINUATION without end', 'runtime/rpc/server.ts', 'with CONTINUATION frames without end'),
+  attack(
+    'CVE-2023-44487: rapid reset',
+    'runtime/rpc/server-sessions.ts',
+    'with calls that are reset as soon as they are made',
+  ),
+  attack(
+    'CVE-2023-45288: CONTINUATION without end',
+    'runtime/rpc/server-sessions.ts',
+    'with CONTINUATION frames without end',
+  ),
   attack(
     'CVE-2024-37168: a message is refused before it arrives',
-    'runtime/rpc/server.ts',
+    'runtime/rpc/message-reader.ts',
     'refused before it arrives',
   ),
-  attack('CVE-2024-37168: and after it was inflated', 'runtime/rpc/server.ts', 'that inflates to more than 4 MiB'),
+  attack(
+    'CVE-2024-37168: and one that would inflate',
+    'runtime/rpc/message-reader.ts',
+    'that would inflate to more than 4 MiB is refused as it is',
+  ),
   attack(
     'CVE-2026-48069: a message that is not compressed',
-    'runtime/rpc/server.ts',
+    'runtime/rpc/message-reader.ts',
     'that says %s and is not is refused',
   ),
-  attack('CVE-2026-84304: frames of one byte', 'runtime/rpc/server.ts', 'in frames of one byte each'),
+  attack('CVE-2026-84304: frames of one byte', 'runtime/rpc/message-reader.ts', 'in frames of one byte each'),
   pki('CVE-2022-23540: nine algorithms and no others', 'jws', 'with algorithm none', 'jwt-svid'),
   pki(
     'CVE-2026-34950: a key is used with its own algorithm',
@@ -249,7 +265,11 @@ const callers: readonly RuleRow[] = [
 /** §3.5 to §3.10: sizes, certificates, tokens, bundles, rotation. */
 const limits: readonly RuleRow[] = [
   attack('16 KiB of metadata', 'runtime/rpc/handler-adapter.ts', 'above 16 KiB is refused'),
-  attack('1,000 calls on a connection', 'runtime/rpc/server.ts', 'lets at most 1,000 calls run on a connection'),
+  attack(
+    '1,000 calls on a connection',
+    'runtime/rpc/server-sessions.ts',
+    'lets at most 1,000 calls run on a connection',
+  ),
   attack('h2 alone', 'runtime/rpc/tls-listener.ts', 'without h2 among its protocols'),
   [
     '10 s for a handshake',

@@ -1,29 +1,13 @@
-// Turns a handler (an async function or generator) into what grpc-js calls. The only place where a thrown error becomes a status.
-import type {
-  Metadata,
-  sendUnaryData,
-  ServerDuplexStream,
-  ServerReadableStream,
-  ServerUnaryCall,
-  ServerWritableStream,
-  StatusObject,
-  UntypedHandleCall,
-} from '@grpc/grpc-js';
-import type { EventEmitter } from 'node:events';
-import type { Writable } from 'node:stream';
+// Turns a handler (an async function or generator) into what runs one call. The only place where a thrown error becomes a status.
 import { untilAborted } from './abortable.ts';
 import type { CallLimit } from './call-limit.ts';
 import type { CallContext, CallObserver, EndedCall, Intercept, RpcLog } from './call-context.ts';
-import type { Connection } from './connection.ts';
-import { encodeErrorTrailers } from './error-details.ts';
+import type { ServerCall } from './server-call.ts';
 import type { MethodDefinition } from './service.ts';
-import { cancelled, internal, resourceExhausted, RpcError, statusCode, unavailable } from './status.ts';
-
-const maxMetadataBytes = 16 * 1024;
+import { wellFormed } from './status-headers.ts';
+import { cancelled, internal, resourceExhausted, RpcError, statusCode } from './status.ts';
 
 export interface HandlerSurroundings {
-  /** The connection of that name, while it lives. */
-  readonly connectionOf: (peer: string) => Connection | undefined;
   readonly intercept: Intercept | undefined;
   readonly log: RpcLog | undefined;
   readonly observers: readonly CallObserver[];
@@ -32,83 +16,92 @@ export interface HandlerSurroundings {
   readonly streamLimit: CallLimit;
 }
 
-type UnaryCall = ServerUnaryCall<unknown, unknown>;
-type ReadableCall = ServerReadableStream<unknown, unknown>;
-type WritableCall = ServerWritableStream<unknown, unknown>;
-type DuplexCall = ServerDuplexStream<unknown, unknown>;
-type AnyCall = UnaryCall | ReadableCall | WritableCall | DuplexCall;
-
 type Answer = (request: unknown, context: CallContext) => Promise<unknown>;
 type Stream = (request: unknown, context: CallContext) => AsyncIterable<unknown>;
 
-/** What grpc-js calls for one method; the handler's shape follows from the method's. */
-export function adaptHandler(
-  method: MethodDefinition,
-  handler: unknown,
-  around: HandlerSurroundings,
-): UntypedHandleCall {
-  const { path, requestStream, responseStream } = method;
-  const { limit, streamLimit } = around;
+/** Begins to work on a call; never throws. */
+export type CallRunner = (call: ServerCall) => void;
+
+/** What runs the calls of one method; the handler's shape follows from the method's. */
+export function adaptHandler(method: MethodDefinition, handler: unknown, around: HandlerSurroundings): CallRunner {
+  const { path, requestStream, responseStream, requestDeserialize } = method;
+  const serialize = method.responseSerialize as (value: unknown) => Buffer;
+  const { limit, streamLimit, intercept } = around;
   const isWatch = responseStream && !requestStream;
-  const begin = async (call: AnyCall, seen: Seen): Promise<CallContext> => {
-    seen.context = createContext(path, call, around);
-    await around.intercept?.(seen.context, seen.request);
-    return seen.context;
-  };
-  const fail = (error: unknown, seen: Seen) => {
-    const known = statusOf(error, path, around.log);
+
+  const fail = (call: ServerCall, error: unknown, seen: Seen | undefined): void => {
+    const known = error instanceof RpcError ? error : translate(error, path, around.log);
+    call.fail(known);
     // Whoever watches ends it by leaving: for those who count, that is no failure.
-    if (!isWatch || known.code !== statusCode.CANCELLED) [seen.code, seen.message] = [known.code, known.message];
-    return known;
+    if (seen === undefined || (isWatch && known.code === statusCode.CANCELLED)) return;
+    [seen.code, seen.message] = [known.code, wellFormed(known.message)];
   };
 
-  async function answer(call: UnaryCall | ReadableCall, send: sendUnaryData<unknown>): Promise<void> {
-    const seen = open(call, around);
-    const isAdmitted = limit.enter();
+  /** The one request, or a stream of them that notes its first. Observers hear of a call from here on. */
+  const begin = async (call: ServerCall): Promise<Seen> => {
+    call.startDeadline();
+    const request = requestStream ? undefined : deserialize(requestDeserialize, await call.readOne());
+    for (const observer of around.observers) observer.began?.();
+    const startedAt = performance.now();
+    return { context: call, request, response: undefined, code: statusCode.OK, message: '', startedAt };
+  };
+
+  const requestOf = (call: ServerCall, seen: Seen): unknown =>
+    requestStream ? readRequests(call, requestDeserialize, seen) : seen.request;
+
+  async function answer(call: ServerCall): Promise<void> {
+    let seen: Seen | undefined;
+    let isAdmitted = false;
     try {
+      seen = await begin(call);
+      isAdmitted = limit.enter();
       if (!isAdmitted) throw resourceExhausted(`server is busy with ${limit.most} calls`);
-      const context = await begin(call, seen);
-      const request = 'request' in call ? call.request : noteFirst(readRequests(call, context.signal), seen);
-      seen.response = await (handler as Answer)(request, context);
-      send(null, seen.response);
+      await intercept?.(call, seen.request);
+      seen.response = await (handler as Answer)(requestOf(call, seen), call);
+      call.succeed(serialize(seen.response));
     } catch (error) {
-      send(fail(error, seen));
+      fail(call, error, seen);
+    } finally {
+      if (isAdmitted) limit.leave();
+      if (seen !== undefined) close(seen, around, path);
     }
-    if (isAdmitted) limit.leave();
-    close(seen, around, path);
   }
 
-  async function stream(call: WritableCall | DuplexCall): Promise<void> {
-    const seen = open(call, around);
-    const isAdmitted = streamLimit.enter();
+  async function stream(call: ServerCall): Promise<void> {
+    let seen: Seen | undefined;
+    let isAdmitted = false;
     try {
+      seen = await begin(call);
+      isAdmitted = streamLimit.enter();
       if (!isAdmitted) throw resourceExhausted(`server has ${streamLimit.most} streams open`);
-      const context = await begin(call, seen);
-      const request = 'request' in call ? call.request : noteFirst(readRequests(call, context.signal), seen);
-      await writeResponses(call, (handler as Stream)(request, context), context.signal, seen);
-      call.end();
+      await intercept?.(call, seen.request);
+      // The next answer is asked for when the last one has left. Whoever reads slowly holds one answer here, and gets what is newest when it reads
+      // on; and a handler that goes on after an answer knows that it was written.
+      const answers = (handler as Stream)(requestOf(call, seen), call);
+      for await (const response of untilAborted(answers, call.signal)) {
+        seen.response = response;
+        await written(call, serialize(response));
+      }
+      call.succeed();
     } catch (error) {
-      call.emit('error', fail(error, seen));
+      fail(call, error, seen);
+    } finally {
+      if (isAdmitted) streamLimit.leave();
+      if (seen !== undefined) close(seen, around, path);
     }
-    if (isAdmitted) streamLimit.leave();
-    close(seen, around, path);
   }
 
-  if (responseStream) return ((call: WritableCall | DuplexCall) => void stream(call)) as UntypedHandleCall;
-  if (requestStream)
-    return ((call: ReadableCall, send: sendUnaryData<unknown>) => void answer(call, send)) as UntypedHandleCall;
-  return ((call: UnaryCall, send: sendUnaryData<unknown>) => void answer(call, send)) as UntypedHandleCall;
+  const run = responseStream ? stream : answer;
+  return (call) => {
+    run(call).catch((error: unknown) => {
+      around.log?.error({ err: error, method: path }, 'call did not end as it should');
+      call.cut();
+    });
+  };
 }
 
 /** A call as its observers will see it, filled in while it runs. */
 type Seen = { -readonly [K in keyof EndedCall]: EndedCall[K] };
-
-function open(call: AnyCall, { observers }: HandlerSurroundings): Seen {
-  for (const observer of observers) observer.began?.();
-  const request: unknown = 'request' in call ? call.request : undefined;
-  const startedAt = performance.now();
-  return { context: undefined, request, response: undefined, code: statusCode.OK, message: '', startedAt };
-}
 
 function close(seen: Seen, { observers, log }: HandlerSurroundings, method: string): void {
   for (const observer of observers) {
@@ -120,103 +113,48 @@ function close(seen: Seen, { observers, log }: HandlerSurroundings, method: stri
   }
 }
 
-/** Fails closed: a call whose connection is not known has no caller, and no caller means no handler. */
-function createContext(method: string, call: AnyCall, { connectionOf }: HandlerSurroundings): CallContext {
-  const connection = connectionOf(call.getPeer());
-  if (connection === undefined) throw unavailable('connection is closed');
-  checkMetadata(call.metadata);
-  let signal: AbortSignal | undefined;
-  return {
-    connection,
-    metadata: call.metadata,
-    method,
-    /** Made for the handlers that look at it, which are few: it costs as much as the rest of a small call. */
-    get signal() {
-      signal ??= signalOf(call);
-      return signal;
-    },
-  };
-}
-
-function signalOf(call: AnyCall): AbortSignal {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort(cancelled('the caller cancelled the call'));
-  if (call.cancelled) abort();
-  // grpc-js says it at the end of every call, too: to handlers that have answered it means nothing any more.
-  else (call as EventEmitter).once('cancelled', abort);
-  return controller.signal;
-}
-
-/** HTTP/2 lets four times as much through, and there is no place in grpc-js to say less. */
-function checkMetadata(metadata: Metadata): void {
-  let bytes = 0;
-  for (const [name, values] of Object.entries(metadata.toHttp2Headers()))
-    for (const value of Array.isArray(values) ? values : [values]) bytes += name.length + String(value).length;
-  if (bytes > maxMetadataBytes)
-    throw resourceExhausted(`metadata has ${bytes} bytes, at most ${maxMetadataBytes} are taken`);
-}
-
-/** The requests of a stream. grpc-js does not end the stream of a cancelled call, so the signal has to. */
-function readRequests(call: ReadableCall | DuplexCall, signal: AbortSignal): AsyncIterable<unknown> {
-  // Not destroyed when the handler stops reading: a duplex call has still to send its answer and its status.
-  return untilAborted({ [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) }, signal);
+function deserialize(parse: MethodDefinition['requestDeserialize'], bytes: Buffer): unknown {
+  try {
+    return parse(bytes);
+  } catch (cause) {
+    throw internal('request does not decode', { cause });
+  }
 }
 
 /** Not a generator: what the handler asks of the iterator reaches the stream at once. */
-function noteFirst(requests: AsyncIterable<unknown>, seen: Seen): AsyncIterable<unknown> {
+function readRequests(
+  call: ServerCall,
+  parse: MethodDefinition['requestDeserialize'],
+  seen: Seen,
+): AsyncIterable<unknown> {
+  const requests = untilAborted(call.readAll(), call.signal);
   return {
     [Symbol.asyncIterator]() {
       const iterator = requests[Symbol.asyncIterator]();
       return {
         async next() {
           const result = await iterator.next();
-          if (result.done !== true) seen.request ??= result.value;
-          return result;
+          if (result.done === true) return { done: true, value: undefined };
+          const value = deserialize(parse, result.value);
+          seen.request ??= value;
+          return { done: false, value };
         },
-        return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+        return: async () => iterator.return(undefined),
       };
     },
   };
 }
 
-/**
- * The next answer is asked for when the last one has left: grpc-js would take sixteen ahead. Whoever reads slowly holds one answer here, and gets
- * what is newest when it reads on; and a handler that goes on after an answer knows that it was written.
- */
-async function writeResponses(
-  call: Writable,
-  responses: AsyncIterable<unknown>,
-  signal: AbortSignal,
-  seen: Seen,
-): Promise<void> {
-  for await (const response of untilAborted(responses, signal)) {
-    seen.response = response;
-    await write(call, response, signal);
-  }
-}
-
-function write(call: Writable, response: unknown, signal: AbortSignal): Promise<void> {
+/** Whoever waits for a peer that does not read waits no longer than the call lives. */
+function written(call: ServerCall, answer: Uint8Array): Promise<void> {
+  const { signal } = call;
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
     signal.addEventListener('abort', onAbort, { once: true });
-    call.write(response, (error) => {
-      signal.removeEventListener('abort', onAbort);
-      if (error === null || error === undefined) resolve();
-      else reject(error);
-    });
-  });
-}
-
-type Failure = Partial<StatusObject> & Error & Pick<StatusObject, 'code'>;
-
-function statusOf(error: unknown, method: string, log: RpcLog | undefined): Failure {
-  const known = error instanceof RpcError ? error : translate(error, method, log);
-  // Half a surrogate pair, such as a request may hold and a message quote, would make grpc-js throw when it encodes the trailer.
-  const message = known.message.replaceAll(/\p{Surrogate}/gu, '\uFFFD');
-  return Object.assign(new Error(message), {
-    code: known.code,
-    details: message,
-    metadata: encodeErrorTrailers(known),
+    call
+      .write(answer)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
 

@@ -1,16 +1,20 @@
-// A gRPC server that knows its callers: it accepts connections itself, over TLS or a Unix socket, and hands them to grpc-js once they have a name.
-import { Server, ServerCredentials } from '@grpc/grpc-js';
-import type { ServiceDefinition as GrpcServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+// A gRPC server that knows its callers: it accepts connections over TLS or a Unix socket, and speaks HTTP/2 with them once it is known whose they are.
+import { constants } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import type { CallObserver, Intercept, RpcLog } from './call-context.ts';
 import { createCallLimit } from './call-limit.ts';
 import type { Connection, UnixConnection } from './connection.ts';
 import { adaptHandler } from './handler-adapter.ts';
+import type { CallRunner } from './handler-adapter.ts';
+import { ServerCall } from './server-call.ts';
+import { createSessions } from './server-sessions.ts';
 import type { Handlers, ServiceDefinition } from './service.ts';
 import { createShare } from './shares.ts';
 import type { Shares } from './shares.ts';
 import { closeWhereSilent } from './silence.ts';
-import { unimplemented } from './status.ts';
+import { resourceExhausted, unimplemented } from './status.ts';
+import type { RpcError } from './status.ts';
 import { createStreamShare } from './stream-share.ts';
 import { alpnProtocol } from './tls-credentials.ts';
 import { listenOnTls } from './tls-listener.ts';
@@ -19,7 +23,7 @@ import { listenOnUnixSocket } from './unix-listener.ts';
 
 export interface RpcServerOptions {
   readonly log?: RpcLog;
-  /** Of one request, before and after inflation. */
+  /** Of one request. */
   readonly maxMessageBytes?: number;
   /** Runs before each handler: authorization, rate limits. */
   readonly intercept?: Intercept;
@@ -49,57 +53,45 @@ export interface RpcServer {
 }
 
 export const defaultMaxMessageBytes = 4 * 1024 * 1024;
-const maxConcurrentStreams = 1000;
+/** Names and values of one call. HTTP/2 counts 32 bytes more for each field, so that what it lets through is less. */
+const maxMetadataBytes = 16 * 1024;
 /** A second or two of work. */
 const defaultMaxRunningCalls = 4000;
-const connectionAgeGraceMs = 60_000;
-/** A peer that vanished without a word is noticed after these. */
-const keepAliveMs = 120_000;
-const keepAliveTimeoutMs = 20_000;
 const defaultGraceMs = 10_000;
-/** Whoever goes on opening streams on a connection after so many refusals loses it: a refused stream is held until its caller lets it go. */
-const maxRefusedStreams = 100;
-
-interface NamedConnection {
-  readonly connection: Connection;
-  readonly socket: Socket;
-  refusedStreams: number;
-}
 
 /** Creates a server that offers nothing and listens nowhere yet. */
 export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
-  const { log, intercept, maxConnectionAgeMs, shares, observe = [] } = options;
-  const connections = new Map<string, NamedConnection>();
-  const connectionOf = (peer: string): Connection | undefined => connections.get(peer)?.connection;
+  const { log, intercept, shares, maxMessageBytes = defaultMaxMessageBytes, observe = [] } = options;
   const connectionShare = shares && createShare('connections', shares.connectionsPerProcess, shares.connectionsPerUser);
-  const server = new Server({
-    'grpc.max_receive_message_length': options.maxMessageBytes ?? defaultMaxMessageBytes,
-    'grpc.max_concurrent_streams': maxConcurrentStreams,
-    'grpc.keepalive_time_ms': keepAliveMs,
-    'grpc.keepalive_timeout_ms': keepAliveTimeoutMs,
-    'grpc.enable_channelz': 0,
-    ...(shares === undefined ? {} : { interceptors: [streamShareOf(shares)] }),
-    ...(maxConnectionAgeMs === undefined
-      ? {}
-      : { 'grpc.max_connection_age_ms': maxConnectionAgeMs, 'grpc.max_connection_age_grace_ms': connectionAgeGraceMs }),
-  });
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const streamShare = shares && createStreamShare(shares);
   const limit = createCallLimit(options.maxRunningCalls ?? defaultMaxRunningCalls);
   const streamLimit = createCallLimit(options.maxOpenStreams ?? Infinity);
   const listeners: NetServer[] = [];
   const sockets = new Set<Socket>();
-  let accepted = 0;
+  const services = new Set<string>();
+  /** By `/package.Service/Method`, byte by byte. */
+  const runners = new Map<string, CallRunner>();
 
-  function streamShareOf({ streamsPerProcess, streamsPerUser }: Shares) {
-    const share = createShare('streams', streamsPerProcess, streamsPerUser);
-    const onRefused = (peer: string): void => {
-      const named = connections.get(peer);
-      if (named === undefined) return;
-      named.refusedStreams += 1;
-      if (named.refusedStreams > maxRefusedStreams) named.socket.destroy();
-    };
-    return createStreamShare({ share, connectionOf, onRefused });
-  }
+  const onStream = (
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+    connection: Connection,
+  ): void => {
+    const path = headers[':path'] ?? '';
+    const run = runners.get(path);
+    const call = new ServerCall(stream, headers, { connection, method: path, maxMessageBytes });
+    const refusal = refusalOf(headers);
+    const bytes = sizeOf(rawHeaders);
+    const exceeded = streamShare?.enter(stream, connection);
+    if (exceeded !== undefined) call.fail(resourceExhausted(exceeded));
+    else if (refusal !== undefined) call.refuse(refusal);
+    else if (run === undefined) call.fail(notHere(path, services));
+    else if (bytes > maxMetadataBytes)
+      call.fail(resourceExhausted(`metadata has ${bytes} bytes, at most ${maxMetadataBytes} are taken`));
+    else run(call);
+  };
+  const sessions = createSessions({ maxHeaderBytes: maxMetadataBytes, maxAgeMs: options.maxConnectionAgeMs, onStream });
 
   let refusedAt = Number.NEGATIVE_INFINITY;
   /** Whoever is refused once is refused many times: once a second says enough. */
@@ -110,7 +102,6 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
     log?.warn({ pid, uid, reason }, 'connection refused: its process or user has too many');
   };
 
-  // grpc-js offers no place for our knowledge of a connection, but `call.getPeer()` gives back the socket's `remoteAddress`: so that is its name.
   const accept = (socket: Socket, connection: Connection): void => {
     const exceeded = connectionShare?.enter(connection);
     if (exceeded !== undefined) {
@@ -118,17 +109,9 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
       noteRefused(connection, exceeded);
       return;
     }
-    accepted += 1;
-    const name = `connection-${accepted}`;
-    connections.set(name, { connection, socket, refusedStreams: 0 });
-    socket.once('close', () => {
-      connections.delete(name);
-      connectionShare?.leave(connection);
-    });
+    socket.once('close', () => connectionShare?.leave(connection));
     closeWhereSilent(socket, options.firstWordMs);
-    Object.defineProperty(socket, 'remoteAddress', { value: name, configurable: true });
-    Object.defineProperty(socket, 'remotePort', { value: undefined, configurable: true });
-    injector.injectConnection(socket);
+    sessions.open(socket, connection);
   };
 
   const keep = (listener: NetServer): NetServer => {
@@ -144,14 +127,12 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
 
   return {
     addService(definition, handlers) {
-      const common = { connectionOf, intercept, log, limit, streamLimit };
-      const implementation: UntypedServiceImplementation = {};
       for (const [name, method] of Object.entries(definition)) {
         const handler = (handlers as Readonly<Record<string, unknown>>)[name] ?? notOffered(method.path);
         const observers = observe.flatMap((create) => create(method.path) ?? []);
-        implementation[name] = adaptHandler(method, handler, { ...common, observers });
+        runners.set(method.path, adaptHandler(method, handler, { intercept, log, limit, streamLimit, observers }));
+        services.add(serviceOf(method.path));
       }
-      server.addService(definition as unknown as GrpcServiceDefinition, implementation);
     },
     async listenUnix(path, { mode }) {
       keep(await listenOnUnixSocket({ path, mode, log, accept }));
@@ -161,15 +142,39 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
     },
     async close(graceMs = defaultGraceMs) {
       const stopped = listeners.map((listener) => new Promise<void>((resolve) => listener.close(() => resolve())));
-      // Its callback says nothing: Node has marked the sessions as closed by then, though their calls still run. A session without calls closes
-      // its socket, so the sockets tell.
-      server.tryShutdown(() => undefined);
+      // A session without calls closes its socket, so the sockets tell when all is done.
+      sessions.close();
       await allClosed(sockets, graceMs);
-      server.forceShutdown();
+      sessions.cut();
       for (const socket of sockets) socket.destroy();
       await Promise.all(stopped);
     },
   };
+}
+
+/** gRPC is a POST of its own content type; whatever else comes gets HTTP's own answer. */
+function refusalOf(headers: IncomingHttpHeaders): number | undefined {
+  if (headers[':method'] !== 'POST') return constants.HTTP_STATUS_METHOD_NOT_ALLOWED;
+  const isGrpc = headers['content-type']?.startsWith('application/grpc') === true;
+  return isGrpc ? undefined : constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE;
+}
+
+/** Of all names and values. */
+function sizeOf(rawHeaders: readonly string[]): number {
+  let bytes = 0;
+  for (const text of rawHeaders) bytes += text.length;
+  return bytes;
+}
+
+function serviceOf(path: string): string {
+  return path.slice(1, Math.max(1, path.lastIndexOf('/')));
+}
+
+/** In the words of gRPC in Go, which SPIRE answers with. */
+function notHere(path: string, services: ReadonlySet<string>): RpcError {
+  const service = serviceOf(path);
+  if (!services.has(service)) return unimplemented(`unknown service ${service}`);
+  return unimplemented(`unknown method ${path.slice(path.lastIndexOf('/') + 1)} for service ${service}`);
 }
 
 /** Answers for a method that its service does not offer, once the interceptor has let the call through: strangers learn nothing of what is there. */

@@ -1,35 +1,31 @@
 // Counts streams where HTTP/2 opens them: a call that never sends its request is known to no handler, and costs as much as one that does.
-import { Metadata, ServerInterceptingCall } from '@grpc/grpc-js';
-import type { ServerInterceptor } from '@grpc/grpc-js';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Connection } from './connection.ts';
-import type { Share } from './shares.ts';
-import { statusCode } from './status.ts';
+import { createShare } from './shares.ts';
+import type { Shares } from './shares.ts';
 
-export interface StreamShareOptions {
-  readonly share: Share;
-  /** The connection of that name, while it lives. */
-  readonly connectionOf: (peer: string) => Connection | undefined;
-  /** Called for each stream that was refused on the connection of that name. */
-  readonly onRefused: (peer: string) => void;
+export interface StreamShare {
+  /** Says what is exceeded, where one more must not be; otherwise it counts until it closes. */
+  enter(stream: ServerHttp2Stream, connection: Connection): string | undefined;
 }
 
-export function createStreamShare({ share, connectionOf, onRefused }: StreamShareOptions): ServerInterceptor {
-  return (_method, call) => {
-    const peer = call.getPeer();
-    const connection = connectionOf(peer);
-    if (connection === undefined) return new ServerInterceptingCall(call); // it has gone, which its handler will see
-    const exceeded = share.enter(connection);
-    if (exceeded === undefined) {
-      // grpc-js says "cancel" at the end of every call, however it ended.
-      const onCancel = (): void => share.leave(connection);
-      return new ServerInterceptingCall(call, { start: (next) => next({ onCancel }) });
-    }
-    const refusal = { code: statusCode.RESOURCE_EXHAUSTED, details: exceeded, metadata: new Metadata() };
-    return new ServerInterceptingCall(call, {
-      start() {
-        call.sendStatus(refusal);
-        onRefused(peer);
-      },
-    });
+/** Whoever goes on opening streams on a connection after so many refusals loses it: a refused stream is held until its caller lets it go. */
+const maxRefusedStreams = 100;
+
+export function createStreamShare({ streamsPerProcess, streamsPerUser }: Shares): StreamShare {
+  const share = createShare('streams', streamsPerProcess, streamsPerUser);
+  const refusals = new WeakMap<Connection, number>();
+  return {
+    enter(stream, connection) {
+      const exceeded = share.enter(connection);
+      if (exceeded === undefined) {
+        stream.once('close', () => share.leave(connection));
+        return undefined;
+      }
+      const refused = (refusals.get(connection) ?? 0) + 1;
+      refusals.set(connection, refused);
+      if (refused > maxRefusedStreams) stream.session?.destroy();
+      return exceeded;
+    },
   };
 }

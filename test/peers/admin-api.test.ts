@@ -58,14 +58,6 @@ const ourOwn: Readonly<Record<string, Answer>> = {
   // What was revoked is in no slot any more.
   'JWT: state at last': stateAtLast,
   'X509: state at last': stateAtLast,
-  debug: {
-    code: 'Unimplemented',
-    message: 'The server does not implement the method /spire.api.server.debug.v1.Debug/GetInfo',
-  },
-  'log level': {
-    code: 'Unimplemented',
-    message: 'The server does not implement the method /spire.api.server.logger.v1.Logger/GetLogger',
-  },
 };
 
 describe('an administrator in Go', () => {

@@ -10,10 +10,11 @@ export const frameTypes = {
   resetStream: 3,
   settings: 4,
   ping: 6,
+  goaway: 7,
   windowUpdate: 8,
   continuation: 9,
 };
-export const flags = { endStream: 1, endHeaders: 4 };
+export const flags = { endStream: 1, acknowledged: 1, endHeaders: 4 };
 
 export function frame(type: number, flag: number, stream: number, payload: Uint8Array = new Uint8Array()): Buffer {
   const head = Buffer.alloc(9);
@@ -68,12 +69,17 @@ export function closeOf(emitter: EventEmitter): Promise<void> {
   return new Promise((resolve) => emitter.once('close', () => resolve()));
 }
 
+export interface SeenFrame {
+  readonly type: number;
+  readonly payload: Buffer;
+}
+
 export interface RawConnection {
   readonly socket: Socket;
   /** Resolves when the server has closed. */
   readonly closed: Promise<unknown>;
-  /** Resolves once the server has written a frame of that type. */
-  sawFrame(type: number): Promise<void>;
+  /** Resolves once the server has written a frame of that type, or so many of them, with the last of these. */
+  readonly sawFrame: (type: number, count?: number) => Promise<SeenFrame>;
 }
 
 /** Connects and says what every HTTP/2 client says first. */
@@ -82,14 +88,15 @@ export async function rawConnection(path: string): Promise<RawConnection> {
   socket.on('error', () => undefined); // the server may cut us off at any time
   const closed = closeOf(socket);
   await once(socket, 'connect');
-  const seen = new Set<number>();
-  let waiting: (() => void)[] = [];
+  const frames: SeenFrame[] = [];
+  const waiting: (() => void)[] = [];
   let buffer = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     buffer = Buffer.concat([buffer, chunk]);
     while (buffer.length >= 9 && buffer.length >= 9 + buffer.readUIntBE(0, 3)) {
-      seen.add(buffer[3] ?? -1);
-      buffer = buffer.subarray(9 + buffer.readUIntBE(0, 3));
+      const end = 9 + buffer.readUIntBE(0, 3);
+      frames.push({ type: buffer[3] ?? -1, payload: buffer.subarray(9, end) });
+      buffer = buffer.subarray(end);
     }
     for (const wake of waiting.splice(0)) wake();
   });
@@ -97,13 +104,14 @@ export async function rawConnection(path: string): Promise<RawConnection> {
   return {
     socket,
     closed,
-    async sawFrame(type) {
-      while (!seen.has(type)) {
+    async sawFrame(type, count = 1) {
+      for (;;) {
+        const found = frames.filter((one) => one.type === type)[count - 1];
+        if (found !== undefined) return found;
+        if (socket.destroyed) throw new Error(`closed before frame ${count} of type ${type}`);
         const woken = new Promise<void>((resolve) => waiting.push(resolve));
         await Promise.race([woken, closed]);
-        if (socket.destroyed && !seen.has(type)) throw new Error(`closed before a frame of type ${type}`);
       }
-      waiting = [];
     },
   };
 }

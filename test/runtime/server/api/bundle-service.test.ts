@@ -64,8 +64,12 @@ describe('the bundle of the trust domain', () => {
   test('takes a JWT key that a downstream server publishes', async () => {
     await createEntry(server.local, '/downstream', '/node', { downstream: true });
     const { bundle } = await server.connectAs('spiffe://example.org/downstream');
-    const published = await bundle.publishJwtAuthority({ jwtAuthority: jwtKey('downstream') });
-    expect(published.jwtAuthorities.map(({ keyId }) => keyId)).toContain('downstream');
+    const publish = async (): Promise<string[]> => {
+      const { jwtAuthorities } = await bundle.publishJwtAuthority({ jwtAuthority: jwtKey('downstream') });
+      return jwtAuthorities.map(({ keyId }) => keyId);
+    };
+    // Once the server has heard of the entry.
+    await expect.poll(() => publish().catch(() => [])).toContain('downstream');
     await expect(bundle.publishJwtAuthority({ jwtAuthority: undefined })).rejects.toMatchObject({
       code: statusCode.INVALID_ARGUMENT,
       message: 'missing JWT authority',
