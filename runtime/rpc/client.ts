@@ -66,7 +66,8 @@ export function connect(target: RpcTarget, options: ConnectOptions = {}): RpcCha
     'grpc.use_local_subchannel_pool': 1, // nothing is shared with another channel to the same address
     'grpc.enable_http_proxy': 0, // the environment has no say in whom we talk to
     'grpc.service_config_disable_resolution': 1, // nor have TXT records
-    'grpc.enable_retries': 0, // callers know what may be repeated
+    // What the server has refused unseen is sent once more, as when it closes an old connection; of the rest callers know what may be repeated.
+    'grpc.enable_retries': 1,
     'grpc.enable_channelz': 0,
   });
   const channel: RpcChannel = {
