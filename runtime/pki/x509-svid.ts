@@ -9,7 +9,7 @@ import { refuse } from './errors.ts';
 import { verifyChain } from './verify-chain.ts';
 
 /** Certificates that one peer may show: counted before any is read. */
-const maxChainLength = 16;
+export const maxChainLength = 16;
 
 export interface X509SvidInput {
   /** DER, leaf first. */

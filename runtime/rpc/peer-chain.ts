@@ -1,9 +1,7 @@
 // The certificates that the other end of a TLS connection sent. Only reads them: nothing here says that they are good.
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-
-/** More than any honest chain has; without a bound a peer decides how long we walk. */
-const longestChain = 10;
+import { maxChainLength } from '../pki/x509-svid.ts';
 
 /**
  * Takes the chain as the peer sent it, DER, leaf first; empty where it sent none. Call it once per connection: Node shifts the certificates off
@@ -13,7 +11,8 @@ export function takePeerChain(socket: TLSSocket): Uint8Array[] {
   const chain: Uint8Array[] = [];
   let certificate: X509Certificate | undefined = socket.getPeerX509Certificate();
   while (certificate !== undefined) {
-    if (chain.length === longestChain) throw new Error(`peer sent more than ${longestChain} certificates`);
+    // Without a bound a peer decides how long we walk.
+    if (chain.length === maxChainLength) throw new Error(`peer sent more than ${maxChainLength} certificates`);
     chain.push(new Uint8Array(certificate.raw));
     certificate = certificate.issuerCertificate;
   }

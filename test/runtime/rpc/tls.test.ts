@@ -76,6 +76,22 @@ test('both ends send and verify whole chains, over two intermediates', async () 
   expect(chains).toEqual([3, 3]);
 });
 
+test.each([
+  [16, 'anonymous, 16 certificates'],
+  [17, statusCode.UNAVAILABLE],
+])('of a chain of %i certificates is to be heard: %s', async (length, outcome) => {
+  let issuer = ca;
+  for (let count = 1; count < length; count += 1) issuer = issuer.downstream();
+  const svid = issuer.issue('/workload');
+  const { port } = await listen({ verifyPeer: () => undefined });
+  const client = dial(port, { credentials: () => svid });
+  const heard = await client.say({ value: '' }).then(
+    ({ value }) => value,
+    (error: unknown) => (error as RpcError).code,
+  );
+  expect(heard).toBe(outcome);
+});
+
 test('a client that shows nothing is served as nobody', async () => {
   const { port } = await listen();
   expect(await dial(port).say({ value: '' })).toEqual({ value: 'anonymous, 0 certificates' });
@@ -209,6 +225,55 @@ test('a client that stalls in the handshake is dropped, and holds up nobody', as
   await once(stalled, 'connect');
   expect(await dial(port).say({ value: '' })).toBeDefined();
   await once(stalled, 'close');
+});
+
+/** Connects and says nothing; `isClosed` once the server has closed. */
+async function silentConnection(port: number) {
+  const socket = connectSocket({ host, port }).resume();
+  socket.on('error', () => undefined);
+  onTestFinished(() => void socket.destroy());
+  await once(socket, 'connect');
+  return { socket, isClosed: () => socket.closed };
+}
+
+test('beyond so many handshakes a connection is closed at once, and one is let in when another has ended', async () => {
+  const { port } = await listen({ maxHandshakes: 2 });
+  const [first, second] = [await silentConnection(port), await silentConnection(port)];
+  const third = await silentConnection(port);
+  await expect.poll(third.isClosed).toBe(true);
+  expect([first.isClosed(), second.isClosed()]).toEqual([false, false]);
+  first.socket.destroy();
+  await expect
+    .poll(
+      () =>
+        dial(port)
+          .say({ value: '' })
+          .catch(() => undefined),
+      { timeout: 5000 },
+    )
+    .toBeDefined();
+  // Who has shaken hands holds no place there.
+  expect(await dial(port, { credentials: () => agent }).say({ value: '' })).toEqual({ value: agent.id.toString() });
+});
+
+test('beyond so many connections one more is closed at once, and one is let in when another has ended', async () => {
+  const { port } = await listen({ maxConnections: 2 });
+  const [first, second] = [dial(port), await silentConnection(port)];
+  await first.say({ value: '' });
+  const third = await silentConnection(port);
+  await expect.poll(third.isClosed).toBe(true);
+  expect(second.isClosed()).toBe(false);
+  expect(await first.say({ value: '' })).toBeDefined();
+  second.socket.destroy();
+  await expect
+    .poll(
+      () =>
+        dial(port)
+          .say({ value: '' })
+          .catch(() => undefined),
+      { timeout: 5000 },
+    )
+    .toBeDefined();
 });
 
 test('an address that nobody listens on is named in the failure', async () => {
