@@ -1,12 +1,20 @@
-// The control plane's command line: `espalier up [--once] [--file <yaml>] [--state <directory>]` and `espalier down`.
+// The control plane's command line: `espalier up`, `down`, `approve` and `schedules apply`.
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Client, Connection } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { approve } from './approve.ts';
 import { down } from './down.ts';
+import { applySchedules } from './schedules.ts';
+import { loadSpec } from './up/load-spec.ts';
 import { up } from './up.ts';
 
-const usage =
-  'usage: espalier up [--once] [--file <trust-domain.yaml>] [--state <directory>]\n       espalier down [--file <trust-domain.yaml>] [--state <directory>]\n';
+const usage = `usage: espalier up [--once] [--file <trust-domain.yaml>] [--state <directory>]
+       espalier down [--file <trust-domain.yaml>] [--state <directory>]
+       espalier approve --gate activation|revocation --reason <text> [--plan-digest <digest>] [--as <name>] [--file <trust-domain.yaml>]
+       espalier schedules apply [--schedules <schedules.yaml>] [--file <trust-domain.yaml>]
+`;
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -14,6 +22,11 @@ const { values, positionals } = parseArgs({
     once: { type: 'boolean', default: false },
     state: { type: 'string', default: join(root, '.espalier') },
     file: { type: 'string', default: join(root, 'trust-domain.yaml') },
+    schedules: { type: 'string', default: join(root, 'schedules.yaml') },
+    gate: { type: 'string' },
+    reason: { type: 'string' },
+    'plan-digest': { type: 'string' },
+    as: { type: 'string' },
   },
 });
 
@@ -25,7 +38,13 @@ process.on('SIGTERM', stop);
 
 async function run(): Promise<number> {
   const [command, ...others] = positionals;
+  if (command === 'schedules' && others.join(' ') === 'apply') {
+    const spec = loadSpec(values.file);
+    await applySchedules({ client: await connect(), file: values.schedules, spec, output: process.stdout });
+    return 0;
+  }
   if (others.length > 0) return refuse(`unexpected argument ${others.join(' ')}`);
+  if (command === 'approve') return approveChange();
   const options = { root, stateDirectory: resolve(values.state), specFile: values.file, output: process.stdout };
   if (command === 'up') {
     await up({ ...options, once: values.once, signal: stopping.signal });
@@ -33,6 +52,22 @@ async function run(): Promise<number> {
   }
   if (command === 'down') return (await down({ ...options, signal: stopping.signal })) ? 0 : 1;
   return refuse(command === undefined ? 'no command' : `unknown command ${command}`);
+}
+
+async function approveChange(): Promise<number> {
+  const { gate, reason, as, 'plan-digest': planDigest, file } = values;
+  if (gate !== 'activation' && gate !== 'revocation') return refuse('--gate must be activation or revocation');
+  if (reason === undefined || reason === '') return refuse('--reason must say why');
+  const { trustDomain } = loadSpec(file);
+  const client = await connect();
+  await approve({ client, trustDomain, gate, reason, planDigest, as, env: process.env, output: process.stdout });
+  return 0;
+}
+
+/** Where `TEMPORAL_ADDRESS` or a profile says, as `temporal` itself. */
+async function connect(): Promise<Client> {
+  const { connectionOptions, namespace = 'default' } = loadClientConnectConfig();
+  return new Client({ connection: await Connection.connect(connectionOptions), namespace });
 }
 
 function refuse(reason: string): number {

@@ -9,6 +9,7 @@ export { rollOutAgents } from './roll-out-agents.ts';
 export { rotateJwtAuthority } from './rotate-jwt-authority.ts';
 export { rotateUpstreamAuthority } from './rotate-upstream-authority.ts';
 export { rotateX509Authority } from './rotate-x509-authority.ts';
+export { scanExpiry } from './scan-expiry.ts';
 export { tearDownTrustDomain } from './tear-down-trust-domain.ts';
 export { trustChange } from './trust-change.ts';
 export { verifyTrustDomain } from './verify-trust-domain.ts';

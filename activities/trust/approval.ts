@@ -1,5 +1,6 @@
 // Whether somebody's approval counts: by name, or by the signature of an X509-SVID over the very plan that is about to be carried out.
-import { signatureAlgorithmFor } from '../../runtime/pki/signer.ts';
+import type { KeyObject } from 'node:crypto';
+import { signatureAlgorithmFor, signerOf } from '../../runtime/pki/signer.ts';
 import { verifySignature } from '../../runtime/pki/signature-algorithm.ts';
 import { verifyX509Svid } from '../../runtime/pki/x509-svid.ts';
 import { parseSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
@@ -10,6 +11,10 @@ import type { Approval, RotationPolicy } from './rotation.ts';
 /** What an approver signs: nothing of it can be used for another plan, another gate or in another name. */
 export function approvalText({ planDigest, gate, approver, reason }: Omit<Approval, 'signature'>): string {
   return ['espalier approval', planDigest, gate, approver, reason].join('\n');
+}
+
+export function signApproval(approval: Omit<Approval, 'signature'>, privateKey: KeyObject): Uint8Array {
+  return signerOf(privateKey).sign(new Uint8Array(Buffer.from(approvalText(approval), 'utf8')));
 }
 
 export interface ApprovalRules {

@@ -1,12 +1,13 @@
 // The root of three tiers is replaced by the workflow, with workloads behind four leaves in mTLS all the time: nothing fails, each proof says how long it
 // waited. The same with an agent that is cut off, and with a plain spire-agent among ours.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { WorkflowHandle } from '@temporalio/client';
+import type { WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
 import { createTrustActivities } from '../../activities/trust/trust-activities.ts';
 import { createWorkerSource } from '../../activities/control/worker-source.ts';
 import { failure } from '../../activities/failures.ts';
 import type { Topology } from '../../activities/trust/topology.ts';
 import { parseCertificate } from '../../runtime/pki/certificate.ts';
+import { approve } from '../../workers/approve.ts';
 import type { Progress } from '../../workflows/lib/progress.ts';
 import type { KeptReport } from '../../workflows/rotation/rotate.ts';
 import { startTestTemporal } from '../support/temporal.ts';
@@ -151,6 +152,40 @@ async function expectRotated({ replaced }: KeptReport): Promise<void> {
 }
 
 describe('the root of three tiers', () => {
+  it('is not rotated on an approval that the policy does not take, and on a signed one it is', async () => {
+    const approver = `spiffe://${trustDomain}/people/approver`;
+    const [leaf] = leaves as [SpireServer];
+    await leaf.createEntry({ parentId: nodeIdOf('desk'), spiffeId: approver, selectors: [ownUid] });
+    const desk = await stage.agent({ name: 'desk', server: leaf });
+    const policy = { approvals: 'signed', approveActivation: true, approvers: [approver], soak: 'none' };
+    const said: string[] = [];
+    const say = (as?: string) =>
+      approve({
+        client: temporal.environment.client,
+        trustDomain,
+        gate: 'activation',
+        reason: 'the rehearsal was fine',
+        planDigest: undefined,
+        as,
+        env: desk.env,
+        output: { write: (text) => void said.push(text.trim()) },
+      });
+    const report = await rotating({ policy, requester: operatorId }, async (handle) => {
+      await eventually('it waits', async () => {
+        if ((await progressOf()).change?.waitingFor !== 'approval of the activation') throw new Error('not yet');
+      });
+      const refused = (await say(approver).catch((error: unknown) => error)) as WorkflowUpdateFailedError;
+      expect(refused.cause?.message).toContain('the policy wants it signed, and it has no signature');
+      await say();
+      return (await handle.result()) as KeptReport;
+    });
+    expect(said.at(-1)).toBe(`activation approved by ${approver}`);
+    expect(report.approvals.map(({ approver: by, gate, signed }) => [by, gate, signed])).toEqual([
+      [approver, 'activation', true],
+    ]);
+    await expectRotated(report);
+  });
+
   it('is replaced with proof before every step, and no handshake fails', async () => {
     const before = traffic.handshakes();
     const report = await rotating({}, async (handle) => (await handle.result()) as KeptReport);
