@@ -29,6 +29,8 @@ export async function startServerProcess(databaseUrl: string) {
   const ready = (await answer()) as ServerReady;
   return {
     ready,
+    pid: child.pid ?? 0,
+    isAlive: () => child.exitCode === null && child.signalCode === null,
     usage: async (): Promise<ServerUsage> => {
       child.send('usage');
       return (await answer()) as ServerUsage;

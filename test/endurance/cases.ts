@@ -1,4 +1,6 @@
-// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers' authorities and of their database: see their folders.
+// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers' authorities, of their database and of abuse: see their folders.
+import { abuseCases } from './abuse/abuse-cases.ts';
+import type { AbuseCase } from './abuse/abuse-cases.ts';
 import { cutCases } from './cuts/cut-cases.ts';
 import type { CutCase } from './cuts/cut-cases.ts';
 import { createChance } from './random.ts';
@@ -32,7 +34,7 @@ export interface BootstrapCase {
   readonly phase: Phase;
 }
 
-export type Case = BootstrapCase | AuthorityCase | CutCase;
+export type Case = BootstrapCase | AuthorityCase | CutCase | AbuseCase;
 export type Matrix = Case['matrix'];
 
 const bootstrapCases: readonly BootstrapCase[] = phases.flatMap((phase) =>
@@ -43,6 +45,7 @@ export const matrices: Readonly<Record<Matrix, readonly Case[]>> = {
   bootstrap: bootstrapCases,
   authority: authorityCases,
   database: cutCases,
+  abuse: abuseCases,
 };
 export const allCases: readonly Case[] = Object.values(matrices).flat();
 

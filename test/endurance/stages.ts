@@ -1,5 +1,8 @@
 // What the cases of a matrix are played on. A bootstrap has a state directory of its own; servers and their database serve case after case, until one
 // fails: the next begins on new ones.
+import { openAbuseStage } from './abuse/abuse-stage.ts';
+import type { AbuseStage } from './abuse/abuse-stage.ts';
+import { performAbuseCase } from './abuse/abuse-story.ts';
 import { runBootstrapCase } from './bootstrap-case.ts';
 import type { Case } from './cases.ts';
 import { openCutStage } from './cuts/cut-stage.ts';
@@ -24,15 +27,19 @@ export interface Stages {
 export function createStages(): Stages {
   const tiers = createStage<Tiers>(startTiers);
   const cuts = createStage<CutStage>(openCutStage);
+  const abuse = createStage<AbuseStage>(openAbuseStage);
   return {
     run(chosen, around) {
       if (chosen.matrix === 'bootstrap') return runBootstrapCase({ ...chosen, ...around });
       if (chosen.matrix === 'authority') return tiers.play((stage) => performAuthorityCase(stage, chosen, around.tell));
+      if (chosen.matrix === 'abuse')
+        return abuse.play((stage) => performAbuseCase(stage, chosen, around.seed, around.tell));
       return cuts.play((stage) => performCutCase(stage, chosen, around.tell));
     },
     async close() {
       await tiers.close();
       await cuts.close();
+      await abuse.close();
     },
   };
 }
