@@ -10,6 +10,7 @@ import type { CallRunner } from './handler-adapter.ts';
 import { ServerCall } from './server-call.ts';
 import { createSessions } from './server-sessions.ts';
 import type { Handlers, ServiceDefinition } from './service.ts';
+import { createOpeningTurns } from './opening-turns.ts';
 import { createShare } from './shares.ts';
 import type { Shares } from './shares.ts';
 import { closeWhereSilent } from './silence.ts';
@@ -91,6 +92,8 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
       call.fail(resourceExhausted(`metadata has ${bytes} bytes, at most ${maxMetadataBytes} are taken`));
     else run(call);
   };
+  const openInTurn = createOpeningTurns();
+  let isClosing = false;
   const sessions = createSessions({ maxHeaderBytes: maxMetadataBytes, maxAgeMs: options.maxConnectionAgeMs, onStream });
 
   let refusedAt = Number.NEGATIVE_INFINITY;
@@ -111,7 +114,10 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
     }
     socket.once('close', () => connectionShare?.leave(connection));
     closeWhereSilent(socket, options.firstWordMs);
-    sessions.open(socket, connection);
+    openInTurn(socket, connection, () => {
+      if (isClosing) socket.destroy();
+      else sessions.open(socket, connection);
+    });
   };
 
   const keep = (listener: NetServer): NetServer => {
@@ -142,6 +148,7 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
     },
     async close(graceMs = defaultGraceMs) {
       const stopped = listeners.map((listener) => new Promise<void>((resolve) => listener.close(() => resolve())));
+      isClosing = true;
       // A session without calls closes its socket, so the sockets tell when all is done.
       sessions.close();
       await allClosed(sockets, graceMs);

@@ -8,6 +8,8 @@ import { peerCredentials } from './peer-credentials.ts';
 
 /** sockaddr_un.sun_path, less the NUL at its end. */
 const longestPath = 107;
+/** Connections that the kernel keeps until they are accepted; on a Unix socket one more is refused and not left to wait. Linux takes no more. */
+const backlog = 4_096;
 
 export interface UnixListenerOptions {
   readonly path: string;
@@ -35,7 +37,7 @@ export async function listenOnUnixSocket({ path, mode, log, accept }: UnixListen
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, resolve);
+    server.listen({ path, backlog }, resolve);
   });
   await chmod(path, mode);
   return server;
