@@ -33,7 +33,15 @@ function countsOf(part: string): Counts {
   return code !== '0' && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
 }
 
-const parts = ['unit', 'check', 'peers', 'endurance', 'endurance-authority', 'endurance-database'].map((part) => ({
+const parts = [
+  'unit',
+  'check',
+  'peers',
+  'endurance',
+  'endurance-authority',
+  'endurance-database',
+  'endurance-abuse',
+].map((part) => ({
   part,
   ...countsOf(part),
 }));

@@ -206,7 +206,7 @@ const rounds = {
 export type AbuseKind = keyof typeof rounds;
 
 export function abuseOnce(kind: AbuseKind, attacked: Attacked, chance: Chance): Promise<readonly Socket[]> {
-  return (rounds[kind] as Round)(attacked, chance);
+  return rounds[kind](attacked, chance);
 }
 
 /** Field 1 of a message, which holds field 1 of a message, which holds … */
