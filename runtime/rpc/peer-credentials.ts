@@ -16,6 +16,7 @@ const SO_PEERCRED = 17;
 const SO_PEERPIDFD = 77;
 const ENOPROTOOPT = 92;
 const POLLIN = 1;
+const POLLHUP = 16;
 
 interface LibC {
   readonly getsockopt: (fd: number, level: number, option: number, value: Uint32Array, length: Uint32Array) => number;
@@ -78,6 +79,14 @@ function peerLives(fd: number): boolean | undefined {
   } finally {
     close(pidfd);
   }
+}
+
+/** Whether the peer has closed its end, for which nobody has to read what it still said before. */
+export function hasHungUp(socket: Socket): boolean {
+  // struct pollfd, as above: the end of a connection is answered without being asked for.
+  const asked = new Int32Array([fileDescriptor(socket), 0]);
+  if (libc().poll(asked, 1, 0) <= 0) return false;
+  return ((new Int16Array(asked.buffer)[3] ?? 0) & POLLHUP) !== 0;
 }
 
 function fileDescriptor(socket: Socket): number {

@@ -11,6 +11,7 @@ import { ServerCall } from './server-call.ts';
 import { createSessions } from './server-sessions.ts';
 import type { Handlers, ServiceDefinition } from './service.ts';
 import { createOpeningTurns } from './opening-turns.ts';
+import { hasHungUp } from './peer-credentials.ts';
 import { createShare } from './shares.ts';
 import type { Shares } from './shares.ts';
 import { closeWhereSilent } from './silence.ts';
@@ -115,7 +116,8 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
     socket.once('close', () => connectionShare?.leave(connection));
     closeWhereSilent(socket, options.firstWordMs);
     openInTurn(socket, connection, () => {
-      if (isClosing) socket.destroy();
+      // Whoever has gone meanwhile is not answered: the calls that it left would cost as much as those of the others.
+      if (isClosing || (connection.transport === 'unix' && hasHungUp(socket))) socket.destroy();
       else sessions.open(socket, connection);
     });
   };

@@ -1,7 +1,11 @@
 // In which order HTTP/2 begins on connections of several peers.
-import { Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { once } from 'node:events';
+import { Socket, connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
 import { createOpeningTurns } from '../../../runtime/rpc/opening-turns.ts';
+import { hasHungUp } from '../../../runtime/rpc/peer-credentials.ts';
+import { listenOnUnixSocket } from '../../../runtime/rpc/unix-listener.ts';
+import { socketPath } from './echo-service.ts';
 
 const of = (pid: number) => ({ transport: 'unix', pid, uid: 0, gid: 0 }) as const;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -35,4 +39,20 @@ test('hosts are told apart by their addresses and not by their ports', async () 
     openInTurn(new Socket(), { transport: 'tcp', address, peerChain: [] }, () => opened.push(address));
   await turn();
   expect(opened).toEqual(['10.0.0.1:4000', '10.0.0.2:4000']);
+});
+
+test('a peer that has closed is seen to have hung up, although what it said was never read', async () => {
+  const path = await socketPath();
+  const accepted: Socket[] = [];
+  const server = await listenOnUnixSocket({ path, mode: 0o700, log: undefined, accept: (one) => accepted.push(one) });
+  onTestFinished(() => void server.close());
+  const peer = connect(path);
+  await once(peer, 'connect');
+  await expect.poll(() => accepted.length).toBe(1);
+  onTestFinished(() => void accepted[0]!.destroy());
+  peer.write('said');
+  await turn();
+  expect(hasHungUp(accepted[0]!)).toBe(false);
+  peer.destroy();
+  await expect.poll(() => hasHungUp(accepted[0]!)).toBe(true);
 });
