@@ -38,14 +38,18 @@ export interface AdminParts {
 
 /** None where the configuration has no such socket. */
 export async function serveAdmins(
-  { adminSocketPath, authorizedDelegates }: Pick<AgentConfig, 'adminSocketPath' | 'authorizedDelegates'>,
+  {
+    adminSocketPath,
+    authorizedDelegates,
+    shares,
+  }: Pick<AgentConfig, 'adminSocketPath' | 'authorizedDelegates' | 'shares'>,
   { cache, demand, jwtSvids, callers, health, debug, log, metrics }: AdminParts,
 ): Promise<RpcServer[]> {
   if (adminSocketPath === undefined) return [];
   const delegates = createDelegates({ authorized: authorizedDelegates, callers, cache, demand, log });
   const audit = createDeliveryAudit(log);
   const observe = [createRpcObserver(metrics), createConnectionObserver(metrics)];
-  const server = createRpcServer({ log, observe });
+  const server = createRpcServer({ log, observe, shares });
   server.addService(
     DelegatedIdentityService,
     createDelegatedIdentity({ delegates, callers, cache, demand, jwtSvids, audit, log }),
