@@ -25,7 +25,7 @@ export interface Sessions {
   cut(): void;
 }
 
-const maxConcurrentStreams = 1000;
+const maxConcurrentStreams = { known: 1000, stranger: 100 } as const;
 const ageGraceMs = 60_000;
 /** A peer that vanished without a word is noticed after these. */
 const keepAliveMs = 120_000;
@@ -39,7 +39,7 @@ export function createSessions({ maxHeaderBytes, maxAgeMs, onStream }: SessionsO
       const session = performServerHandshake(socket, {
         // Ours are bounded by the size of messages and by the number of streams.
         maxSessionMemory: Number.MAX_SAFE_INTEGER,
-        settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderBytes },
+        settings: { maxConcurrentStreams: streamsOf(connection), maxHeaderListSize: maxHeaderBytes },
       });
       sessions.add(session);
       // A session that fails closes its socket; there is nobody else to be told.
@@ -66,6 +66,12 @@ export function createSessions({ maxHeaderBytes, maxAgeMs, onStream }: SessionsO
       for (const session of sessions) session.destroy(undefined, constants.NGHTTP2_CANCEL);
     },
   };
+}
+
+/** Whoever shows no certificate attests or asks for the bundle, and needs few streams for it. */
+function streamsOf(connection: Connection): number {
+  const isStranger = connection.transport === 'tcp' && connection.peerChain.length === 0;
+  return isStranger ? maxConcurrentStreams.stranger : maxConcurrentStreams.known;
 }
 
 function checkPeer(session: ServerHttp2Session): void {

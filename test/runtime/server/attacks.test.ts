@@ -203,6 +203,14 @@ describe('HTTP/2', () => {
     expect(settings.maxConcurrentStreams).toBe(1_000);
   });
 
+  test('lets a peer without a certificate run a hundred', async () => {
+    const options = { host: '127.0.0.1', port: server.port, rejectUnauthorized: false, ALPNProtocols: ['h2'] };
+    const session = connectHttp2('https://localhost', { createConnection: () => connectTls(options) });
+    const [settings] = (await once(session, 'remoteSettings')) as [{ maxConcurrentStreams?: number }];
+    session.destroy();
+    expect(settings.maxConcurrentStreams).toBe(100);
+  });
+
   test('with headers that are not HPACK ends that connection', async () => {
     for (let round = 0; round < 50; round += 1) {
       const { socket, closed } = await rawConnection(server.socketPath);
