@@ -81,11 +81,6 @@ export const agentCases: readonly AgentCase[] = [
     },
   },
   {
-    name: `agent: an update to ${(streams.processes * streams.each).toLocaleString('en')} open streams`,
-    wanted: 'at most 10 s',
-    measure: updateStreams,
-  },
-  {
     name: `agent: ${connections.all.toLocaleString('en')} connections, each with its fetch`,
     wanted: 'no growth',
     async measure({ agent }) {
@@ -106,6 +101,11 @@ export const agentCases: readonly AgentCase[] = [
         { what: 'took', value: seconds, unit: 's' },
       ];
     },
+  },
+  {
+    name: `agent: an update to ${(streams.processes * streams.each).toLocaleString('en')} open streams`,
+    wanted: 'at most 10 s',
+    measure: updateStreams,
   },
 ];
 
