@@ -67,6 +67,8 @@ export async function startAgentProcess({ serverPort, bundlePem, joinToken, expe
   };
 
   let { child, readyMs } = await start();
+  const endToo = (): void => void child.kill('SIGKILL');
+  process.once('exit', endToo); // of a runner that is interrupted
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
@@ -87,6 +89,7 @@ export async function startAgentProcess({ serverPort, bundlePem, joinToken, expe
       ({ child, readyMs } = await start());
     },
     async close(): Promise<void> {
+      process.off('exit', endToo);
       await end('SIGTERM');
       await rm(directory, { recursive: true, force: true });
     },
