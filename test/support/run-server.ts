@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HealthService } from '../../proto/gen/grpc/health/v1/health.ts';
+import { ServiceIdentitiesService } from '../../proto/gen/espalier/service/v1/service.ts';
 import { AgentService } from '../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { EntryService } from '../../proto/gen/spire/api/server/entry/v1/entry.ts';
@@ -44,6 +45,7 @@ export function clientsOf(channel: RpcChannel) {
     agent: createClient(AgentService, channel),
     bundle: createClient(BundleService, channel),
     entry: createClient(EntryService, channel),
+    service: createClient(ServiceIdentitiesService, channel),
     svid: createClient(SVIDService, channel),
     trustDomain: createClient(TrustDomainService, channel),
     health: createClient(HealthService, channel),

@@ -5,6 +5,7 @@ import { batchDeleteFederatedBundleRequest_ModeToJSON } from '../../../proto/gen
 import type * as agent from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import type * as bundle from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import type * as entry from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
+import type * as service from '../../../proto/gen/espalier/service/v1/service.ts';
 import type * as svid from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import type { Bundle } from '../../../proto/gen/spire/api/types/bundle.ts';
 import type { Entry, EntryMask } from '../../../proto/gen/spire/api/types/entry.ts';
@@ -69,6 +70,36 @@ const rows: Readonly<Record<string, Row>> = {
     fields: ({ csr }: svid.NewDownstreamX509CARequest, response?: svid.NewDownstreamX509CAResponse) => ({
       csr: digest(csr),
       ...certificateFields(response?.caCertChain[0]),
+    }),
+  },
+
+  'espalier.service.v1.ServiceIdentities/SetTemplate': {
+    fields: ({ template }: service.SetTemplateRequest) => ({
+      entry_id: template?.entryId,
+      kinds: list(template?.kinds ?? []),
+      selectors: selectorText(template?.selectors ?? []),
+      distinguished_by: template?.distinguishedBy,
+    }),
+  },
+  'espalier.service.v1.ServiceIdentities/DeleteTemplate': {
+    fields: ({ entryId }: service.DeleteTemplateRequest, response?: service.DeleteTemplateResponse) => ({
+      entry_id: entryId,
+      withdrawn: response?.withdrawn,
+    }),
+  },
+  'espalier.service.v1.ServiceIdentities/DeriveIdentity': {
+    fields: (request: service.DeriveIdentityRequest, response?: service.DeriveIdentityResponse) => ({
+      ...subjectFields(request),
+      entry_id: response?.identity?.entryId,
+      spiffe_id: idText(response?.identity?.spiffeId),
+      distinguisher: response?.identity?.distinguisher,
+      expires_at: response?.identity?.expiresAt,
+    }),
+  },
+  'espalier.service.v1.ServiceIdentities/WithdrawIdentity': {
+    fields: (request: service.WithdrawIdentityRequest, response?: service.WithdrawIdentityResponse) => ({
+      ...subjectFields(request),
+      withdrawn: response?.withdrawn,
     }),
   },
 
@@ -166,6 +197,11 @@ export function auditedItems(name: string, request: unknown, response: unknown):
 
 function idField({ id }: { readonly id: SPIFFEID | undefined }): AuditFields {
   return { spiffe_id: idText(id) };
+}
+
+function subjectFields(request: service.DeriveIdentityRequest | service.WithdrawIdentityRequest): AuditFields {
+  const { templateEntryId, kind, id } = request;
+  return { template_entry_id: templateEntryId, subject_kind: kind, subject_id: id };
 }
 
 function x509SvidFields(issued: X509SVID | undefined): AuditFields {

@@ -1,10 +1,10 @@
-// Who may call which method, over which transport, and which rate limit counts it: SPIRE's policy data and limits, and those of our fleet API, as
+// Who may call which method, over which transport, and which rate limit counts it: SPIRE's policy data and limits, and those of our own APIs, as
 // one table. A method that is not here is refused to everybody.
 
 export type Role = 'any' | 'local' | 'admin' | 'agent' | 'downstream';
 
 /** Limits per address, in calls (or items of a batch) a second; the same number is the burst. Calls over the Unix socket have none. */
-export const rateLimits = { attest: 1, sign: 500, publish: 500, status: 10, fleet: 100 } as const;
+export const rateLimits = { attest: 1, sign: 500, publish: 500, status: 10, fleet: 100, service: 50 } as const;
 export type RateLimitName = keyof typeof rateLimits;
 
 export interface MethodPolicy {
@@ -74,5 +74,9 @@ export const methodPolicies: ReadonlyMap<string, MethodPolicy> = new Map([
   ...service('espalier.fleet.v1.Fleet', {
     ...all({ roles: ['agent', 'downstream'], limit: 'fleet' }, ['Watch', 'Report']),
     ...all(admin, ['ListHoldings', 'CountHoldings', 'WithdrawAuthority']),
+  }),
+  ...service('espalier.service.v1.ServiceIdentities', {
+    ...all(admin, ['SetTemplate', 'DeleteTemplate', 'ListTemplates', 'ListIdentities']),
+    ...all({ roles: ['agent'], limit: 'service' }, ['DeriveIdentity', 'WithdrawIdentity']),
   }),
 ]);

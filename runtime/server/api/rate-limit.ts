@@ -29,7 +29,7 @@ const sweepAbove = 10_000;
 const longestWaitMs = 30_000;
 
 export function createRateLimiter({ attestation, signing, clock }: RateLimitOptions): RateLimiter {
-  const always = { publish: true, status: true, fleet: true };
+  const always = { publish: true, status: true, fleet: true, service: true };
   const enabled: Record<RateLimitName, boolean> = { attest: attestation, sign: signing, ...always };
   const buckets = new Map<string, Bucket>();
 

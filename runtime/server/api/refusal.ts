@@ -1,7 +1,7 @@
 // How our services word their refusals: what failed, then why, as SPIRE's messages do. Errors of the store and of the CA get their status here.
 import type { Status } from '../../../proto/gen/spire/api/types/status.ts';
 import { alreadyExists, failedPrecondition, internal, invalidArgument, notFound, RpcError } from '../../rpc/status.ts';
-import { unavailable } from '../../rpc/status.ts';
+import { resourceExhausted, unavailable } from '../../rpc/status.ts';
 import { AuthorityError } from '../ca/authority.ts';
 import { StoreError } from '../store/errors.ts';
 
@@ -44,6 +44,8 @@ function explainStore(message: string, cause: StoreError): RpcError {
       return notFound(message, { cause });
     case 'CONFLICT':
       return alreadyExists(message, { cause });
+    case 'LIMIT':
+      return resourceExhausted(message, { cause });
     case 'BUNDLE_IN_USE':
     case 'LAST_AUTHORITY':
       return failedPrecondition(message, { cause });

@@ -1,6 +1,7 @@
 // All services of the server, put on an RPC server. What a service is not given answers UNIMPLEMENTED.
 import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
+import { ServiceIdentitiesService } from '../../../proto/gen/espalier/service/v1/service.ts';
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { DebugService } from '../../../proto/gen/spire/api/server/debug/v1/debug.ts';
@@ -36,6 +37,7 @@ import { createLoggerService } from './logger-service.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import { createLocalAuthorityService } from './local-authority-service.ts';
 import { createRenewAgent } from './renew-agent.ts';
+import { createServiceIdentities } from './service-identities.ts';
 import { createSvidService } from './svid-service.ts';
 import { createTrustDomainService } from './trust-domain-service.ts';
 
@@ -72,6 +74,7 @@ export function addServices(server: RpcServer, options: ServicesOptions): void {
   server.addService(SVIDService, createSvidService(options));
   server.addService(LocalAuthorityService, createLocalAuthorityService(options));
   server.addService(FleetService, createFleetService(options));
+  server.addService(ServiceIdentitiesService, createServiceIdentities(options));
   server.addService(TrustDomainService, createTrustDomainService(options));
   server.addService(BundleService, {
     ...createBundleService({ ...options, bundles: store }),

@@ -22,6 +22,8 @@ import { printCommandHelp, printGroupHelp, printMisplacedFlags, printProgramHelp
 import { jwtMint } from './jwt-mint.ts';
 import { localAuthorityCommands } from './local-authority.ts';
 import { loggerGet, loggerReset, loggerSet } from './logger.ts';
+import { serviceIdentities } from './service/identities.ts';
+import { serviceDelete, serviceSet, serviceShow } from './service/templates.ts';
 import type { Command, Terminal } from './terminal.ts';
 import { tokenGenerate } from './token.ts';
 import { upstreamAuthorityCommands } from './upstream-authority.ts';
@@ -75,6 +77,10 @@ export const commands: readonly Command[] = [
   loggerReset,
   loggerSet,
   runCommand,
+  serviceDelete,
+  serviceIdentities,
+  serviceSet,
+  serviceShow,
   tokenGenerate,
   ...upstreamAuthorityCommands,
   validateCommand,

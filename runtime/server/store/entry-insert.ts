@@ -49,7 +49,8 @@ async function insertSome(database: Database, entries: readonly EntryRecord[]): 
   }
 }
 
-async function insertChunk(query: Query, entries: readonly EntryRecord[]): Promise<EntryOutcome[]> {
+/** Within a transaction of the caller's. */
+export async function insertChunk(query: Query, entries: readonly EntryRecord[]): Promise<EntryOutcome[]> {
   const bundles = await lockFederatedBundles(query, [
     ...new Set(entries.flatMap(({ federatesWith }) => federatesWith)),
   ]);

@@ -6,6 +6,8 @@ export type StoreErrorCode =
   | 'NOT_FOUND'
   /** A record with this id or key exists. */
   | 'CONFLICT'
+  /** As many as there may be are there. */
+  | 'LIMIT'
   /** An entry names a trust domain whose bundle is not kept. */
   | 'UNKNOWN_FEDERATED_BUNDLE'
   /** The bundle is used by entries. */

@@ -264,6 +264,59 @@ const fleet = `
 /** Who asked for a downstream CA; of those before, nobody knows. */
 const requesters = `ALTER TABLE authority_intents ADD COLUMN requested_by text NOT NULL DEFAULT ''`;
 
+/**
+ * What services may give to the processes that they run for others. What was given are entries; whatever takes the right away takes them away in the
+ * same transaction: the template's end or other terms, the end of the service's entry or another ID or place for it, and the node's end.
+ */
+const services = `
+  CREATE TABLE service_templates (
+    entry_id text PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE,
+    kinds text[] NOT NULL,
+    selectors text[] NOT NULL,
+    distinguished_by text NOT NULL,
+    x509_svid_ttl integer NOT NULL,
+    jwt_svid_ttl integer NOT NULL,
+    lease_seconds integer NOT NULL,
+    most_identities integer NOT NULL
+  );
+  CREATE TABLE service_identities (
+    entry_id text PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE,
+    template_id text NOT NULL REFERENCES service_templates (entry_id) ON DELETE CASCADE,
+    agent_id text NOT NULL,
+    distinguisher text NOT NULL,
+    UNIQUE (agent_id, distinguisher)
+  );
+  CREATE INDEX service_identities_template ON service_identities (template_id, agent_id);
+
+  CREATE FUNCTION withdraw_service_identities() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    IF tg_table_name = 'entries' THEN
+      DELETE FROM entries WHERE id IN (SELECT entry_id FROM service_identities WHERE template_id = old.id);
+      RETURN NULL;
+    END IF;
+    DELETE FROM entries WHERE id IN (SELECT entry_id FROM service_identities WHERE template_id = old.entry_id);
+    RETURN old;
+  END $$;
+  CREATE TRIGGER service_templates_gone BEFORE DELETE ON service_templates
+    FOR EACH ROW EXECUTE FUNCTION withdraw_service_identities();
+  -- On other terms it would not have been given.
+  CREATE TRIGGER service_templates_changed AFTER UPDATE ON service_templates FOR EACH ROW
+    WHEN ((old.kinds, old.selectors, old.distinguished_by) IS DISTINCT FROM (new.kinds, new.selectors, new.distinguished_by))
+    EXECUTE FUNCTION withdraw_service_identities();
+  CREATE TRIGGER service_entries_changed AFTER UPDATE ON entries FOR EACH ROW
+    WHEN (old.spiffe_id IS DISTINCT FROM new.spiffe_id OR old.parent_id IS DISTINCT FROM new.parent_id)
+    EXECUTE FUNCTION withdraw_service_identities();
+
+  CREATE FUNCTION withdraw_service_identities_of_agents() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    DELETE FROM entries WHERE id IN (
+      SELECT entry_id FROM service_identities JOIN gone ON service_identities.agent_id = gone.spiffe_id);
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER service_agents_gone AFTER DELETE ON agents REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION withdraw_service_identities_of_agents();
+`;
+
 /** Version n is the state after the first n steps. */
 export const migrations: readonly string[] = [
   records,
@@ -275,6 +328,7 @@ export const migrations: readonly string[] = [
   federation,
   fleet,
   requesters,
+  services,
 ];
 
 /**

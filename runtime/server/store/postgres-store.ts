@@ -21,6 +21,7 @@ import { createFleetStore } from './fleet-store.ts';
 import type { AgentRecord, EntryRecord } from './records.ts';
 import { allRowsByReplica } from './replica-reads.ts';
 import { createReplicaStore } from './replica-store.ts';
+import { createServiceStore } from './service-store.ts';
 import type { Store } from './store.ts';
 
 export interface PostgresStoreOptions {
@@ -74,6 +75,7 @@ export async function openPostgresStore({
       ...createFleetStore(database),
       ...createAuthorityActStore(database),
       ...createIssuanceStore(database),
+      ...createServiceStore(database, clock),
       claimTask: (task, now, everyMs) => claimTask(database, task, now, everyMs),
       allEntries: () =>
         allRowsByReplica<EntryRecord>(reads, {

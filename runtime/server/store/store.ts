@@ -1,5 +1,7 @@
 // What the server asks of its store. Each call is one transaction; several servers may share one database.
 import type { JwtAuthority, TrustBundle } from '../../spiffe/bundle.ts';
+import type { DerivedEntry } from '../service/derive-entry.ts';
+import type { ServiceTemplate } from '../service/template.ts';
 import type { StoreError } from './errors.ts';
 import type {
   AuthorityKindName,
@@ -227,6 +229,42 @@ export interface IssuanceStore {
   pruneSignedUntil(expiredBefore: number): Promise<number>;
 }
 
+/** An identity that a service gave: an entry, and whose it is. */
+export interface ServiceIdentity {
+  readonly entryId: string;
+  readonly templateId: string;
+  readonly agentId: string;
+  readonly spiffeId: string;
+  readonly distinguisher: string;
+  /** Unix seconds. */
+  readonly expiresAt: number;
+}
+
+export interface ServiceStore {
+  /** Replaces what was set before. Throws NOT_FOUND where there is no such entry. */
+  saveServiceTemplate(template: ServiceTemplate): Promise<void>;
+  fetchServiceTemplate(entryId: string): Promise<ServiceTemplate | undefined>;
+  listServiceTemplates(page?: PageRequest): Promise<{
+    templates: (ServiceTemplate & { readonly spiffeId: string })[];
+    nextPageToken: string;
+  }>;
+  /** With the entries that were made by it: how many. Undefined where there is none. */
+  deleteServiceTemplate(entryId: string): Promise<number | undefined>;
+  listServiceIdentities(
+    templateId?: string,
+    page?: PageRequest,
+  ): Promise<{ identities: ServiceIdentity[]; nextPageToken: string }>;
+  /** The same again is prolonged. Throws NOT_FOUND (the template is gone), CONFLICT (the process has another identity), LIMIT. */
+  giveServiceIdentity(template: ServiceTemplate, derived: DerivedEntry): Promise<ServiceIdentity>;
+  /** How many there were. */
+  withdrawServiceIdentities(of: {
+    readonly templateId: string;
+    readonly agentId: string;
+    readonly spiffeId: string;
+    readonly entryId?: string;
+  }): Promise<number>;
+}
+
 export interface MaintenanceStore {
   /** Of all servers on this database, one is told to do it, and none again before `everyMs` have passed since `now` (epoch ms). */
   claimTask(task: string, now: number, everyMs: number): Promise<boolean>;
@@ -244,6 +282,7 @@ export interface Store
     AuthorityActStore,
     IssuanceStore,
     MaintenanceStore,
+    ServiceStore,
     FleetStore {
   /** Everything, some at a time, for caches that follow `watch`: watch first, then read, and read again what is told meanwhile. */
   allEntries(): AsyncIterable<readonly EntryRecord[]>;

@@ -81,6 +81,7 @@ const codes: Readonly<Record<StoreErrorCode, number>> = {
   INVALID: statusCode.INVALID_ARGUMENT,
   NOT_FOUND: statusCode.NOT_FOUND,
   CONFLICT: statusCode.ALREADY_EXISTS,
+  LIMIT: statusCode.RESOURCE_EXHAUSTED,
   UNKNOWN_FEDERATED_BUNDLE: statusCode.INVALID_ARGUMENT,
   BUNDLE_IN_USE: statusCode.FAILED_PRECONDITION,
   AGENT_BANNED: statusCode.PERMISSION_DENIED,

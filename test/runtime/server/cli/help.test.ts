@@ -16,6 +16,7 @@ Available commands are:
     localauthority       ${''}
     logger               ${''}
     run                  Runs the server
+    service              ${''}
     token                ${''}
     upstreamauthority    ${''}
     validate             Validates a SPIRE server configuration file

@@ -2,6 +2,7 @@
 // is let through. Written from spire-rules §3.4 and from what SPIRE's services answer, apart from our own policy table.
 import { HealthService } from '../../../../../proto/gen/grpc/health/v1/health.ts';
 import { FleetService } from '../../../../../proto/gen/espalier/fleet/v1/fleet.ts';
+import { ServiceIdentitiesService } from '../../../../../proto/gen/espalier/service/v1/service.ts';
 import { AgentService } from '../../../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { DebugService } from '../../../../../proto/gen/spire/api/server/debug/v1/debug.ts';
@@ -135,6 +136,16 @@ const table: readonly [string, ServiceDefinition, string][] = [
      ListHoldings local+admin both OK
      CountHoldings local+admin both OK
      WithdrawAuthority local+admin both ${noAuthority}`,
+  ],
+  [
+    'espalier.service.v1.ServiceIdentities',
+    ServiceIdentitiesService,
+    `SetTemplate local+admin both INVALID_ARGUMENT missing template
+     DeleteTemplate local+admin both INVALID_ARGUMENT missing entry ID
+     ListTemplates local+admin both OK
+     ListIdentities local+admin both OK
+     DeriveIdentity agent both INVALID_ARGUMENT invalid subject: kind "" is neither customer nor tenant
+     WithdrawIdentity agent both INVALID_ARGUMENT invalid subject: kind "" is neither customer nor tenant`,
   ],
 ];
 
