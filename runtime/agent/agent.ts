@@ -187,7 +187,8 @@ export async function runAgent(
         signal.throwIfAborted();
         log.debug({ err: error }, 'Failed to post agent status'); // older servers do not take it
       });
-    const parts = { cache, demand, jwtSvids, callers, health, clock, log, metrics };
+    const services = () => link.clients().service;
+    const parts = { cache, demand, jwtSvids, callers, services, health, clock, log, metrics };
     for (const serve of [serveWorkloads, serveAdmins]) servers.push(...(await serve(config, { ...parts, debug })));
     health.ready = true;
     onReady?.();

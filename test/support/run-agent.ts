@@ -25,13 +25,15 @@ export interface RunAgentOptions {
   readonly syncInterval?: string;
   readonly keyManager?: 'disk' | 'memory';
   readonly discoverWorkloadPath?: boolean;
+  /** More plugins. */
+  readonly plugins?: string;
   /** Of an earlier agent, to begin where it ended. */
   readonly directory?: string;
 }
 
 export async function startAgent(options: RunAgentOptions) {
   const { port, bundlePem, joinToken, settings = '', keyManager = 'disk', discoverWorkloadPath = false } = options;
-  const { syncInterval = '100ms', experimental = '', sections = '', hasAdminSocket = false } = options;
+  const { plugins = '', syncInterval = '100ms', experimental = '', sections = '', hasAdminSocket = false } = options;
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'agent-')));
   const socketPath = join(directory, 'public/api.sock');
   const adminSocketPath = join(directory, 'private/admin.sock');
@@ -55,6 +57,7 @@ export async function startAgent(options: RunAgentOptions) {
         NodeAttestor "join_token" { plugin_data {} }
         KeyManager "${keyManager}" { plugin_data { ${keyManager === 'disk' ? `directory = "${directory}/data"` : ''} } }
         WorkloadAttestor "unix" { plugin_data { discover_workload_path = ${discoverWorkloadPath} } }
+        ${plugins}
       }
       ${sections}`),
   );

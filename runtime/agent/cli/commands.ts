@@ -69,6 +69,18 @@ export const commands: readonly CommandEntry[] = [
     load: () => agent().then(([{ run }, { runFlags }]) => ({ flags: runFlags, run })),
   },
   {
+    words: ['service', 'give'],
+    synopsis: 'Gives an identity to a process that this service runs for a customer or a tenant',
+    load: () =>
+      import('./service.ts').then((command) => ({ flags: command.serviceGiveFlags, run: command.serviceGive })),
+  },
+  {
+    words: ['service', 'take'],
+    synopsis: 'Takes such identities back',
+    load: () =>
+      import('./service.ts').then((command) => ({ flags: command.serviceTakeFlags, run: command.serviceTake })),
+  },
+  {
     words: ['validate'],
     synopsis: 'Validates a SPIRE agent configuration file',
     load: () => agent().then(([{ validate }, { runFlags }]) => ({ flags: runFlags, run: validate })),

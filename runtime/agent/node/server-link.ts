@@ -2,6 +2,7 @@
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
+import { ServiceIdentitiesService } from '../../../proto/gen/espalier/service/v1/service.ts';
 import { EntryService } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import type { RpcLog } from '../../rpc/call-context.ts';
@@ -22,6 +23,8 @@ export interface ServerClients {
   readonly entry: Client<typeof EntryService>;
   /** Ours: a plain SPIRE server answers UNIMPLEMENTED. */
   readonly fleet: Client<typeof FleetService>;
+  /** Ours, too. */
+  readonly service: Client<typeof ServiceIdentitiesService>;
   readonly svid: Client<typeof SVIDService>;
 }
 
@@ -92,6 +95,7 @@ function clientsOf(channel: RpcChannel): ServerClients {
     bundle: createClient(BundleService, channel),
     entry: createClient(EntryService, channel),
     fleet: createClient(FleetService, channel),
+    service: createClient(ServiceIdentitiesService, channel),
     svid: createClient(SVIDService, channel),
   };
 }

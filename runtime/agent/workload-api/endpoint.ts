@@ -1,7 +1,9 @@
-// The socket that every workload on the machine may connect to: the Workload API, Envoy's secret discovery, and health.
+// The socket that every workload on the machine may connect to: the Workload API, what services ask for those they
+// run, Envoy's secret discovery, and health.
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SecretDiscoveryServiceService } from '../../../proto/gen/envoy/service/secret/v3/sds.ts';
+import { ServiceBrokerService } from '../../../proto/gen/espalier/service/v1/service.ts';
 import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
 import { SpiffeWorkloadAPIService } from '../../../proto/gen/spiffe/workload/workload.ts';
 import type { Logger } from '../../log.ts';
@@ -10,6 +12,8 @@ import type { RpcServer } from '../../rpc/server.ts';
 import { createRpcObserver } from '../../telemetry/rpc-observer.ts';
 import type { Metrics } from '../../telemetry/registry.ts';
 import { createDeliveryAudit } from '../audit-log.ts';
+import { createServiceBroker } from '../broker/service-broker.ts';
+import type { ServiceBrokerOptions } from '../broker/service-broker.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache } from '../cache/svid-cache.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
@@ -34,6 +38,8 @@ export interface EndpointParts {
   readonly demand: EntryDemand;
   readonly jwtSvids: JwtSvids;
   readonly callers: Callers;
+  /** Of the server: what it gives to services. */
+  readonly services: ServiceBrokerOptions['server'];
   readonly health: AgentHealth;
   readonly clock: () => number;
   readonly log: Logger;
@@ -44,7 +50,7 @@ export interface EndpointParts {
 export async function serveWorkloads(config: AgentConfig, parts: EndpointParts): Promise<RpcServer[]> {
   const { socketPath, disableWorkloadApi, sds, rateLimits, shares, logSelectors } = config;
   if (socketPath === undefined) return [];
-  const { cache, demand, jwtSvids, callers, health, clock, log, metrics } = parts;
+  const { cache, demand, jwtSvids, callers, services, health, clock, log, metrics } = parts;
   for (const [method, limit] of rateLimits) log.info({ method, limit }, 'Workload API/SDS rate limiting enabled');
   const rateLimiter = measureRateLimiter(createRateLimiter({ limits: rateLimits, clock }), metrics);
   const admission = createAdmission({ callers, rateLimiter, cache, demand, logSelectors, log });
@@ -61,11 +67,16 @@ export async function serveWorkloads(config: AgentConfig, parts: EndpointParts):
     maxRunningCalls: maxOpenStreams, // a process has its share of both
     maxMessageBytes,
   });
-  if (!disableWorkloadApi)
+  if (!disableWorkloadApi) {
     server.addService(
       SpiffeWorkloadAPIService,
       createWorkloadApi({ ...config, cache, jwtSvids, admission, audit, clock, log }),
     );
+    server.addService(
+      ServiceBrokerService,
+      createServiceBroker({ admission, callers, cache, demand, server: services, log }),
+    );
+  }
   if (sds !== undefined)
     server.addService(SecretDiscoveryServiceService, createSds({ config: sds, cache, admission, audit, log }));
   server.addService(HealthService, health.handlers());
