@@ -14,8 +14,12 @@ const typeNames = {
 export function formatUsage(command: string, spec: FlagSpecs): string {
   const flags = Object.entries(spec)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, flag]) => `  -${name}${typeNames[flag.kind]}\n    \t${flag.help}${describeDefault(flag)}\n`);
+    .map(([name, flag]) => `  -${name}${typeNameOf(flag)}\n    \t${flag.help}${describeDefault(flag)}\n`);
   return `Usage of ${command}:\n${flags.join('')}`;
+}
+
+function typeNameOf(flag: FlagSpec): string {
+  return flag.kind === 'duration' && flag.hasReason === true ? ' value' : typeNames[flag.kind];
 }
 
 /** A default that says nothing (false, zero, empty) is not printed. */

@@ -11,7 +11,12 @@ export type FlagSpec =
   /** A whole number. */
   | (Described & { readonly kind: 'number'; readonly default?: number })
   /** Written as Go does, `1h30m`; the value is milliseconds. */
-  | (Described & { readonly kind: 'duration'; readonly default?: number })
+  | (Described & {
+      readonly kind: 'duration';
+      readonly default?: number;
+      /** Read by SPIRE's own type: `value` in the usage, and a text that is no duration is refused with its reason. */
+      readonly hasReason?: true;
+    })
   /** Text that the flag itself reads, knowing what it was given before; undefined for the first time. Throws with the reason. */
   | (Described & {
       readonly kind: 'value';
@@ -40,21 +45,18 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
 ]);
 
 /** Throws with the reason alone: the caller names the flag and the text. */
-export function parseFlagValue(
-  kind: Exclude<FlagSpec['kind'], 'list' | 'value'>,
-  text: string,
-): string | boolean | number {
+export function parseFlagValue(kind: 'string' | 'boolean' | 'number', text: string): string | boolean | number {
   if (kind === 'string') return text;
   if (kind === 'boolean') return parseBoolean(text);
-  return kind === 'number' ? parseInteger(text) : parseDurationFlag(text);
+  return parseInteger(text);
 }
 
-/** Go's flag package keeps the reason to itself. */
-function parseDurationFlag(text: string): number {
+/** Go's flag package keeps the reason to itself, SPIRE's type does not. */
+export function parseDurationFlag(text: string, hasReason = false): number {
   try {
     return parseDuration(text);
   } catch (cause) {
-    throw new Error('parse error', { cause });
+    throw new Error(hasReason && cause instanceof Error ? `time: ${cause.message}` : 'parse error', { cause });
   }
 }
 

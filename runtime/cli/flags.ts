@@ -1,6 +1,6 @@
 // Command line flags as Go programs take them, since SPIRE's commands do: `-name value`, `-name=value`, `--name`, booleans without
 // a value. Parsing ends at the first argument that is no flag. Callers print the usage and exit with 2 on a FlagError.
-import { parseFlagValue } from './flag-values.ts';
+import { parseDurationFlag, parseFlagValue } from './flag-values.ts';
 import type { FlagSpec, FlagSpecs, FlagValues } from './flag-values.ts';
 
 export type { FlagSpec, FlagSpecs, FlagValues } from './flag-values.ts';
@@ -70,6 +70,7 @@ function valueOf(name: string, flag: FlagSpec, text: string, previous: unknown):
   if (flag.kind === 'list') return [...((previous as readonly string[] | undefined) ?? []), text];
   try {
     if (flag.kind === 'value') return flag.read(text, previous as string | undefined);
+    if (flag.kind === 'duration') return parseDurationFlag(text, flag.hasReason);
     return parseFlagValue(flag.kind, text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);

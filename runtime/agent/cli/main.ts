@@ -1,40 +1,33 @@
 // Entry of the process `spire-agent`: finds the command, runs it, and turns its end into an exit code.
+import { runProgram } from '../../cli/command-line.ts';
 import { FlagError, formatUsage } from '../../cli/flags.ts';
 import { describeError } from '../../log.ts';
 import { RpcError, rpcErrorText } from '../../rpc/status.ts';
 import { version } from '../version.ts';
-import { findCommand, usage } from './commands.ts';
+import { commands } from './commands.ts';
+import type { CommandEntry } from './commands.ts';
 import { CommandError } from './terminal.ts';
 import type { Terminal } from './terminal.ts';
 
+const printError = (text: string) => void process.stderr.write(text);
 const terminal: Terminal = {
   print: (text) => void process.stdout.write(`${text}\n`),
-  printError: (text) => void process.stderr.write(`${text}\n`),
+  printError: (text) => {
+    printError(`${text}\n`);
+  },
 };
 
-async function main(argv: readonly string[]): Promise<number> {
-  if (/^--?v(ersion)?$/.test(argv[0] ?? '')) {
-    terminal.printError(version); // as SPIRE does
-    return 0;
-  }
-  const entry = findCommand(argv);
-  if (entry === undefined) {
-    terminal.printError(usage());
-    return 127;
-  }
+async function run(entry: CommandEntry, argv: readonly string[]): Promise<number> {
   const command = await entry.load();
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort(new Error(signal)));
   try {
-    return await command.run(argv.slice(entry.words.length), { terminal, env: process.env, signal: stop.signal });
+    return await command.run(argv, { terminal, env: process.env, signal: stop.signal });
   } catch (error) {
     if (error instanceof FlagError) {
-      terminal.printError(
-        `${error.code === 'HELP' ? '' : `${error.message}\n`}${formatUsage(entry.words.join(' '), command.flags)}`,
-      );
-      return error.code === 'HELP' ? 0 : 1;
-    }
-    terminal.printError(messageOf(error));
+      printError(`${error.message}\n${formatUsage(entry.usageName, command.flags)}`);
+      if (entry.repeated !== undefined) terminal.printError(entry.repeated(error.message));
+    } else terminal.printError(messageOf(error));
     return 1;
   }
 }
@@ -44,4 +37,4 @@ function messageOf(error: unknown): string {
   return error instanceof CommandError ? error.message : describeError(error);
 }
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await runProgram({ name: 'spire-agent', version, commands, printError, run }, process.argv.slice(2));

@@ -8,7 +8,7 @@ import { CommandError } from './terminal.ts';
 
 export const apiFlags = {
   ...socketFlags,
-  timeout: { kind: 'duration', default: 5_000, help: 'Time to wait for a response' },
+  timeout: { kind: 'duration', hasReason: true, default: 5_000, help: 'Time to wait for a response' },
 } as const;
 
 export interface WorkloadClient {

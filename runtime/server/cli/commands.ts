@@ -1,11 +1,12 @@
-// The commands of spire-server, and the choice among them as SPIRE makes it: the longest name that the words before the first flag begin with; a
-// request for help anywhere before `--` wins.
+// The commands of spire-server, in the order of their names.
 import { version } from '../version.ts';
 import { agentCount, agentList } from './agent/list.ts';
 import { agentBan, agentEvict, agentShow } from './agent/one-agent.ts';
 import { agentPurge } from './agent/purge.ts';
 import { runFlags } from '../config/run-flags.ts';
+import { runProgram } from '../../cli/command-line.ts';
 import { formatUsage } from '../../cli/flags.ts';
+import { helpRequested } from '../../cli/help.ts';
 import { bundleDelete, bundleList, bundleSet } from './bundle/federated.ts';
 import { bundleCount, bundleShow } from './bundle/show.ts';
 import { debugGetInfo } from './debug.ts';
@@ -18,7 +19,6 @@ import { federationDelete, federationRefresh } from './federation/by-id.ts';
 import { federationCreate, federationUpdate } from './federation/change.ts';
 import { federationList, federationShow } from './federation/look.ts';
 import { healthcheck } from './healthcheck.ts';
-import { printCommandHelp, printGroupHelp, printMisplacedFlags, printProgramHelp } from './help.ts';
 import { jwtMint } from './jwt-mint.ts';
 import { localAuthorityCommands } from './local-authority.ts';
 import { loggerGet, loggerReset, loggerSet } from './logger.ts';
@@ -87,58 +87,21 @@ export const commands: readonly Command[] = [
   x509Mint,
 ];
 
-const noCommand = 127;
-const helpFlags = ['-h', '-help', '--help'];
-const versionFlags = ['-v', '-version', '--version'];
-
 /** Answers with the exit code. */
-export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const beforeDashes = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
-  const start = beforeDashes.findIndex((word) => word !== '' && !word.startsWith('-'));
-  const leading = start === -1 ? beforeDashes : argv.slice(0, start);
-  if (leading.some((word) => versionFlags.includes(word))) {
-    terminal.err(`${version}\n`);
-    return 0;
-  }
-  const asked = beforeDashes.some((word) => helpFlags.includes(word));
-  const found = start === -1 ? undefined : find(argv.slice(start));
-  if (found === undefined) {
-    printProgramHelp(commands, terminal);
-    return asked && start === -1 ? 0 : noCommand;
-  }
-  const help = () =>
-    found.command === undefined
-      ? printGroupHelp(commands, found.name, terminal)
-      : printCommandHelp(found.command, terminal);
-  if (asked) {
-    help();
-    return 0;
-  }
-  if (leading.some((word) => word !== '')) {
-    printMisplacedFlags(terminal);
-    help();
-    return 1;
-  }
-  if (found.command !== undefined) return found.command.run(found.rest, terminal);
-  help();
-  return 1;
+export function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<number> {
+  return runProgram(
+    {
+      name: 'spire-server',
+      version,
+      commands: described,
+      printError: (text) => terminal.err(text),
+      run: (command, rest) => command.run(rest, terminal),
+    },
+    argv,
+  );
 }
 
-interface Found {
-  readonly name: string;
-  /** Undefined where the name is that of a group. */
-  readonly command: Command | undefined;
-  readonly rest: readonly string[];
-}
-
-function find(words: readonly string[]): Found | undefined {
-  const end = words.findIndex((word) => word === '' || word.startsWith('-') || word.includes(' '));
-  const names = end === -1 ? words : words.slice(0, end);
-  for (let count = names.length; count > 0; count -= 1) {
-    const name = names.slice(0, count).join(' ');
-    const command = commands.find((one) => one.name === name);
-    const isGroup = commands.some((one) => one.name.startsWith(`${name} `));
-    if (command !== undefined || isGroup) return { name, command, rest: words.slice(count) };
-  }
-  return undefined;
-}
+const described = commands.map((command) => ({
+  ...command,
+  help: () => ({ usage: command.usage(), end: helpRequested }),
+}));
