@@ -1,8 +1,6 @@
 // The administrator in Go: asks question after question, and tells answers with everything that differs each time replaced.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import type { Answer, Question } from './admin-session.ts';
+import { converse } from './conversation.ts';
 import type { SpireServer } from './server.ts';
 import { trustDomain } from './server.ts';
 import type { WorkloadEnvironment } from './workloads.ts';
@@ -14,24 +12,9 @@ export async function conduct(
   { port }: SpireServer,
   questions: readonly Question[],
 ): Promise<Answer[]> {
-  const child = spawn(program, [`127.0.0.1:${port}`, `spiffe://${trustDomain}/spire/server`], {
-    env: { ...process.env, ...env },
-    stdio: 'pipe',
-  });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const answers = new Map<string, Answer>();
-  const before = (title: string): Answer => answers.get(title) ?? { code: 'MISSING', message: title };
-  for (const { title, method, request } of questions) {
-    child.stdin.write(`${JSON.stringify({ method: `/spire.api.server.${method}`, request: request(before) })}\n`);
-    const { value, done } = (await lines.next()) as { value?: string; done?: boolean };
-    if (done === true || value === undefined) throw new Error(`the administrator ended at "${title}": ${said}`);
-    answers.set(title, JSON.parse(value) as Answer);
-  }
-  child.stdin.end();
-  if (child.exitCode === null) await once(child, 'close');
-  return questions.map(({ title }) => withoutChance(before(title)) as Answer);
+  const args = [`127.0.0.1:${port}`, `spiffe://${trustDomain}/spire/server`];
+  const answers = await converse({ program, args, env, prefix: '/spire.api.server.' }, questions);
+  return questions.map(({ title }) => withoutChance(answers.get(title)) as Answer);
 }
 
 /** By the name of the field: what no two servers have alike. */

@@ -54,6 +54,11 @@ export function prepareGoAdmin(): Promise<string> {
   return buildGo('go', 'espalier/test/peers/go/admin', 'go-admin');
 }
 
+/** Our Go delegate on SPIRE's own API. */
+export function prepareGoDelegate(): Promise<string> {
+  return buildGo('go', 'espalier/test/peers/go/delegate', 'go-delegate');
+}
+
 /** SPIRE's own agent. */
 export function prepareSpireAgent(): Promise<string> {
   return buildGo('go-tools', 'github.com/spiffe/spire/cmd/spire-agent', 'spire-agent');

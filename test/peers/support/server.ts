@@ -38,6 +38,8 @@ export interface EntryOptions {
   readonly spiffeId: string;
   readonly selectors: readonly string[];
   readonly downstream?: boolean;
+  readonly admin?: boolean;
+  readonly hint?: string;
 }
 
 export interface SpireServer {
@@ -133,7 +135,7 @@ export async function startServer({
       if (token === undefined) throw new Error(`no token in: ${said}`);
       return token;
     },
-    async createEntry({ parentId, spiffeId, selectors, downstream = false }) {
+    async createEntry({ parentId, spiffeId, selectors, downstream = false, admin = false, hint }) {
       const flags = selectors.flatMap((selector) => ['-selector', selector]);
       await operate(
         'entry',
@@ -144,6 +146,8 @@ export async function startServer({
         spiffeId,
         ...flags,
         ...(downstream ? ['-downstream'] : []),
+        ...(admin ? ['-admin'] : []),
+        ...(hint === undefined ? [] : ['-hint', hint]),
       );
     },
     bundlePem: () => operate('bundle', 'show', '-format', 'pem'),
