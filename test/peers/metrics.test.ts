@@ -6,6 +6,7 @@ import { parseScrape } from '../support/metrics.ts';
 import { nodeIdOf } from './support/agent.ts';
 import { eventually, freePort, output } from './support/processes.ts';
 import { prepareGoWorkload, prepareSpireAgent, prepareSpireServer } from './support/programs.ts';
+import { isNamed, shapeOf } from './support/series.ts';
 import type { SpireServer } from './support/server.ts';
 import { createStage } from './support/stage.ts';
 import { fetchInGo, ownUid } from './support/workloads.ts';
@@ -113,18 +114,7 @@ beforeAll(async () => {
   ours = await play('ours');
 });
 
-/** The name, and the names of its labels. */
-function shapeOf(series: string): string {
-  const [, name, labels = ''] = /^(\w+)(?:\{(.*)\})?$/s.exec(series) ?? [];
-  const names = [...labels.matchAll(/(\w+)="(?:[^"\\]|\\.)*"/g)]
-    .map(([, label]) => label!)
-    .filter((x) => x !== 'quantile');
-  return names.length === 0 ? name! : `${name}{${names.sort().join(',')}}`;
-}
-
-const nameOf = (shape: string): string => shape.replace(/\{.*/, '');
-const reasonFor = (shape: string) =>
-  Object.keys(missing).find((pattern) => new RegExp(`^${pattern}$`).test(nameOf(shape)));
+const reasonFor = (shape: string) => Object.keys(missing).find((pattern) => isNamed(pattern, shape));
 
 describe('what SPIRE’s server shows', () => {
   it('ours shows too', () => {
@@ -134,7 +124,7 @@ describe('what SPIRE’s server shows', () => {
   });
 
   it.each(Object.keys(missing))('but for %s, of which ours has none', (pattern) => {
-    const matches = (shape: string) => new RegExp(`^${pattern}$`).test(nameOf(shape));
+    const matches = (shape: string) => isNamed(pattern, shape);
     expect([...theirs.series].filter(matches)).not.toEqual([]);
     expect([...ours.series].filter(matches)).toEqual([]);
   });

@@ -13,6 +13,7 @@ import { SpiffeError } from '../../spiffe/errors.ts';
 import { checkSelector } from '../../spiffe/selector.ts';
 import type { Selector } from '../../spiffe/selector.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+import type { Metrics } from '../../telemetry/registry.ts';
 import type { DeliveryAudit } from '../audit-log.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { WorkloadCache, WorkloadUpdate } from '../cache/svid-cache.ts';
@@ -30,6 +31,7 @@ export interface DelegatedIdentityOptions {
   readonly demand: EntryDemand;
   readonly jwtSvids: JwtSvids;
   readonly audit: DeliveryAudit;
+  readonly metrics: Metrics;
   readonly log: Logger;
 }
 
@@ -39,7 +41,13 @@ interface NamedWorkload {
 }
 
 export function createDelegatedIdentity(options: DelegatedIdentityOptions): Handlers<typeof DelegatedIdentityService> {
-  const { delegates, callers, cache, demand, jwtSvids, audit, log } = options;
+  const { delegates, callers, cache, demand, jwtSvids, audit, log, metrics } = options;
+  const firstUpdate = metrics.sample([
+    'delegated_identity_api',
+    'subscribe_x509_svids',
+    'first_update',
+    'elapsed_time',
+  ]);
 
   /** SPIRE's rule: selectors or a pid, never both, and pid 0 is none. */
   const selectorsOf = async ({ selectors, pid }: NamedWorkload): Promise<Selector[]> => {
@@ -52,9 +60,14 @@ export function createDelegatedIdentity(options: DelegatedIdentityOptions): Hand
     async *subscribeToX509SviDs(request, context) {
       const checkDelegate = await delegates.admit(context);
       const selectors = await selectorsOf(request);
+      let askedAt: number | undefined = metrics.now();
       for await (const update of cache.subscribe(selectors, context.signal)) {
         checkDelegate();
         const response = x509SvidsResponse(update);
+        if (askedAt !== undefined && update.identities.length > 0) {
+          firstUpdate.observe(metrics.now() - askedAt);
+          askedAt = undefined;
+        }
         for (const identity of update.identities) {
           if (isDelegable(identity.entry)) audit.x509Svid({ context, selectorCount: selectors.length }, identity);
         }

@@ -52,7 +52,7 @@ export async function serveAdmins(
   const server = createRpcServer({ log, observe, shares });
   server.addService(
     DelegatedIdentityService,
-    createDelegatedIdentity({ delegates, callers, cache, demand, jwtSvids, audit, log }),
+    createDelegatedIdentity({ delegates, callers, cache, demand, jwtSvids, audit, log, metrics }),
   );
   server.addService(DebugService, createDebugService(debug));
   server.addService(LoggerService, createLoggerService(log));

@@ -53,7 +53,9 @@ export interface AgentIdentity {
 
 export function createIdentity(options: IdentityOptions): AgentIdentity {
   const { data, keys, trust, attestor, openAnonymousLink, policy, clock, log, metrics } = options;
-  const attesting = createCallCounter(metrics ?? createIdleMetrics(), ['node', 'attestor', 'new_svid']);
+  const attesting = createCallCounter(metrics ?? createIdleMetrics(), ['node', 'attestor', 'new_svid'], {
+    attestor: attestor.type,
+  });
   let current: AgentSvid | undefined;
   let forced = false;
 
@@ -135,6 +137,7 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
 
 /** The SVID of the last run, where its key is there too and it has not ended. */
 function recover({ data, keys, policy, clock, log }: IdentityOptions): AgentSvid | undefined {
+  const held = keys.keys();
   const stored = data.svid();
   const [first] = stored?.chain ?? [];
   if (stored === undefined || first === undefined) return undefined;
@@ -143,7 +146,7 @@ function recover({ data, keys, policy, clock, log }: IdentityOptions): AgentSvid
     log.warn({ expiry: new Date(leaf.notAfter).toISOString() }, 'SVID recovered, but it has expired');
     return undefined;
   }
-  const privateKey = keys.keys().find((key) => createPublicKey(key).equals(leaf.publicKey));
+  const privateKey = held.find((key) => createPublicKey(key).equals(leaf.publicKey));
   if (privateKey === undefined) {
     log.warn('SVID recovered, but its key was not found');
     return undefined;

@@ -1,5 +1,8 @@
 // Keeps the cache as the server wants it: the agent's own SVID, entries, bundles, and an SVID for each entry. One turn at a time.
 import type { Logger } from '../../log.ts';
+import { statusCode } from '../../rpc/status.ts';
+import { createCallCounter } from '../../telemetry/call-counter.ts';
+import type { CallCounter } from '../../telemetry/call-counter.ts';
 import { createIdleMetrics } from '../../telemetry/registry.ts';
 import type { Metrics, Sample } from '../../telemetry/registry.ts';
 import type { TrustBundle } from '../../spiffe/bundle.ts';
@@ -38,6 +41,8 @@ export interface Wanted {
 
 export class Synchronizer {
   readonly #options: SynchronizerOptions;
+  readonly #metrics: Metrics;
+  readonly #processTainted: CallCounter;
   readonly #taintedX509: Sample;
   readonly #taintedJwt: Sample;
   readonly #knownTainted = new Set<string>();
@@ -49,6 +54,8 @@ export class Synchronizer {
   constructor(options: SynchronizerOptions) {
     this.#options = options;
     const { metrics = createIdleMetrics() } = options;
+    this.#metrics = metrics;
+    this.#processTainted = createCallCounter(metrics, ['cache_manager', 'workload', 'process_tainted_x509_svids']);
     this.#taintedX509 = metrics.sample(['cache_manager', 'tainted_x509_svids', 'workload']);
     this.#taintedJwt = metrics.sample(['cache_manager', 'tainted_jwt_svids', 'workload']);
   }
@@ -146,7 +153,9 @@ export class Synchronizer {
     if (tainted.length === 0) return;
     for (const der of tainted) this.#knownTainted.add(keyOf(der));
     const now = clock();
+    const startedAt = this.#metrics.now();
     const count = cache.expire(({ chain }) => hangsOn(chain, tainted, now));
+    this.#processTainted.done(startedAt, statusCode.OK);
     this.#taintedX509.observe(count);
     log.info({ count }, 'New tainted X.509 authorities found');
     if (!hangsOn(identity.svid()?.chain ?? [], tainted, now)) return;

@@ -17,6 +17,8 @@ export interface AgentOptions {
   readonly command?: string;
   /** More lines of the agent section. */
   readonly settings?: string;
+  /** Sections beside. */
+  readonly sections?: string;
   /** Proves that it has this key, whose certificate the server's x509pop knows, and not a join token. */
   readonly x509pop?: { readonly certificatePath: string; readonly keyPath: string; readonly id: string };
 }
@@ -48,6 +50,7 @@ export async function startAgent({
   server,
   command = ourAgent,
   settings = '',
+  sections = '',
   x509pop,
 }: AgentOptions): Promise<SpireAgent> {
   const { trustDomain } = server;
@@ -90,7 +93,8 @@ export async function startAgent({
       listener_enabled = true
       bind_address = "127.0.0.1"
       bind_port = "${healthPort}"
-    }`;
+    }
+    ${sections}`;
   writeFileSync(configPath, config, { mode: 0o600 });
   const run = async (): Promise<Program> => {
     const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'agent.log') });

@@ -63,10 +63,10 @@ async function until(holds: (now: Scrape) => boolean): Promise<Scrape> {
   }
 }
 
-const counted = (name: string) => [
-  `${name}{status="OK"}`,
-  `${name}_elapsed_time_sum{status="OK"}`,
-  `${name}_elapsed_time_count{status="OK"}`,
+const counted = (name: string, labels = '') => [
+  `${name}{${labels}status="OK"}`,
+  `${name}_elapsed_time_sum{${labels}status="OK"}`,
+  `${name}_elapsed_time_count{${labels}status="OK"}`,
 ];
 const dashboard = [
   'started{trust_domain_id="example_org",version="0_1_0"}',
@@ -82,9 +82,9 @@ const dashboard = [
     'rpc_workload_api_fetch_jwtsvid',
     'rpc_workload_api_fetch_jwt_bundles',
     'workload_api_workload_attestation',
-    'node_attestor_new_svid',
     'agent_key_manager_generate_key',
-  ].flatMap(counted),
+  ].flatMap((name) => counted(name)),
+  ...counted('node_attestor_new_svid', 'attestor="join_token",'),
 ].map((name) => `spire_agent_${name}`);
 
 describe('the agent’s metrics', () => {
