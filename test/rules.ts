@@ -1,5 +1,6 @@
 // Which code keeps each rule of a compatible server, and which test holds it. `test/rules.test.ts` checks that all of it exists; a rule that has no
-// row here has no test by name. Agents' own rules (their caches, their API's guard, their reaction to refusals) are not here yet.
+// row here has no test by name. The agent's own are test/agent-rules.ts.
+import { agentRules } from './agent-rules.ts';
 
 /** What the rule asks, the file that keeps it, the test file, and words of a title or of a row of its table. */
 export type RuleRow = readonly [rule: string, code: string, test: string, words: string];
@@ -384,4 +385,12 @@ const attestors: readonly RuleRow[] = [
   api('any: banned', 'attest-agent', 'attest-agent', 'for a banned agent'),
 ];
 
-export const rules: readonly RuleRow[] = [...attacks, ...inputs, ...callers, ...limits, ...authorities, ...attestors];
+export const rules: readonly RuleRow[] = [
+  ...attacks,
+  ...inputs,
+  ...callers,
+  ...limits,
+  ...authorities,
+  ...attestors,
+  ...agentRules,
+];

@@ -119,6 +119,31 @@ describe('state on disk', () => {
     expect(server.state.calls.get('attestAgent')).toBe(2);
   });
 
+  it('that has ended leads to a new attestation', async () => {
+    server.state.agentTtl = 2_000;
+    const before = await start({ joinToken: server.createToken() });
+    await before.serving();
+    await before.stop();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    server.state.agentTtl = 3_600_000;
+    const after = await start({ directory: before.directory, joinToken: server.createToken() });
+    await after.serving();
+    expect(server.state.calls.get('attestAgent')).toBe(2);
+    expect(logged(after, 'SVID recovered, but it has expired')).toBe(true);
+  });
+
+  it('with an SVID and no bundle stops the agent', async () => {
+    const before = await start({ joinToken: server.createToken() });
+    await before.serving();
+    await before.stop();
+    const path = join(before.directory, 'data/agent-data.json');
+    const data = JSON.parse(await readFile(path, 'utf8')) as object;
+    await writeFile(path, JSON.stringify({ ...data, bundle: [] }));
+    const after = await start({ directory: before.directory, joinToken: server.createToken() });
+    await expect(after.ended).rejects.toMatchObject({ code: 'BUNDLE_MISSING' });
+    expect(server.state.calls.get('attestAgent')).toBe(1);
+  });
+
   it('that is not readable stops the agent instead of being overwritten', async () => {
     const first = await start({ joinToken: server.createToken() });
     await first.stop();
