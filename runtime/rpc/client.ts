@@ -36,6 +36,8 @@ export interface ConnectOptions {
 
 /** A bundle or a full list of entries may be large; the server is one that we chose. */
 const defaultMaxMessageBytes = 64 * 1024 * 1024;
+/** What a server may send ahead of the reader: with HTTP/2's own 64 KiB a list of entries takes a round trip for every few hundred of them. */
+const windowBytes = 1024 * 1024;
 const defaultSilenceMs = 15_000;
 const reconnectMs = { first: 100, longest: 5_000 };
 /** grpc-go calls anything more frequent than 5 min an abuse unless it was told otherwise. */
@@ -63,6 +65,7 @@ export function connect(target: RpcTarget, options: ConnectOptions = {}): RpcCha
     'grpc.initial_reconnect_backoff_ms': reconnectMs.first,
     'grpc.max_reconnect_backoff_ms': reconnectMs.longest,
     'grpc.keepalive_time_ms': keepAliveMs,
+    'grpc-node.flow_control_window': windowBytes,
     'grpc.use_local_subchannel_pool': 1, // nothing is shared with another channel to the same address
     'grpc.enable_http_proxy': 0, // the environment has no say in whom we talk to
     'grpc.service_config_disable_resolution': 1, // nor have TXT records

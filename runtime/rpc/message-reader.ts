@@ -73,12 +73,3 @@ function lengthAt(bytes: Buffer, start: number, maxMessageBytes: number): number
     throw resourceExhausted(`received message larger than max (${length} vs. ${maxMessageBytes})`);
   return length;
 }
-
-/** A message as it travels. */
-export function frameMessage(message: Uint8Array): Buffer {
-  const framed = Buffer.allocUnsafe(headerBytes + message.length);
-  framed[0] = 0;
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, headerBytes);
-  return framed;
-}

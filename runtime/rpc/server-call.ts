@@ -6,7 +6,8 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import type { CallContext } from './call-context.ts';
 import { parseTimeout } from './call-deadline.ts';
 import type { Connection } from './connection.ts';
-import { frameMessage, MessageReader } from './message-reader.ts';
+import { MessageReader } from './message-reader.ts';
+import { endWithMessage, writeMessage } from './message-writer.ts';
 import { okTrailers, statusHeaders } from './status-headers.ts';
 import { cancelled, deadlineExceeded, unimplemented } from './status.ts';
 import type { RpcError } from './status.ts';
@@ -159,7 +160,7 @@ export class ServerCall implements CallContext {
     if (this.#isOver()) return Promise.resolve();
     this.#respond();
     return new Promise((resolve, reject) => {
-      this.#stream.write(frameMessage(answer), (error) => {
+      writeMessage(this.#stream, answer, (error) => {
         if (error === null || error === undefined) resolve();
         else reject(cancelled('the caller is gone', { cause: error }));
       });
@@ -172,7 +173,7 @@ export class ServerCall implements CallContext {
     this.#hasStatus = true;
     this.#respond();
     if (answer === undefined) this.#stream.end();
-    else this.#stream.end(frameMessage(answer));
+    else endWithMessage(this.#stream, answer);
   }
 
   fail(error: RpcError): void {

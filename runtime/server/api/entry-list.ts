@@ -28,6 +28,8 @@ interface Piece {
   readonly bytes: Uint8Array;
 }
 
+/** The numbers of the fields that hold the entries. */
+const listFields = { authorized: 1, synchronized: 2 } as const;
 const maxListBytes = 64 * 1024 * 1024;
 
 /** One for each record: a fleet's agents all use the same mask. */
@@ -53,9 +55,10 @@ export function answerWith<Rest extends object>(
   return answer;
 }
 
-/** Encodes the entries that are not encoded yet, in turns with other work: ten thousand at once would hold everybody up. */
+/** Encodes the entries of an answer to GetAuthorizedEntries that are not encoded yet, in turns with other work: ten thousand at once would hold everybody up. */
 export async function encodeAhead(records: readonly EntryRecord[], mask: EntryMask | undefined): Promise<void> {
   const key = keyOf(mask);
+  if (lists.has(records, variantOf(listFields.authorized, key))) return;
   const pause = createPause();
   for (const record of records) {
     if (pieces.get(record)?.mask === key) continue;
@@ -70,14 +73,18 @@ export const entryService = {
   getAuthorizedEntries: {
     ...EntryService.getAuthorizedEntries,
     responseSerialize: (answer: GetAuthorizedEntriesResponse): Buffer =>
-      serialize(answer, 1, EntryService.getAuthorizedEntries.responseSerialize),
+      serialize(answer, listFields.authorized, EntryService.getAuthorizedEntries.responseSerialize),
   },
   syncAuthorizedEntries: {
     ...EntryService.syncAuthorizedEntries,
     responseSerialize: (answer: SyncAuthorizedEntriesResponse): Buffer =>
-      serialize(answer, 2, EntryService.syncAuthorizedEntries.responseSerialize),
+      serialize(answer, listFields.synchronized, EntryService.syncAuthorizedEntries.responseSerialize),
   },
 };
+
+function variantOf(field: number, key: string): string {
+  return `${field} ${key}`;
+}
 
 function keyOf(mask: EntryMask | undefined): string {
   return mask === undefined ? '' : JSON.stringify(mask);
@@ -89,7 +96,7 @@ function serialize<T extends WithEntries>(answer: T, field: number, whole: (answ
   if (source === undefined) return whole(answer);
   const { records, mask } = source;
   const key = keyOf(mask);
-  const entries = lists.get(records, `${field} ${key}`, () => joinPieces(records, mask, key, field));
+  const entries = lists.get(records, variantOf(field, key), () => joinPieces(records, mask, key, field));
   const rest = whole(source.rest as T);
   return rest.length === 0 ? entries : Buffer.concat([rest, entries]);
 }

@@ -4,6 +4,7 @@
 export interface MessageCache<Key extends object> {
   /** The bytes of the list under this variant; made, and kept from the second time on. */
   get(key: Key, variant: string, make: () => Buffer): Buffer;
+  has(key: Key, variant: string): boolean;
 }
 
 interface Kept {
@@ -22,6 +23,7 @@ export function createMessageCache<Key extends object>(maxBytes: number): Messag
   };
 
   return {
+    has: (key, variant) => kept.get(key)?.variant === variant,
     get(key, variant, make) {
       const known = kept.get(key);
       const bytes = known?.variant === variant ? known.bytes : make();

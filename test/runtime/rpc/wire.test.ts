@@ -131,6 +131,21 @@ test('requests are found wherever the frames are cut', async () => {
   }
 });
 
+test.each([0, 1, 16_379, 16_384, 16_385, 65_536, 3_000_000])(
+  'an answer of %i bytes and more arrives whole',
+  async (length) => {
+    const value = 'x'.repeat(length);
+    const repeat: EchoHandlers['repeat'] = async function* () {
+      yield { value };
+      yield { value };
+    };
+    const on = await session({ ...echo, repeat });
+    expect((await call(on, messageOf(value))).body.equals(messageOf(value))).toBe(true);
+    const twice = Buffer.concat([messageOf(value), messageOf(value)]);
+    expect((await call(on, messageOf(''), '/test.Echo/Repeat')).body.equals(twice)).toBe(true);
+  },
+);
+
 test('a caller that goes on sending after its refusal is told to stop', async () => {
   const { stream, said } = begin(await session(echo, { maxMessageBytes: 100 }));
   stream.write(grpcMessage(Buffer.alloc(10), { length: 1_000_000 }));

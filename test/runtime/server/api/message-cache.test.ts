@@ -32,6 +32,15 @@ test('a list is kept from its second time on, under its last variant', () => {
   expect(madeFor([a, 'x'])).toBe(1);
 });
 
+test('says whether a list is kept under a variant', () => {
+  const cache = createMessageCache<object>(100);
+  const kept = () => [cache.has(a, 'x'), cache.has(a, 'y'), cache.has(b, 'x')];
+  cache.get(a, 'x', () => Buffer.from('xx'));
+  expect(kept()).toEqual([false, false, false]);
+  cache.get(a, 'x', () => Buffer.from('xx'));
+  expect(kept()).toEqual([true, false, false]);
+});
+
 test('the list that was asked for longest ago makes place', () => {
   const { madeFor } = createWorld(8);
   madeFor([a, 'x'], [a, 'x'], [b, 'x'], [b, 'x'], [a, 'x'], [c, 'x'], [c, 'x']);
