@@ -43,6 +43,8 @@ export interface FakeFleet {
   readonly reports: readonly RotationReport[];
   /** Whether SVIDs that nobody can be asked about have ended. */
   ended: boolean;
+  /** Whoever runs the upstream gives it another CA. */
+  readonly replaceUpstream: () => void;
   activities(): TrustActivities;
 }
 
@@ -164,17 +166,18 @@ export function createFakeFleet(trustDomain: string): FakeFleet {
       activate(name, slots.prepared.authorityId);
       return slots.active;
     },
-    async ensureTainted({ server: { name }, authorityId }) {
+    async ensureTainted({ server: { name }, authorityId, upstream }) {
       if (bundle.get(authorityId) !== false) return;
-      if (slotsOf(name).old?.authorityId !== authorityId) throw failure('InvalidRequest', `${authorityId} is not old`);
+      if (!upstream && slotsOf(name).old?.authorityId !== authorityId)
+        throw failure('InvalidRequest', `${authorityId} is not old`);
       bundle.set(authorityId, true);
       act(`taint ${name} ${authorityId}`);
     },
-    async ensureRevoked({ server: { name }, authorityId }) {
+    async ensureRevoked({ server: { name }, authorityId, upstream }) {
       if (!bundle.has(authorityId)) return;
       if (bundle.get(authorityId) === false) throw failure('TrustViolation', `${authorityId} is not tainted`);
       bundle.delete(authorityId);
-      slotsOf(name).old = undefined;
+      if (!upstream) slotsOf(name).old = undefined;
       act(`revoke ${name} ${authorityId}`);
     },
     async waitForProof({ topology: { tiers }, claim, authorityIds, without, patienceMs }) {
@@ -239,6 +242,7 @@ export function createFakeFleet(trustDomain: string): FakeFleet {
     effects,
     reports,
     ended: true,
+    replaceUpstream: () => void (slotsOf('root-0').active = mint('root-0', 'root')),
     activities: () => activities,
   };
   return fleet;

@@ -9,6 +9,7 @@ import { Context } from '@temporalio/activity';
 import type { WorkflowHandle } from '@temporalio/client';
 import { it } from 'vitest';
 import { createFakeWorld } from '../fakes/fake-world.ts';
+import type { Progress } from '../../workflows/lib/progress.ts';
 import type { FakeWorld } from '../fakes/fake-world.ts';
 import { spec } from '../support/specs.ts';
 import type { TestTemporal } from '../support/temporal.ts';
@@ -20,8 +21,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 
 export interface Stage {
   readonly world: FakeWorld;
-  /** Starts a workflow on the case's own trust domain. */
-  readonly start: (workflow: string) => Promise<WorkflowHandle>;
+  /** Starts a workflow on the case's own trust domain: with its specification, or with what a rotation is asked of the fake fleet. */
+  readonly start: (workflow: string, request?: object) => Promise<WorkflowHandle>;
+  /** The workflow that holds the case's lock. */
+  readonly change: WorkflowHandle;
+  /** Ends when the change that holds the lock waits for this. */
+  readonly waitingFor: (what: string) => Promise<Progress>;
   /** Ends when a call has been made, as often as said. */
   readonly called: (call: string, times?: number) => Promise<void>;
   /** Holds a call until it is let go. */
@@ -48,7 +53,7 @@ export function record(
   it.skipIf([...files.values()].every(existsSync))(`${wanted.name}: ${wanted.keep.join(', ')}`, async () => {
     const server = temporal();
     const input = { ...spec, trustDomain: `${wanted.name.toLowerCase()}.example.org`, ...wanted.spec };
-    const world = createFakeWorld();
+    const world = createFakeWorld(input.trustDomain);
     const tree = await server.withWorkers(world, async () => {
       const handle = await act(stage(server, world, input));
       await handle.result().catch(() => undefined); // cases that fail are what we are here for
@@ -60,15 +65,24 @@ export function record(
 
 function stage({ environment }: TestTemporal, world: FakeWorld, input: { trustDomain: string }): Stage {
   const { workflow } = environment.client;
+  const change = workflow.getHandle(`trustChange/${input.trustDomain}`);
   const called = async (call: string, times = 1): Promise<void> => {
     while (world.calls.filter((made) => made === call).length < times) await sleep(20);
   };
   return {
     world,
     called,
-    start: (type) =>
+    change,
+    async waitingFor(what) {
+      for (;;) {
+        const progress = await change.query<Progress>('progress').catch(() => undefined); // it may not have begun
+        if (progress?.change?.waitingFor?.includes(what) === true) return progress;
+        await sleep(20);
+      }
+    },
+    start: (type, request) =>
       workflow.start(type, {
-        args: [input],
+        args: [request === undefined ? input : { topology: world.fleet.topology, ...request }],
         taskQueue: 'control',
         workflowId: `${type}/${input.trustDomain}`,
         memo: { specDigest: '00' },

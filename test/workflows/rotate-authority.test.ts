@@ -526,6 +526,29 @@ describe('distrustAuthority', () => {
 });
 
 describe('rotateUpstreamAuthority', () => {
+  it('moves a tier, and those below, to the CA that the upstream has been given, and revokes the old one there', async () => {
+    const { world, start } = stage();
+    world.fleet.replaceUpstream();
+    const report = await temporal.withWorkers(
+      world,
+      async () => (await (await start('rotateUpstreamAuthority', { tier: 'middle' })).result()) as KeptReport,
+    );
+    expect(world.fleet.effects).toEqual([
+      'prepare middle-0 middle-0#6',
+      'activate middle-0 middle-0#6',
+      'activate leaf-0 leaf-0#7',
+      'taint middle-0 root-0#1',
+      'revoke middle-0 root-0#1',
+    ]);
+    expect(report.proofs.map(({ claim, authorityIds }) => `${claim} ${authorityIds.join()}`)).toEqual([
+      'held root-0#5',
+      'moved root-0#1',
+      'tainted root-0#1',
+      'ended root-0#1',
+      'gone root-0#1',
+    ]);
+  });
+
   it('is blocked where the CA is a root itself', async () => {
     const { world, start } = stage();
     const failure = await temporal.withWorkers(world, async () => failureOf(await start('rotateUpstreamAuthority')));

@@ -1,6 +1,6 @@
 // Replaces the authorities of a tier, with proof before every narrowing step: trust is widened, shown to be held, used, and only then narrowed. Up to the
 // point of no return everything is undone when something fails; after it the change only goes forward.
-import { ApplicationFailure, CancellationScope, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, sleep, workflowInfo } from '@temporalio/workflow';
 import type {
   MissingHolder,
   ProofRecord,
@@ -292,7 +292,12 @@ async function check(
   topology: Topology,
   note: (text: string) => void,
 ): Promise<{ readonly scope: RotationScope; readonly targets: readonly Target[]; readonly survey: Survey }> {
-  const survey = await onTrustOnce().surveyTrust({ topology, request });
+  const look = () => onTrustOnce().surveyTrust({ topology, request });
+  let survey = await look();
+  if (blockersOf(request, survey).length > 0) {
+    await sleep('3 seconds');
+    survey = await look();
+  }
   const blockers = blockersOf(request, survey);
   if (blockers.length > 0 && request.operation !== 'distrustAuthority') {
     throw ApplicationFailure.create({
