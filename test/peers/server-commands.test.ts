@@ -16,6 +16,9 @@ beforeAll(async () => {
 });
 afterAll(() => stage.strike());
 
+/** A command that SPIRE has not is one more line of the list of commands. */
+const ownCommand = /^ {4}service *\n/m;
+
 const pairs = [
   ['SPIRE’s commands on our server', () => theirs, () => ourServer],
   ['our commands on SPIRE’s server', () => ourServer, () => theirs],
@@ -26,7 +29,10 @@ describe.each(pairs)('%s', (title, command, serverCommand) => {
 
   beforeAll(async () => {
     const server = await stage.server({ name: title.replaceAll(/\W+/g, '-'), command: serverCommand() });
-    seen = await record(command(), server);
+    const recorded = await record(command(), server);
+    const lists = recorded.filter(({ err }) => ownCommand.test(err));
+    expect(lists.map(({ typed }) => typed)).toEqual(command() === ourServer ? ['', 'make coffee'] : []);
+    seen = recorded.map((one) => ({ ...one, err: one.err.replace(ownCommand, '') }));
   });
 
   it.each(session.map((words, index) => [words.join(' '), index] as const))('%s', (_typed, index) => {
