@@ -1,9 +1,12 @@
-// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers' authorities, of their database and of abuse: see their folders.
+// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers' authorities, of rotations, of the database and of abuse: see their
+// folders.
 import { abuseCases } from './abuse/abuse-cases.ts';
 import type { AbuseCase } from './abuse/abuse-cases.ts';
 import { cutCases } from './cuts/cut-cases.ts';
 import type { CutCase } from './cuts/cut-cases.ts';
 import { createChance } from './random.ts';
+import { rotationCases } from './rotation/rotation-cases.ts';
+import type { RotationCase } from './rotation/rotation-cases.ts';
 import { authorityCases } from './tiers/authority-cases.ts';
 import type { AuthorityCase } from './tiers/authority-cases.ts';
 
@@ -34,7 +37,7 @@ export interface BootstrapCase {
   readonly phase: Phase;
 }
 
-export type Case = BootstrapCase | AuthorityCase | CutCase | AbuseCase;
+export type Case = BootstrapCase | AuthorityCase | RotationCase | CutCase | AbuseCase;
 export type Matrix = Case['matrix'];
 
 const bootstrapCases: readonly BootstrapCase[] = phases.flatMap((phase) =>
@@ -44,6 +47,7 @@ const bootstrapCases: readonly BootstrapCase[] = phases.flatMap((phase) =>
 export const matrices: Readonly<Record<Matrix, readonly Case[]>> = {
   bootstrap: bootstrapCases,
   authority: authorityCases,
+  rotation: rotationCases,
   database: cutCases,
   abuse: abuseCases,
 };

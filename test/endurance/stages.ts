@@ -8,6 +8,9 @@ import type { Case } from './cases.ts';
 import { openCutStage } from './cuts/cut-stage.ts';
 import type { CutStage } from './cuts/cut-stage.ts';
 import { performCutCase } from './cuts/cut-story.ts';
+import { openRotationStage } from './rotation/rotation-stage.ts';
+import type { RotationStage } from './rotation/rotation-stage.ts';
+import { performRotationCase } from './rotation/rotation-story.ts';
 import { performAuthorityCase } from './tiers/authority-story.ts';
 import { startTiers } from './tiers/tiers.ts';
 import type { Tiers } from './tiers/tiers.ts';
@@ -26,18 +29,22 @@ export interface Stages {
 
 export function createStages(): Stages {
   const tiers = createStage<Tiers>(startTiers);
+  const rotations = createStage<RotationStage>(openRotationStage);
   const cuts = createStage<CutStage>(openCutStage);
   const abuse = createStage<AbuseStage>(openAbuseStage);
   return {
     run(chosen, around) {
       if (chosen.matrix === 'bootstrap') return runBootstrapCase({ ...chosen, ...around });
       if (chosen.matrix === 'authority') return tiers.play((stage) => performAuthorityCase(stage, chosen, around.tell));
+      if (chosen.matrix === 'rotation')
+        return rotations.play((stage) => performRotationCase(stage, chosen, around.tell));
       if (chosen.matrix === 'abuse')
         return abuse.play((stage) => performAbuseCase(stage, chosen, around.seed, around.tell));
       return cuts.play((stage) => performCutCase(stage, chosen, around.tell));
     },
     async close() {
       await tiers.close();
+      await rotations.close();
       await cuts.close();
       await abuse.close();
     },

@@ -51,6 +51,7 @@ export function onTrust(): TrustActivities {
 export function onTrustOnce(): TrustActivities {
   return proxyActivities<TrustActivities>({
     startToCloseTimeout: '2 minutes',
+    heartbeatTimeout: '10 seconds',
     cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: '1 second', maximumAttempts: 3 },
     taskQueue: 'control',

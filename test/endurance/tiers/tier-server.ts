@@ -21,13 +21,22 @@ export interface TierServerOptions {
   readonly port: number;
   readonly databaseUrl: string;
   readonly upstream?: { readonly port: number; readonly workloadApiSocket: string };
+  /** More lines of the server section. */
+  readonly settings?: string;
 }
 
 const startPatienceMs = 60_000;
 
 export type TierServer = Awaited<ReturnType<typeof startTierServer>>;
 
-export async function startTierServer({ directory, name, port, databaseUrl, upstream }: TierServerOptions) {
+export async function startTierServer({
+  directory,
+  name,
+  port,
+  databaseUrl,
+  upstream,
+  settings = '',
+}: TierServerOptions) {
   const own = join(directory, name);
   mkdirSync(own, { recursive: true });
   const socketPath = join(own, 'api.sock');
@@ -48,6 +57,7 @@ export async function startTierServer({ directory, name, port, databaseUrl, upst
       socket_path = "${socketPath}"
       data_dir = "${own}/data"
       ratelimit { attestation = false signing = false }
+      ${settings}
     }
     plugins {
       DataStore "sql" { plugin_data { database_type = "postgres" connection_string = "${databaseUrl}" } }
@@ -70,6 +80,11 @@ export async function startTierServer({ directory, name, port, databaseUrl, upst
   };
 
   let child = await begin();
+  const kill = async (): Promise<void> => {
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  };
   const channel = connect({ unixPath: socketPath });
   const clients = {
     agent: createClient(AgentService, channel),
@@ -96,6 +111,7 @@ export async function startTierServer({ directory, name, port, databaseUrl, upst
         await once(child, 'exit', { signal: AbortSignal.timeout(patienceMs) });
       return child.signalCode ?? `exit code ${child.exitCode ?? 0}`;
     },
+    kill,
     async restart(): Promise<void> {
       child = await begin();
     },
@@ -105,10 +121,7 @@ export async function startTierServer({ directory, name, port, databaseUrl, upst
     },
     async stop(): Promise<void> {
       channel.close();
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const ended = once(child, 'exit');
-      child.kill('SIGKILL');
-      await ended;
+      if (child.exitCode === null && child.signalCode === null) await kill();
     },
   };
 }

@@ -25,12 +25,16 @@ export interface Tiers {
   readonly servers: Readonly<Record<TierName | 'replica', TierServer>>;
   /** What each agent between two tiers gives its workloads as the bundle: DER. */
   readonly agentBundles: () => Promise<readonly (readonly Uint8Array[])[]>;
-  close(): Promise<void>;
+  /** An agent behind a server, whose workload is this process under the given path; resolves with its socket when there is an SVID. */
+  introduce(server: TierServer, name: string, path: string): Promise<string>;
+  readonly directory: string;
+  readonly close: () => Promise<void>;
 }
 
 const selectors = [{ type: 'unix', value: `uid:${process.getuid?.() ?? 0}` }];
 
-export async function startTiers(): Promise<Tiers> {
+/** `settings`: more lines of every server's section. */
+export async function startTiers(settings = ''): Promise<Tiers> {
   const directory = mkdtempSync('/tmp/espalier-tiers-');
   const stops: (() => Promise<void>)[] = [async () => rmSync(directory, { recursive: true, force: true })];
   const close = async (): Promise<void> => {
@@ -46,37 +50,46 @@ export async function startTiers(): Promise<Tiers> {
     ) => {
       const databaseUrl = await ensureDatabase(postgres.url, database);
       const more = upstream === undefined ? {} : { upstream };
-      const server = await startTierServer({ directory, name, port: await freePort(), databaseUrl, ...more });
+      const server = await startTierServer({ directory, name, port: await freePort(), databaseUrl, settings, ...more });
       stops.push(() => server.stop());
       return server;
     };
     const sockets: string[] = [];
-    const below = async (server: TierServer, name: string) => {
-      const agent = await introduce(server, join(directory, `agent-${name}`), name);
+    const place = async (server: TierServer, name: string, entry: Partial<Entry>): Promise<string> => {
+      const agent = await introduce(server, join(directory, `agent-${name}`), entry);
       stops.push(agent.stop);
       sockets.push(agent.socketPath);
-      return { port: server.port, workloadApiSocket: agent.socketPath };
+      return agent.socketPath;
+    };
+    const below = async (server: TierServer, name: string) => {
+      const entry = { spiffeId: { trustDomain: 'example.org', path: `/downstream/${name}` }, downstream: true };
+      return { port: server.port, workloadApiSocket: await place(server, name, entry) };
     };
     const root = await start('root', 'root');
     const replica = await start('replica', 'root');
     const middle = await start('middle', 'middle', await below(root, 'middle'));
     const leaf = await start('leaf', 'leaf', await below(middle, 'leaf'));
     const agentBundles = () => Promise.all(sockets.map(bundleAt));
-    return { servers: { root, replica, middle, leaf }, agentBundles, close };
+    return {
+      servers: { root, replica, middle, leaf },
+      agentBundles,
+      introduce: (server, name, path) => place(server, name, { spiffeId: { trustDomain: 'example.org', path } }),
+      directory,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** An agent of the server, and the entry that makes this process its downstream; resolves when the Workload API has an SVID. */
-async function introduce(server: TierServer, directory: string, name: string) {
+/** An agent of the server, and the entry of this process behind it; resolves when the Workload API has an SVID. */
+async function introduce(server: TierServer, directory: string, entry: Partial<Entry>) {
   mkdirSync(directory, { recursive: true });
   const { value } = await server.agent.createJoinToken({ ttl: 600, token: '', agentId: undefined });
-  const spiffeId = { trustDomain: 'example.org', path: `/downstream/${name}` };
   const parentId = { trustDomain: 'example.org', path: `/spire/agent/join_token/${value}` };
   await server.entry.batchCreateEntry({
-    entries: [Entry.create({ spiffeId, parentId, selectors, downstream: true })],
+    entries: [Entry.create({ ...entry, parentId, selectors })],
     outputMask: undefined,
   });
   const bundle = await server.bundle.getBundle({ outputMask: undefined });
