@@ -71,7 +71,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
   const exclusively = createExclusion();
 
   const rotationOf = async <S extends Slot>(kind: AuthorityKind<S>, restored: RestoredSlots<S>) => {
-    const marks = await openSignedUntil({ kind: kind.name, store, log, restored });
+    const marks = await openSignedUntil({ kind: kind.name, store, log, clock, restored });
     const beforeActivation = (slot: S) => marks.cover(slot, clock());
     const hooks = { beforeActivation, onRetired: marks.retire, faultPoint };
     return {

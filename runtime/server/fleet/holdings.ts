@@ -59,7 +59,9 @@ export function createHoldings(options: HoldingsOptions): Holdings {
     await Promise.all([authority.refreshBundle(), reports.flush()]);
     await notes.settled();
     const bundle = authority.bundle();
-    const lives = new Map((await store.listAuthorityLives()).map((life) => [keyOf(life), life]));
+    const lives = new Map(
+      (await store.listAuthorityLives(Math.floor(clock() / 1000))).map((life) => [keyOf(life), life]),
+    );
     const present = [
       ...bundle.x509Authorities.map((one) => wanted('x509', x509AuthorityId(one), one.tainted === true, lives)),
       ...bundle.jwtAuthorities.map((one) => wanted('jwt', one.keyId, one.tainted === true, lives)),

@@ -49,12 +49,15 @@ const noteRevoked = `
       SELECT FROM jsonb_to_recordset($1::jsonb) AS given (kind text, authority_id text)
       WHERE given.kind = fleet_authorities.kind AND given.authority_id = fleet_authorities.authority_id)`;
 
-/** What servers signed under an intermediate hangs on the root above it as well. */
+/**
+ * What servers signed under an intermediate hangs on the root above it as well. What an authority that still signs, or did so when its server was killed, has
+ * signed by now ($1) ends no later than the longest that it signed for, from now on.
+ */
 const listAuthorities = `
   SELECT kind, authority_id AS "authorityId", coalesce(published_at, 0) AS "publishedAt", coalesce(tainted_at, 0) AS "taintedAt",
     coalesce(revoked_at, 0) AS "revokedAt",
     coalesce((
-      SELECT max(until) FROM signed_until
+      SELECT max(CASE WHEN settled THEN until ELSE least(until, $1::bigint + longest_ttl) END) FROM signed_until
       WHERE signed_until.kind = known.kind AND known.authority_id IN (signed_until.authority_id, upstream_authority_id)), 0) AS "signedUntil"
   FROM (SELECT kind, authority_id FROM fleet_authorities UNION SELECT kind, authority_id FROM signed_until) known
   LEFT JOIN fleet_authorities USING (kind, authority_id) ORDER BY kind, "publishedAt", authority_id`;
@@ -83,7 +86,7 @@ export function createFleetStore(database: Database): FleetStore {
         await query(noteRevoked, [given, now, sequence]);
       });
     },
-    listAuthorityLives: () => database.query<AuthorityLife>(listAuthorities),
+    listAuthorityLives: (now) => database.query<AuthorityLife>(listAuthorities, [now]),
     async pruneFleet(before) {
       await database.query(pruneDownstreams, [before]);
       await database.query('DELETE FROM fleet_authorities WHERE revoked_at > 0 AND revoked_at < $1', [before]);

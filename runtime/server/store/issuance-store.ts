@@ -3,10 +3,12 @@ import type { Database } from './database.ts';
 import type { AuthorityIntent, DownstreamCa, SignedUntil } from './records.ts';
 import type { IssuanceStore } from './store.ts';
 
-const markColumns = '(kind, authority_id, upstream_authority_id, expires_at, until, settled)';
-const raise = `INSERT INTO signed_until ${markColumns} VALUES ($1, $2, $3, $4, $5, false)
-  ON CONFLICT (kind, authority_id) DO UPDATE SET until = greatest(signed_until.until, excluded.until), settled = false RETURNING until`;
-const settle = `INSERT INTO signed_until ${markColumns} VALUES ($1, $2, $3, $4, $5, true)
+const markColumns = '(kind, authority_id, upstream_authority_id, expires_at, until, longest_ttl, settled)';
+const raise = `INSERT INTO signed_until ${markColumns} VALUES ($1, $2, $3, $4, $5, $6, false)
+  ON CONFLICT (kind, authority_id) DO UPDATE SET until = greatest(signed_until.until, excluded.until),
+    longest_ttl = greatest(signed_until.longest_ttl, excluded.longest_ttl), settled = false
+  RETURNING until`;
+const settle = `INSERT INTO signed_until ${markColumns} VALUES ($1, $2, $3, $4, $5, $6, true)
   ON CONFLICT (kind, authority_id) DO UPDATE SET until = excluded.until, settled = true`;
 const insertIntent = `INSERT INTO authority_intents (id, replica, kind, authority_id, issuer_id, requested_by, serial_number, expires_at)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`;
@@ -55,12 +57,14 @@ export function createIssuanceStore(database: Database): IssuanceStore {
     },
     listSignedUntil: () =>
       database.query<SignedUntil>(`
-        SELECT kind, authority_id AS "authorityId", upstream_authority_id AS "upstreamAuthorityId", expires_at AS "expiresAt", until, settled
+        SELECT kind, authority_id AS "authorityId", upstream_authority_id AS "upstreamAuthorityId", expires_at AS "expiresAt", until,
+          longest_ttl AS "longestTtl", settled
         FROM signed_until ORDER BY kind, authority_id`),
     pruneSignedUntil: (expiredBefore) => prune('signed_until', expiredBefore),
   };
 }
 
-function valuesOf({ kind, authorityId, upstreamAuthorityId, expiresAt, until }: Omit<SignedUntil, 'settled'>) {
-  return [kind, authorityId, upstreamAuthorityId, expiresAt, until];
+function valuesOf(mark: Omit<SignedUntil, 'settled'>) {
+  const { kind, authorityId, upstreamAuthorityId, expiresAt, until, longestTtl } = mark;
+  return [kind, authorityId, upstreamAuthorityId, expiresAt, until, longestTtl];
 }

@@ -265,6 +265,12 @@ const fleet = `
 const requesters = `ALTER TABLE authority_intents ADD COLUMN requested_by text NOT NULL DEFAULT ''`;
 
 /**
+ * The longest that an authority has signed for, in seconds: whatever it signed before it was killed ends at most that long after. Unknown (null) where an
+ * older server keeps the row: then the bound alone says something.
+ */
+const longestTtl = 'ALTER TABLE signed_until ADD COLUMN longest_ttl bigint';
+
+/**
  * What services may give to the processes that they run for others. What was given are entries; whatever takes the right away takes them away in the
  * same transaction: the template's end or other terms, the end of the service's entry or another ID or place for it, and the node's end.
  */
@@ -329,6 +335,7 @@ export const migrations: readonly string[] = [
   fleet,
   requesters,
   services,
+  longestTtl,
 ];
 
 /**

@@ -226,6 +226,8 @@ export interface SignedUntil {
   readonly expiresAt: number;
   /** Unix seconds. While it signs, a bound that is ahead of what is signed; once it has retired, the exact time. */
   readonly until: number;
+  /** Seconds: the longest that it has signed for. Unknown (null) of what an older server signed. */
+  readonly longestTtl: number | null;
   readonly settled: boolean;
 }
 

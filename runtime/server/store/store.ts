@@ -190,7 +190,7 @@ export interface FleetStore {
     sequence: number,
     now: number,
   ): Promise<void>;
-  listAuthorityLives(): Promise<AuthorityLife[]>;
+  listAuthorityLives(now: number): Promise<AuthorityLife[]>;
   /** Forgets downstream servers that last reported before and whose CAs ended before, and authorities that were revoked before (epoch ms). */
   pruneFleet(before: number): Promise<void>;
 }

@@ -51,7 +51,10 @@ export async function performRotationCase(
     await victim.restart();
   }
 
-  const ended = await within(endPatienceMs, 'the rotation', outcomeOf(handle));
+  const ended = await within(endPatienceMs, 'the rotation', outcomeOf(handle)).catch(async (error: unknown) => {
+    await handle.terminate(); // or its client would go on asking for the result on a channel that is closed
+    throw error;
+  });
   if (typeof ended === 'string') {
     tell(`it ended with ${ended}`);
     if (!mayEndWith(chosen, ended)) throw new Error(`it ended with ${ended}`);

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CertificateAuthority } from '../../../../runtime/server/ca/authority.ts';
 import type { KeyManager } from '../../../../runtime/server/keys/key-manager.ts';
@@ -34,6 +35,15 @@ const open = async (options: { store?: Store; keys?: KeyManager } = {}) => {
 };
 const spiffeId = parseSpiffeId('spiffe://example.org/w');
 const { publicKey } = workloadKey;
+const signedUntilOf = async (authorityId: string) =>
+  (await db.store.listAuthorityLives(Math.floor(clock() / 1000))).find((life) => life.authorityId === authorityId)
+    ?.signedUntil;
+const ask = async (statement: string) => {
+  const client = new pg.Client({ connectionString: db.url });
+  await client.connect();
+  await client.query(statement);
+  await client.end();
+};
 const markOf = async (authorityId: string) =>
   (await db.store.listSignedUntil()).find((mark) => mark.authorityId === authorityId)!;
 
@@ -59,10 +69,14 @@ describe('up to when something that an authority signed is valid', () => {
       },
     };
     const ca = await open({ store });
+    const sign = () =>
+      Promise.all([ca.signX509Svid({ publicKey, spiffeId }), ca.signJwtSvid({ spiffeId, audience: ['a'] })]);
+    const opening = writes;
+    await Promise.all(Array.from({ length: 20 }, sign)); // the first ones wait together
+    expect(writes - opening).toBe(2);
     const before = writes;
     for (let i = 0; i < 50; i += 1) {
-      await ca.signX509Svid({ publicKey, spiffeId });
-      await ca.signJwtSvid({ spiffeId, audience: ['a'] });
+      await sign();
     }
     expect(writes).toBe(before);
   });
@@ -103,6 +117,33 @@ describe('up to when something that an authority signed is valid', () => {
     await again.x509.activate((await again.x509.prepare()).authorityId);
     const { until, settled } = await markOf(authorityId);
     expect([settled, until >= Math.floor(expiresAt / 1000)]).toEqual([true, true]);
+  });
+
+  test('of a server that was killed is no later than the longest that it signed for, from its restart on', async () => {
+    const keys = createMemoryKeyManager();
+    const killed = await open({ keys });
+    const { authorityId } = killed.x509Authority();
+    await killed.signX509Svid({ publicKey, spiffeId, ttlMs: hourMs });
+    await killed.signX509Svid({ publicKey, spiffeId, ttlMs: 2 * hourMs });
+    clock.advance(hourMs / 2);
+    const again = await open({ keys });
+    const ends = Math.ceil(clock() / 1000) + 7200;
+    const now = Math.floor(clock() / 1000);
+    expect(await signedUntilOf(authorityId)).toBe(now + 7200);
+    await again.x509.activate((await again.x509.prepare()).authorityId);
+    expect(await markOf(authorityId)).toMatchObject({ settled: true, until: ends });
+  });
+
+  test('of what an older server signed is its bound, as nobody knows for how long it signed', async () => {
+    const keys = createMemoryKeyManager();
+    const older = await open({ keys });
+    const { authorityId } = older.x509Authority();
+    await older.signX509Svid({ publicKey, spiffeId, ttlMs: hourMs });
+    const { until: bound } = await markOf(authorityId);
+    await ask('UPDATE signed_until SET longest_ttl = NULL');
+    const again = await open({ keys });
+    await again.x509.activate((await again.x509.prepare()).authorityId);
+    expect(await markOf(authorityId)).toMatchObject({ settled: true, until: bound });
   });
 
   test('does not keep SVIDs from being signed while the store is away, and follows when it is back', async () => {
