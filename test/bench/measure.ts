@@ -1,6 +1,5 @@
 // Runs a case in rounds and says what a unit of it cost. Other programs on the machine only ever add to a round, so the least of them says most.
 import { generateKeyPairSync, sign, verify } from 'node:crypto';
-import { RpcError, statusCode } from '../../runtime/rpc/status.ts';
 import type { BenchCase } from './cases.ts';
 import type { ServerUnderLoad } from './server-under-load.ts';
 
@@ -15,12 +14,14 @@ export interface Figures {
   readonly perSecond: number;
   /** Milliseconds that a call took, over all rounds. */
   readonly latencyMs: { readonly p50: number; readonly p99: number };
+  /** The longest time that the server's event loop was held up, over all rounds. */
+  readonly stallMs: number;
   readonly spire?: string;
 }
 
 export async function measure(one: BenchCase, server: ServerUnderLoad): Promise<Figures> {
   const latencies: number[] = [];
-  const runs: { cpuMs: number; perSecond: number }[] = [];
+  const runs: { cpuMs: number; perSecond: number; stallMs: number }[] = [];
   await round(one, server, []); // what is called often is compiled by now
   for (let run = 0; run < rounds; run += 1) runs.push(await round(one, server, latencies));
   const cpu = runs.map(({ cpuMs }) => cpuMs).toSorted((a, b) => a - b);
@@ -31,6 +32,7 @@ export async function measure(one: BenchCase, server: ServerUnderLoad): Promise<
     cpuMs: { least: cpu[0]!, median: cpu[rounds >> 1]! },
     perSecond: Math.max(...runs.map(({ perSecond }) => perSecond)),
     latencyMs: { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) },
+    stallMs: Math.max(...runs.map(({ stallMs }) => stallMs)),
     ...(one.spire === undefined ? {} : { spire: one.spire }),
   };
 }
@@ -41,7 +43,7 @@ async function round(one: BenchCase, server: ServerUnderLoad, latencies: number[
   const worker = async (): Promise<void> => {
     for (let index = next++; index < one.calls; index = next++) {
       const began = performance.now();
-      await one.run(server, index).catch((error: unknown) => again(error, () => one.run(server, index)));
+      await one.run(server, index);
       latencies.push(performance.now() - began);
     }
   };
@@ -49,13 +51,7 @@ async function round(one: BenchCase, server: ServerUnderLoad, latencies: number[
   await Promise.all(Array.from({ length: one.atOnce }, worker));
   const [elapsed, after] = [performance.now() - startedAt, await server.usage()];
   const done = one.calls * one.units;
-  return { cpuMs: (after.cpu - before.cpu) / 1000 / done, perSecond: (done / elapsed) * 1000 };
-}
-
-/** A connection has grown old and was closed under the call, as the server does every three minutes: the next one takes it. */
-function again(error: unknown, run: () => Promise<unknown>): Promise<unknown> {
-  if (error instanceof RpcError && error.code === statusCode.UNAVAILABLE) return run();
-  throw error;
+  return { cpuMs: (after.cpu - before.cpu) / 1000 / done, perSecond: (done / elapsed) * 1000, stallMs: after.stallMs };
 }
 
 function quantile(sorted: readonly number[], part: number): number {

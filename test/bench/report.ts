@@ -23,8 +23,9 @@ export function markdownOf({ date, machine, figures, largeStart, agent }: Report
   const reference = `one P-256 signature ${number(machine.signMs)} ms, its verification ${number(machine.verifyMs)} ms`;
   const lines = [`Measured ${date.slice(0, 10)}, Node ${process.versions.node}, ${cpus().length} cores; ${reference}.`];
   if (figures.length > 0) {
-    const head = '| Call | Server CPU, best round | Median round | A second | p50 | p99 | SPIRE 1.15.3 |';
-    lines.push('', head, '|---|---|---|---|---|---|---|', ...figures.map(rowOf));
+    const head =
+      '| Call | Server CPU, best round | Median round | A second | p50 | p99 | Longest stall | SPIRE 1.15.3 |';
+    lines.push('', head, '|---|---|---|---|---|---|---|---|', ...figures.map(rowOf));
   }
   if (largeStart !== undefined) {
     const { entries, readyMs, cpuMs, rssMb } = largeStart;
@@ -42,7 +43,7 @@ export function markdownOf({ date, machine, figures, largeStart, agent }: Report
   return `${lines.join('\n')}\n`;
 }
 
-function rowOf({ name, unit, cpuMs, perSecond, latencyMs, spire }: Figures): string {
+function rowOf({ name, unit, cpuMs, perSecond, latencyMs, stallMs, spire }: Figures): string {
   const cells = [
     name,
     `${number(cpuMs.least)} ms per ${unit}`,
@@ -50,6 +51,7 @@ function rowOf({ name, unit, cpuMs, perSecond, latencyMs, spire }: Figures): str
     Math.round(perSecond).toLocaleString('en'),
     `${number(latencyMs.p50)} ms`,
     `${number(latencyMs.p99)} ms`,
+    `${number(stallMs)} ms`,
     spire ?? '',
   ];
   return `| ${cells.join(' | ')} |`;

@@ -2,6 +2,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseHcl } from '../../runtime/hcl/parse.ts';
 import { createLog } from '../../runtime/log.ts';
 import { parseServerConfig } from '../../runtime/server/config/server-config.ts';
@@ -20,6 +21,8 @@ export interface ServerUsage {
   readonly cpu: number;
   /** Bytes. */
   readonly rss: number;
+  /** The longest time that the event loop was held up since it was last asked, in milliseconds. */
+  readonly stallMs: number;
 }
 
 export type ServerMessage = ServerReady | ServerUsage;
@@ -47,11 +50,17 @@ const config = parseServerConfig(
 );
 const stopping = new AbortController();
 const log = createLog({ level: 'warn', format: 'text', write: (line) => process.stderr.write(line) });
+/** How often the event loop's delay is looked at, which every delay holds. */
+const lookMs = 10;
+const delay = monitorEventLoopDelay({ resolution: lookMs });
+delay.enable();
 const server = await startServer(config, { log, clock: Date.now, signal: stopping.signal });
 
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
-  send({ kind: 'usage', cpu: user + system, rss: process.memoryUsage.rss() });
+  const stallMs = Math.max(0, delay.max / 1e6 - lookMs);
+  delay.reset();
+  send({ kind: 'usage', cpu: user + system, rss: process.memoryUsage.rss(), stallMs });
 });
 process.once('disconnect', () => void server.close().finally(() => process.exit(0)));
 send({ kind: 'ready', port: server.address.port, socketPath, directory });
