@@ -31,7 +31,8 @@ export type AgentStopCode =
   | 'REATTESTATION_FAILED'
   | 'SVID_EXPIRED'
   | 'ATTESTATION_REFUSED'
-  | 'SERVER_UNREACHABLE';
+  | 'SERVER_UNREACHABLE'
+  | 'REBOOTSTRAP';
 
 /** The agent cannot go on; whoever started it decides what follows. */
 export class AgentStopped extends Error {

@@ -9,6 +9,8 @@ export interface RetryOptions {
   readonly clock: () => number;
   readonly random: () => number;
   readonly signal: AbortSignal;
+  /** How long; then the process ends with an error, and whoever supervises it decides. */
+  readonly patienceMs: () => number;
   /** Whether the failure was dealt with, so that the next attempt may follow at once. */
   readonly recover?: (error: unknown) => Promise<boolean>;
 }
@@ -16,12 +18,15 @@ export interface RetryOptions {
 const firstWaitMs = 500;
 const longestWaitMs = 5_000;
 const growth = 1.5;
-/** Then the process ends with an error, and whoever supervises it decides. */
-const giveUpMs = 60_000;
+
+/** An agent that may wait for another bundle does so for a day, as SPIRE's. */
+export function patienceMs(mayRebootstrap: boolean): number {
+  return mayRebootstrap ? 24 * 3_600_000 : 60_000;
+}
 
 export async function retryAtStart(what: string, attempt: () => Promise<void>, options: RetryOptions): Promise<void> {
   const { log, clock, random, signal, recover } = options;
-  const end = clock() + giveUpMs;
+  const began = clock();
   let wait = firstWaitMs;
   for (;;) {
     try {
@@ -31,7 +36,7 @@ export async function retryAtStart(what: string, attempt: () => Promise<void>, o
       if (error instanceof AgentStopped || error instanceof StateError) throw error;
       if ((await recover?.(error)) === true) continue;
       if (isFinal(error)) throw new AgentStopped('ATTESTATION_REFUSED', what, { cause: error });
-      if (clock() >= end) throw new AgentStopped('SERVER_UNREACHABLE', what, { cause: error });
+      if (clock() - began >= options.patienceMs()) throw new AgentStopped('SERVER_UNREACHABLE', what, { cause: error });
       const retryMs = wait * (0.9 + 0.2 * random());
       log.warn({ err: error, retry_interval: `${Math.round(retryMs)}ms` }, what);
       await pause(retryMs, signal);

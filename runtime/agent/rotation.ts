@@ -18,14 +18,15 @@ export interface RotationPolicy {
 const shortestGraceMs = 12 * 3_600_000;
 const availabilityJitterMs = 10 * 60_000;
 
+/** Whether the SVID lives too short for the target to say when it is renewed. */
+export function isTooShortFor({ notBefore, notAfter }: Lifetime, availabilityTargetMs: number): boolean {
+  return availabilityTargetMs !== 0 && notAfter - notBefore - availabilityTargetMs <= shortestGraceMs;
+}
+
 /** Epoch ms. Drawn once for each SVID: asked again at every poll, the earliest draw would always win. */
-export function renewalTime(
-  { notBefore, notAfter }: Lifetime,
-  { random, availabilityTargetMs }: RotationPolicy,
-): number {
-  const lifetime = notAfter - notBefore;
-  const half = lifetime / 2;
-  const byHalf = notAfter - half * (0.9 + 0.2 * random());
-  if (availabilityTargetMs === 0 || lifetime - availabilityTargetMs <= shortestGraceMs) return byHalf;
+export function renewalTime(lifetime: Lifetime, { random, availabilityTargetMs }: RotationPolicy): number {
+  const { notBefore, notAfter } = lifetime;
+  const byHalf = notAfter - ((notAfter - notBefore) / 2) * (0.9 + 0.2 * random());
+  if (availabilityTargetMs === 0 || isTooShortFor(lifetime, availabilityTargetMs)) return byHalf;
   return Math.min(byHalf, notAfter - availabilityTargetMs - availabilityJitterMs * random());
 }

@@ -22,7 +22,6 @@ const missing: Readonly<Record<string, string>> = {
   'process_.*': 'of the client library that SPIRE uses; the node exporter or cAdvisor tells the same',
   'spire_agent_runtime_(free_count|gc_pause_ns.*|heap_objects|malloc_count|num_goroutines|total_gc_.*)':
     'of Go’s memory and goroutines',
-  'spire_agent_(bootstrap_attempts|bootstrap_seconds|bootstrapped)': 'of bootstrapping again, which is not there',
   'spire_agent_cache_manager_(expiring_svids_svid_store|svid_store_process_tainted).*|spire_agent_store_store_.*':
     'of stores of SVIDs, which are not there',
 };

@@ -18,7 +18,15 @@ interface Root extends Issuer {
   tainted: boolean;
 }
 
-export function createFakeAuthority(trustDomain: TrustDomain) {
+export interface FakeAuthorityOptions {
+  /** Milliseconds. */
+  readonly rootTtl?: number;
+  /** Roots of the same number have the same name. */
+  readonly serialNumber?: Uint8Array;
+}
+
+export function createFakeAuthority(trustDomain: TrustDomain, options: FakeAuthorityOptions = {}) {
+  const { rootTtl = 86_400_000, ...named } = options;
   const makeRoot = (): Root => {
     const signer = signerOf(generateKeyPairSync('ec-p256').privateKey);
     const now = Date.now();
@@ -26,8 +34,9 @@ export function createFakeAuthority(trustDomain: TrustDomain) {
       signer,
       subject: { country: 'US', organization: 'SPIFFE' },
       spiffeId: createSpiffeId(trustDomain, ''),
+      ...named,
       notBefore: now - 60_000,
-      notAfter: now + 86_400_000,
+      notAfter: now + rootTtl,
     });
     return { certificate, signer, tainted: false };
   };

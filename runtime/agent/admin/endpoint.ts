@@ -6,7 +6,10 @@ import { DebugService } from '../../../proto/gen/spire/api/agent/debug/v1/debug.
 import { DelegatedIdentityService } from '../../../proto/gen/spire/api/agent/delegatedidentity/v1/delegatedidentity.ts';
 import { LoggerService } from '../../../proto/gen/spire/api/agent/logger/v1/logger.ts';
 import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
+import { logControlOf } from '../../log.ts';
 import type { Logger } from '../../log.ts';
+import { createLoggerHandlers } from '../../rpc/logger-handlers.ts';
+import type { OnLogChange } from '../../rpc/logger-handlers.ts';
 import { createRpcServer } from '../../rpc/server.ts';
 import type { RpcServer } from '../../rpc/server.ts';
 import { createRpcObserver } from '../../telemetry/rpc-observer.ts';
@@ -23,7 +26,6 @@ import { createDebugService } from './debug-service.ts';
 import type { DebugOptions } from './debug-service.ts';
 import { createDelegatedIdentity } from './delegated-identity.ts';
 import { createDelegates } from './delegates.ts';
-import { createLoggerService } from './logger-service.ts';
 
 export interface AdminParts {
   readonly cache: WorkloadCache;
@@ -55,7 +57,11 @@ export async function serveAdmins(
     createDelegatedIdentity({ delegates, callers, cache, demand, jwtSvids, audit, log, metrics }),
   );
   server.addService(DebugService, createDebugService(debug));
-  server.addService(LoggerService, createLoggerService(log));
+  const say: OnLogChange = (change, level) =>
+    change === 'set'
+      ? log.info({ new_log_level: level }, 'SetLogLevel Called')
+      : log.info({ launch_log_level: level }, 'ResetLogLevel Called');
+  server.addService(LoggerService, createLoggerHandlers(logControlOf(log), say));
   server.addService(HealthService, health.handlers());
   await mkdir(dirname(adminSocketPath), { recursive: true, mode: 0o750 });
   await server.listenUnix(adminSocketPath, { mode: 0o770 });

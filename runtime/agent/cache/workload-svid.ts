@@ -19,6 +19,7 @@ export interface WorkloadSvid {
   /** Decimal, as SPIRE writes it. */
   readonly serialNumber: string;
   /** Epoch ms. */
+  readonly notBefore: number;
   readonly notAfter: number;
   readonly renewAt: number;
 }
@@ -45,6 +46,7 @@ export function workloadSvidOf(
     chain,
     privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }),
     serialNumber: serialDecimal(leaf),
+    notBefore: leaf.notBefore,
     notAfter: leaf.notAfter,
     renewAt: renewalTime(leaf, policy),
   };

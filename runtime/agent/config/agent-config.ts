@@ -6,6 +6,7 @@ import type { Shares } from '../../rpc/shares.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { TelemetryConfig } from '../../telemetry/config.ts';
 import type { BundleSource } from '../node/bootstrap-bundle.ts';
+import type { RebootstrapMode } from '../node/bootstrapping.ts';
 import type { ServerAddress } from '../node/server-link.ts';
 import type { SdsConfig } from '../sds/resources.ts';
 import type { RateLimits } from '../workload-api/rate-limit.ts';
@@ -41,6 +42,8 @@ export interface AgentConfig {
   /** Of the socket for workloads, for one process and one user. */
   readonly shares: Shares;
   readonly bundleSource: BundleSource;
+  /** Whether, and after how long, trust is begun anew where the server hangs on none of the agent's authorities any more. */
+  readonly rebootstrap: { readonly mode: RebootstrapMode; readonly delayMs: number };
   readonly joinToken: string | undefined;
   readonly log: {
     readonly level: LogLevel;

@@ -14,6 +14,7 @@ import { readBundleSource } from './read-bundle-source.ts';
 import { readCacheHitTimeout } from './read-cache-hit-timeout.ts';
 import { readRateLimits, readSds, readShares } from './read-endpoint.ts';
 import { readPlugins } from './read-plugins.ts';
+import { readRebootstrap } from './read-rebootstrap.ts';
 import { readRefused } from './read-refused.ts';
 
 const defaultCacheSize = 1000;
@@ -28,7 +29,6 @@ export function readAgentConfig(file: HclObject): AgentConfig {
   const experimental = agent.optionalBlock('experimental');
   const telemetry = readTelemetry(root);
   readRefused(agent, experimental);
-  readRebootstrap(agent);
   if (!agent.has('server_address')) agent.fault('server_address', 'must be configured');
   if (!agent.has('server_port')) agent.fault('server_port', 'must be configured');
 
@@ -36,6 +36,7 @@ export function readAgentConfig(file: HclObject): AgentConfig {
   const disableWorkloadApi = agent.optionalBoolean('disable_workload_api') === true;
   const sds = readSds(agent);
   const trustDomain = readTrustDomain(agent);
+  const bundleSource = readBundleSource(agent);
   const socketPath = socketPathOf(agent, disableWorkloadApi && sds === undefined);
   const config: AgentConfig = {
     trustDomain,
@@ -48,7 +49,8 @@ export function readAgentConfig(file: HclObject): AgentConfig {
     sds,
     rateLimits: readRateLimits(experimental),
     shares: readShares(experimental),
-    bundleSource: readBundleSource(agent),
+    bundleSource,
+    rebootstrap: readRebootstrap(agent, bundleSource),
     joinToken: joinToken === '' ? undefined : joinToken,
     log: {
       level: readWord(agent, 'log_level', parseLogLevel) ?? 'info',
@@ -126,11 +128,4 @@ function readHealth(root: HclReader): HealthConfig | undefined {
     readyPath: health.optionalString('ready_path') ?? '/ready',
   };
   return health.optionalBoolean('listener_enabled') === true ? config : undefined;
-}
-
-/** An agent that would throw its trust bundle away is not one that we have: only `never`, which is the default. */
-function readRebootstrap(agent: HclReader): void {
-  agent.optionalString('rebootstrap_delay');
-  const mode = agent.optionalString('rebootstrap_mode') ?? 'never';
-  if (mode !== 'never' && mode !== '') agent.fault('rebootstrap_mode', `not supported: ${JSON.stringify(mode)}`);
 }

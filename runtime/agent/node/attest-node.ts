@@ -48,18 +48,27 @@ export async function attestNode({ client, attestor, csr, signal }: AttestNodeOp
 }
 
 /**
- * A node whose state is gone, after a new disk or a boot without one, is locked out where its evidence is trusted on first use, and the server's
- * refusal alone does not say how it gets in again.
+ * A node whose state is gone, after a new disk or a boot without one, is locked out where its evidence is taken once, and the server's refusal alone
+ * does not say how it gets in again.
  */
 function withWayOut(error: unknown, attestor: AgentAttestor): unknown {
-  const isRefused = error instanceof RpcError && error.code === statusCode.PERMISSION_DENIED;
-  if (!isRefused || attestor.isTrustedOnFirstUse !== true || refusalOf(error) !== undefined) return error;
-  const { code, message, details } = error;
-  return new RpcError(
-    code,
-    `${message} (evidence of ${attestor.type} is taken once for a node: if this node attested before and its data directory is gone, evict its ` +
-      'agent at the server with "spire-server agent evict -spiffeID <the agent\'s SPIFFE ID>" and start the agent again)',
-    { details, cause: error },
+  const way = error instanceof RpcError ? wayOut(error, attestor) : undefined;
+  if (way === undefined || !(error instanceof RpcError)) return error;
+  return new RpcError(error.code, `${error.message} (${way})`, { details: error.details, cause: error });
+}
+
+function wayOut(error: RpcError, { type, isTrustedOnFirstUse }: AgentAttestor): string | undefined {
+  if (type === 'join_token' && error.code === statusCode.INVALID_ARGUMENT) {
+    return (
+      'a join token is taken once: if this node attested before and its data directory is gone, make a new one at the server with ' +
+      '"spire-server token generate" and start the agent with it'
+    );
+  }
+  if (isTrustedOnFirstUse !== true || error.code !== statusCode.PERMISSION_DENIED) return undefined;
+  if (refusalOf(error) !== undefined) return undefined;
+  return (
+    `evidence of ${type} is taken once for a node: if this node attested before and its data directory is gone, evict its agent at the server with ` +
+    '"spire-server agent evict -spiffeID <the agent\'s SPIFFE ID>" and start the agent again'
   );
 }
 

@@ -24,7 +24,15 @@ export interface BootstrapOptions {
   readonly source: BundleSource;
   readonly trustDomain: TrustDomain;
   readonly server: ServerAddress;
-  readonly clock: () => number;
+  readonly attempt: BootstrapAttempt;
+}
+
+/** What a helper is told. */
+export interface BootstrapAttempt {
+  readonly mode: 'bootstrap' | 'rebootstrap';
+  readonly number: number;
+  /** Of the first attempt, epoch ms. */
+  readonly startedAt: number;
 }
 
 /** DER of the X.509 authorities; none for an insecure bootstrap. */
@@ -41,20 +49,25 @@ export async function loadBootstrapBundle(options: BootstrapOptions): Promise<Ui
 
 type TextSource = Extract<BundleSource, { readonly format: BundleFormat }>;
 
-function readText(source: TextSource, { trustDomain, server, clock }: BootstrapOptions): Promise<string> {
+function readText(source: TextSource, { trustDomain, server, attempt }: BootstrapOptions): Promise<string> {
   if (source.kind === 'path') return readFile(source.path, 'utf8');
   if (source.kind === 'url') return downloadBundle(source.url);
   const url = new URL(source.url);
   const told = {
-    'spire-attest-mode': 'bootstrap',
-    'spire-connection-attempts': '1',
-    'spire-attest-start-time': new Date(clock()).toISOString().replace(/\.\d+Z$/, 'Z'),
+    'spire-attest-mode': attempt.mode,
+    'spire-connection-attempts': String(attempt.number),
+    'spire-attest-start-time': toSeconds(attempt.startedAt),
     'spire-server-address': server.host,
     'spire-server-port': String(server.port),
     'spiffe-trust-domain': trustDomain.name,
   };
   for (const [name, value] of Object.entries(told)) url.searchParams.set(name, value);
   return downloadOverUnixSocket(source.socketPath, url);
+}
+
+/** RFC 3339, as SPIRE writes it. */
+export function toSeconds(time: number): string {
+  return new Date(time).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 function parseBundleText(text: string, format: BundleFormat, trustDomain: TrustDomain): Uint8Array[] {

@@ -1,9 +1,7 @@
 // The agent's identity over its life: recovered from disk or attested, renewed at half life, attested again where the server wants that.
-import { createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import type { AgentAttestor } from '../../attest/attestor.ts';
 import type { Logger } from '../../log.ts';
-import { parseCertificate } from '../../pki/certificate.ts';
 import { createCsr } from '../../pki/csr.ts';
 import { signerOf } from '../../pki/signer.ts';
 import { createCallCounter } from '../../telemetry/call-counter.ts';
@@ -13,11 +11,11 @@ import { AgentStopped } from '../refusal.ts';
 import type { RotationPolicy } from '../rotation.ts';
 import type { AgentData, StoredSvid } from '../state/agent-data.ts';
 import type { KeyStore } from '../state/key-store.ts';
-import { StateError } from '../state/state-error.ts';
 import { parseBundle } from '../sync/bundle.ts';
 import { agentSvidOf } from './agent-svid.ts';
 import type { AgentSvid } from './agent-svid.ts';
 import { attestNode } from './attest-node.ts';
+import { clockSkewMs, recoverSvid } from './recover-svid.ts';
 import type { ServerClients, ServerLink } from './server-link.ts';
 import type { Trust } from './trust.ts';
 
@@ -33,9 +31,6 @@ export interface IdentityOptions {
   readonly log: Logger;
   readonly metrics?: Metrics;
 }
-
-/** A certificate that ends within this has ended: the server's clock is not ours. */
-const clockSkewMs = 1_000;
 
 export interface AgentIdentity {
   svid(): AgentSvid | undefined;
@@ -100,9 +95,10 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
       forced = true;
     },
     async establish(signal) {
-      const recovered = recover(options);
+      const recovered = recoverSvid(options);
       if (recovered !== undefined) {
         current = recovered;
+        forced = keys.wasExposed;
         log.info({ spiffe_id: recovered.id.toString() }, 'SVID loaded');
         return;
       }
@@ -133,24 +129,4 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
       await data.storeSvid(undefined);
     },
   };
-}
-
-/** The SVID of the last run, where its key is there too and it has not ended. */
-function recover({ data, keys, policy, clock, log }: IdentityOptions): AgentSvid | undefined {
-  const held = keys.keys();
-  const stored = data.svid();
-  const [first] = stored?.chain ?? [];
-  if (stored === undefined || first === undefined) return undefined;
-  const leaf = parseCertificate(first);
-  if (clock() + clockSkewMs >= leaf.notAfter) {
-    log.warn({ expiry: new Date(leaf.notAfter).toISOString() }, 'SVID recovered, but it has expired');
-    return undefined;
-  }
-  const privateKey = held.find((key) => createPublicKey(key).equals(leaf.publicKey));
-  if (privateKey === undefined) {
-    log.warn('SVID recovered, but its key was not found');
-    return undefined;
-  }
-  if (data.x509Authorities().length === 0) throw new StateError('BUNDLE_MISSING', 'SVID loaded but no bundle in cache');
-  return agentSvidOf(stored, privateKey, policy);
 }

@@ -5,18 +5,24 @@ import { serverId } from '../../spiffe/spiffe-id.ts';
 import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import { parseCertificate } from '../../pki/certificate.ts';
+import { PkiError } from '../../pki/errors.ts';
+import type { PkiErrorCode } from '../../pki/errors.ts';
 import { serverVerifier } from '../../rpc/verify-peer.ts';
 
 export interface Trust {
   bundle(): TrustBundle;
   update(bundle: TrustBundle): void;
+  /** By these X.509 authorities (DER) alone; none only with insecureBootstrap. */
+  begin(x509Authorities: readonly Uint8Array[]): void;
   /** Throws unless the chain is our server's. */
   verifyServer(chain: Uint8Array[]): SpiffeId;
+  /** Whether, since it was last asked, a server hung on none of our authorities and none that came after it did. */
+  takeDisagreement(): boolean;
 }
 
 export interface TrustOptions {
   readonly trustDomain: TrustDomain;
-  /** DER; empty only with insecureBootstrap. */
+  /** DER; empty where they are still to come. */
   readonly x509Authorities: readonly Uint8Array[];
   /** Until the first bundle has come, a server that merely says that it is ours is believed. */
   readonly insecureBootstrap: boolean;
@@ -27,7 +33,12 @@ export interface TrustOptions {
 export function createTrust(options: TrustOptions): Trust {
   const { trustDomain, x509Authorities, insecureBootstrap, clock, onInsecure } = options;
   const expectedId = serverId(trustDomain);
-  let bundle: TrustBundle = { ...emptyBundle(trustDomain), x509Authorities: x509Authorities.map((asn1) => ({ asn1 })) };
+  const bundleOf = (authorities: readonly Uint8Array[]): TrustBundle => ({
+    ...emptyBundle(trustDomain),
+    x509Authorities: authorities.map((asn1) => ({ asn1 })),
+  });
+  let bundle = bundleOf(x509Authorities);
+  let disagreed = false;
   const verify = serverVerifier({ expectedId, clock, roots: () => bundle.x509Authorities.map(({ asn1 }) => asn1) });
 
   return {
@@ -38,13 +49,33 @@ export function createTrust(options: TrustOptions): Trust {
       if (latest.x509Authorities.length === 0) throw new Error('server sent a bundle without X.509 authorities');
       bundle = latest;
     },
+    begin(authorities) {
+      bundle = bundleOf(authorities);
+    },
     verifyServer(chain) {
-      if (!insecureBootstrap || bundle.x509Authorities.length > 0) return verify(chain);
-      onInsecure();
-      return claimedServerId(chain, expectedId);
+      if (insecureBootstrap && bundle.x509Authorities.length === 0) {
+        onInsecure();
+        return claimedServerId(chain, expectedId);
+      }
+      try {
+        const id = verify(chain);
+        disagreed = false;
+        return id;
+      } catch (error) {
+        if (error instanceof PkiError && isOfAnotherAuthority.has(error.code)) disagreed = true;
+        throw error;
+      }
+    },
+    takeDisagreement() {
+      const was = disagreed;
+      disagreed = false;
+      return was;
     },
   };
 }
+
+/** A new root often has the name of the old one. */
+const isOfAnotherAuthority: ReadonlySet<PkiErrorCode> = new Set(['UNKNOWN_AUTHORITY', 'SIGNATURE']);
 
 /** No proof of anything: it only tells a wrong address from the right one. */
 function claimedServerId(chain: readonly Uint8Array[], expectedId: SpiffeId): SpiffeId {

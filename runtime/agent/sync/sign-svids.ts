@@ -9,12 +9,15 @@ import type { Client } from '../../rpc/service.ts';
 import { RpcError, statusCode } from '../../rpc/status.ts';
 import { workloadSvidOf } from '../cache/workload-svid.ts';
 import type { WorkloadSvid } from '../cache/workload-svid.ts';
+import { isTooShortFor } from '../rotation.ts';
 import type { RotationPolicy } from '../rotation.ts';
 import type { AgentEntry } from './entry.ts';
 
 /** The server takes 500 at once; a workload that comes in between should not have to wait for so many others. */
 const largestBatch = 100;
 const callMs = 30_000;
+const tooShort =
+  "X509 SVID lifetime isn't long enough to guarantee the availability_target, falling back to the default rotation strategy";
 
 export interface SignedSvids {
   readonly svids: ReadonlyMap<string, WorkloadSvid>;
@@ -54,7 +57,9 @@ export function createSvidSigner({ client, keyType, policy, log }: SvidSignerOpt
       try {
         const { status, svid } = results[i] ?? { status: undefined, svid: undefined };
         if (svid === undefined) throw new Error(status?.message ?? 'server sent no SVID');
-        svids.set(entry.id, workloadSvidOf(entry, svid.certChain, keyAt(keys, i).privateKey, policy));
+        const signed = workloadSvidOf(entry, svid.certChain, keyAt(keys, i).privateKey, policy);
+        svids.set(entry.id, signed);
+        if (isTooShortFor(signed, policy.availabilityTargetMs)) log.warn(fields, tooShort);
       } catch (error) {
         failed.push(entry.id);
         log.warn({ ...fields, err: error }, 'Failed to sign X509 SVID');

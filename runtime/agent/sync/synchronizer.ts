@@ -8,6 +8,7 @@ import type { Metrics, Sample } from '../../telemetry/registry.ts';
 import type { TrustBundle } from '../../spiffe/bundle.ts';
 import type { JwtSvids } from '../cache/jwt-svids.ts';
 import type { SvidCache } from '../cache/svid-cache.ts';
+import type { Bootstrapping } from '../node/bootstrapping.ts';
 import type { AgentIdentity } from '../node/identity.ts';
 import type { ServerLink } from '../node/server-link.ts';
 import type { Trust } from '../node/trust.ts';
@@ -23,6 +24,7 @@ export interface SynchronizerOptions {
   readonly identity: AgentIdentity;
   readonly link: ServerLink;
   readonly trust: Trust;
+  readonly bootstrapping: Bootstrapping;
   readonly data: AgentData;
   readonly cache: SvidCache;
   readonly jwtSvids: JwtSvids;
@@ -66,7 +68,7 @@ export class Synchronizer {
 
   /** Everything but the workloads' SVIDs, or the part of it that is known to have changed. */
   async fetch(signal: AbortSignal, wanted: Wanted = { entries: true, bundles: true }): Promise<void> {
-    const { link, trust, cache, fetcher, log } = this.#options;
+    const { link, trust, bootstrapping, cache, fetcher, log } = this.#options;
     await this.#renewIdentity(signal);
     const { bundle: client } = link.clients();
     const entries = wanted.entries ? await fetcher.fetch(this.#entries, signal) : this.#entries;
@@ -79,6 +81,7 @@ export class Synchronizer {
     this.#federated = federated;
     await this.#useBundle(bundle);
     cache.replace(entries, bundle, federated);
+    await bootstrapping.succeeded();
   }
 
   /** Fetches the SVIDs that are missing or due, and nothing else. */
@@ -98,10 +101,13 @@ export class Synchronizer {
 
   /** Whether the failure was dealt with, so that the next turn may begin at once. Throws an AgentStopped where there will be none. */
   async recover(error: unknown, signal: AbortSignal): Promise<boolean> {
-    const { identity, link, log } = this.#options;
+    const { identity, link, bootstrapping, log } = this.#options;
     if (error instanceof AgentStopped) throw error;
     const refusal = refusalOf(error);
-    if (refusal === undefined) return false;
+    if (refusal === undefined) {
+      await bootstrapping.failed();
+      return false;
+    }
     if (refusal === 'banned') {
       log.warn({ err: error }, 'Agent is banned: removing SVID and shutting down');
       await identity.forget();

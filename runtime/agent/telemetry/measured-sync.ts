@@ -117,6 +117,7 @@ export function measureKeys(keys: KeyStore, metrics: Metrics): KeyStore {
   const generating = createCallCounter(metrics, ['agent_key_manager', 'generate_key']);
   const listing = createCallCounter(metrics, ['agent_key_manager', 'get_keys']);
   return {
+    wasExposed: keys.wasExposed,
     generateBeside: (current) => generating.measure(() => keys.generateBeside(current)),
     keys() {
       const startedAt = metrics.now();

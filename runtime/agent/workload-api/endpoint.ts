@@ -1,7 +1,5 @@
 // The socket that every workload on the machine may connect to: the Workload API, what services ask for those they
 // run, Envoy's secret discovery, and health.
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { SecretDiscoveryServiceService } from '../../../proto/gen/envoy/service/secret/v3/sds.ts';
 import { ServiceBrokerService } from '../../../proto/gen/espalier/service/v1/service.ts';
 import { HealthService } from '../../../proto/gen/grpc/health/v1/health.ts';
@@ -26,6 +24,7 @@ import { createAdmission } from './admission.ts';
 import type { Callers } from './caller.ts';
 import { createRateLimiter } from './rate-limit.ts';
 import { checkSecurityHeader, createWorkloadApi } from './service.ts';
+import { prepareSocketDirectory } from './socket-directory.ts';
 
 /** Room for every workload of a big machine, each with a few streams; beyond it the agent keeps the memory and the files that it needs itself. */
 const maxConnections = 16_384;
@@ -80,7 +79,7 @@ export async function serveWorkloads(config: AgentConfig, parts: EndpointParts):
   if (sds !== undefined)
     server.addService(SecretDiscoveryServiceService, createSds({ config: sds, cache, admission, audit, log }));
   server.addService(HealthService, health.handlers());
-  await mkdir(dirname(socketPath), { recursive: true, mode: 0o755 });
+  await prepareSocketDirectory(socketPath, log);
   await server.listenUnix(socketPath, { mode: 0o777 });
   log.info(
     { network: 'unix', address: socketPath, apis: apiNames(!disableWorkloadApi, sds !== undefined) },

@@ -11,6 +11,7 @@ import { SVIDService } from '../../../proto/gen/spire/api/server/svid/v1/svid.ts
 import { TrustDomainService } from '../../../proto/gen/spire/api/server/trustdomain/v1/trustdomain.ts';
 import { logControlOf } from '../../log.ts';
 import type { Logger } from '../../log.ts';
+import { createLoggerHandlers } from '../../rpc/logger-handlers.ts';
 import type { RpcServer } from '../../rpc/server.ts';
 import type { TrustDomain } from '../../spiffe/trust-domain.ts';
 import type { NodeAttestation } from '../attestation.ts';
@@ -33,7 +34,6 @@ import { createEntryService } from './entry-service.ts';
 import { createFederatedBundleService } from './federated-bundle-service.ts';
 import { createFleetService } from './fleet-service.ts';
 import { createHealthService } from './health-service.ts';
-import { createLoggerService } from './logger-service.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import { createLocalAuthorityService } from './local-authority-service.ts';
 import { createRenewAgent } from './renew-agent.ts';
@@ -86,5 +86,5 @@ export function addServices(server: RpcServer, options: ServicesOptions): void {
 export function addLocalServices(server: RpcServer, options: ServicesOptions): void {
   server.addService(HealthService, createHealthService(options.checker));
   server.addService(DebugService, createDebugService({ ...options, startedAt: options.clock() }));
-  server.addService(LoggerService, createLoggerService(logControlOf(options.log)));
+  server.addService(LoggerService, createLoggerHandlers(logControlOf(options.log)));
 }

@@ -1,6 +1,7 @@
 // `run`: the server itself, until a signal ends it.
 import { FlagError, formatUsage, parseFlags } from '../../cli/flags.ts';
 import type { FlagValues } from '../../cli/flags.ts';
+import { tightenUmask } from '../../cli/umask.ts';
 import { createLog, logControlOf } from '../../log.ts';
 import type { Logger } from '../../log.ts';
 import { loadServerConfig } from '../config/load-config.ts';
@@ -63,7 +64,7 @@ async function runServer(config: ServerConfig): Promise<number> {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   }
-  process.umask(0o027);
+  tightenUmask(log);
   const stop = new AbortController();
   const onSignal = () => stop.abort(new Error('stopped by a signal'));
   process.once('SIGTERM', onSignal).once('SIGINT', onSignal);

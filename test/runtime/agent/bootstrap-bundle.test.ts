@@ -25,7 +25,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-const common = { trustDomain, server: { host: 'spire.example.org', port: 8081 }, clock: () => Date.UTC(2026, 0, 2) };
+const common = {
+  trustDomain,
+  server: { host: 'spire.example.org', port: 8081 },
+  attempt: { mode: 'rebootstrap', number: 3, startedAt: Date.UTC(2026, 0, 2) },
+} as const;
 
 describe('a helper’s socket', () => {
   let helper: Server;
@@ -49,7 +53,7 @@ describe('a helper’s socket', () => {
     });
     expect((await load()).map((der) => Buffer.from(der))).toEqual(roots.map((der) => Buffer.from(der)));
     expect(asked).toBe(
-      'helper /bundle?zone=a&spire-attest-mode=bootstrap&spire-connection-attempts=1&spire-attest-start-time=2026-01-02T00%3A00%3A00Z&spire-server-address=spire.example.org&spire-server-port=8081&spiffe-trust-domain=example.org',
+      'helper /bundle?zone=a&spire-attest-mode=rebootstrap&spire-connection-attempts=3&spire-attest-start-time=2026-01-02T00%3A00%3A00Z&spire-server-address=spire.example.org&spire-server-port=8081&spiffe-trust-domain=example.org',
     );
   });
 

@@ -176,7 +176,12 @@ describe('refusals', () => {
     [required.replace(/trust_bundle_path.*/, ''), 'must be configured unless insecure_bootstrap is set'],
     [`${required} trust_bundle_format = "der"`, 'invalid value for trust_bundle_format'],
     [required.replace('trust_bundle_path = "/b.pem"', 'trust_bundle_url = "http://x"'), 'must start with https://'],
-    [`${required} rebootstrap_mode = "auto"`, 'agent.rebootstrap_mode: not supported'],
+    [`${required} rebootstrap_mode = "sometimes"`, 'rebootstrap_mode: unknown rebootstrap mode specified: "sometimes"'],
+    [`${required} rebootstrap_delay = "soon"`, 'agent.rebootstrap_delay: '],
+    ...['auto', 'always'].map((mode) => [
+      `${required.replace(/trust_bundle_path.*/, '')} insecure_bootstrap = true rebootstrap_mode = "${mode}"`,
+      'agent.rebootstrap_mode: insecure_bootstrap option can not be used with rebootstrapping',
+    ]),
     [`${required} experimental { require_pq_kem = true }`, 'agent.experimental.require_pq_kem: not supported: true'],
     [
       `${required} experimental { ratelimit { fetch_jwt_svid = -1 } }`,

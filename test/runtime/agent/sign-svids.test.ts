@@ -25,6 +25,7 @@ type Answer = { certChain: Uint8Array[] } | undefined;
 function signerWith(
   answer: (entry: AgentEntry, csr: Uint8Array) => Answer,
   failures: Error[] = [],
+  availabilityTargetMs = 0,
 ): { signer: SvidSigner; batches: number[] } {
   const batches: number[] = [];
   const client = {
@@ -44,15 +45,17 @@ function signerWith(
       };
     },
   };
-  return { signer: signerOn(client), batches };
+  return { signer: signerOn(client, availabilityTargetMs), batches };
 }
 
-function signerOn(client: object): SvidSigner {
+const lines: string[] = [];
+
+function signerOn(client: object, availabilityTargetMs = 0): SvidSigner {
   return createSvidSigner({
     client: () => client as ReturnType<Parameters<typeof createSvidSigner>[0]['client']>,
     keyType: 'ec-p256',
-    policy: { random: () => 0.5, availabilityTargetMs: 0 },
-    log: createLog({ level: 'error', format: 'text', write: () => undefined }),
+    policy: { random: () => 0.5, availabilityTargetMs },
+    log: createLog({ level: 'warn', format: 'text', write: (line) => lines.push(line) }),
   });
 }
 
@@ -110,5 +113,31 @@ describe('an SVID is not taken', () => {
     await expect(signerOn(client).signSome(entries.slice(0, 2), signal)).rejects.toThrow(
       'server answered 0 of 2 requests',
     );
+  });
+});
+
+describe('an availability target', () => {
+  const hour = 3_600_000;
+  const target = 48 * hour;
+  const lasting = createFakeAuthority(trustDomain, { rootTtl: 100 * hour });
+  const sign = async (ttl: number) => {
+    lines.length = 0;
+    const answer = ({ spiffeId }: AgentEntry, csr: Uint8Array) =>
+      lasting.issue({ publicKey: parseCsr(csr).publicKey, spiffeId, ttl });
+    const { svids } = await signerWith(answer, [], target).signer.signSome(entries.slice(0, 1), signal);
+    const { notAfter, renewAt } = svids.get('e0')!;
+    return { left: notAfter - renewAt, lines };
+  };
+
+  it('has an SVID that lives long renewed while it still lasts that long', async () => {
+    expect(await sign(72 * hour)).toEqual({ left: target + 5 * 60_000, lines: [] });
+  });
+
+  it('is ignored, and said to be, for one that lives too short', async () => {
+    const { left } = await sign(60 * hour - 60_000);
+    expect(left).toBeLessThan(31 * hour);
+    expect(lines).toEqual([
+      expect.stringContaining("X509 SVID lifetime isn't long enough to guarantee the availability_target"),
+    ]);
   });
 });

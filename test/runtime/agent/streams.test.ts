@@ -50,7 +50,7 @@ function entry(id: string, overrides: Partial<AgentEntry> = {}): AgentEntry {
 }
 
 function svidOf({ spiffeId, revisionNumber, createdAt }: AgentEntry): WorkloadSvid {
-  const times = { notAfter: 9_000_000, renewAt: 5_000_000 };
+  const times = { notBefore: 0, notAfter: 9_000_000, renewAt: 5_000_000 };
   return { spiffeId, revisionNumber, createdAt, chain, serialNumber: '1', privateKey: new Uint8Array(), ...times };
 }
 

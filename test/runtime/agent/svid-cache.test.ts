@@ -50,6 +50,7 @@ function svidOf(one: AgentEntry, overrides: Partial<WorkloadSvid> = {}): Workloa
     chain: [],
     serialNumber: '1',
     privateKey: new Uint8Array(),
+    notBefore: 0,
     notAfter: 9000,
     renewAt: 5000,
     ...overrides,

@@ -42,6 +42,15 @@ describe('a refusal of evidence that serves once', () => {
     });
   });
 
+  it('is that of a join token, too', async () => {
+    const error = invalidArgument('join token does not exist or has already been used');
+    expect(await refusedWith(error, { ...again, type: 'join_token' })).toMatchObject({
+      code: error.code,
+      message: `${error.message} (a join token is taken once: if this node attested before and its data directory is gone, make a new one at the server with "spire-server token generate" and start the agent with it)`,
+      cause: error,
+    });
+  });
+
   it.each(['aws_iid', 'gcp_iit'])('is possible with %s', async (type) => {
     const attestor = await createAgentAttestor(type, {}, { trustDomain, log, env: {} });
     expect(attestor.isTrustedOnFirstUse).toBe(true);

@@ -7,11 +7,11 @@ import { createLog, logControlOf } from '../../../../runtime/log.ts';
 import { parseCertificate } from '../../../../runtime/pki/certificate.ts';
 import type { RpcChannel } from '../../../../runtime/rpc/client.ts';
 import { connect, createClient } from '../../../../runtime/rpc/client.ts';
+import { createLoggerHandlers } from '../../../../runtime/rpc/logger-handlers.ts';
 import { statusCode } from '../../../../runtime/rpc/status.ts';
 import { serverVerifier } from '../../../../runtime/rpc/verify-peer.ts';
 import { createDebugService } from '../../../../runtime/server/api/debug-service.ts';
 import type { DebugServiceOptions } from '../../../../runtime/server/api/debug-service.ts';
-import { createLoggerService } from '../../../../runtime/server/api/logger-service.ts';
 import { serverId } from '../../../../runtime/spiffe/spiffe-id.ts';
 import { createFakeAuthority } from '../../../support/fake-authority.ts';
 import { createEntry, runServer } from '../../../support/run-server.ts';
@@ -85,8 +85,8 @@ describe('Logger', () => {
 
   test.each(['PANIC', 'FATAL', 'ERROR', 'WARN', 'INFO', 'DEBUG', 'TRACE'] as const)('knows %s', async (name) => {
     const control = logControlOf(createLog({ level: 'info', format: 'text', write: () => undefined }));
-    const service = createLoggerService(control);
-    const call = service.setLogLevel?.({ newLevel: LogLevel[name] }, {} as never);
+    const service = createLoggerHandlers(control);
+    const call = service.setLogLevel({ newLevel: LogLevel[name] });
     expect(await call).toEqual({ currentLevel: LogLevel[name], launchLevel: LogLevel.INFO });
     expect(control.level()).toBe(name.toLowerCase());
   });
