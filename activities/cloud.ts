@@ -73,3 +73,13 @@ export function digest(text: string): string {
 export function databaseSecretName(trustDomain: string, pool: string): string {
   return `${stem(trustDomain)}-${pool}-database`;
 }
+
+/** The secrets that hold the files of an authority above the root: one for each file. */
+export function authoritySecretNames(trustDomain: string): Readonly<Record<AuthorityPart, string>> {
+  const name = (part: AuthorityPart): string => `${stem(trustDomain)}-upstream-authority-${part}`;
+  return { certificate: name('certificate'), key: name('key'), bundle: name('bundle') };
+}
+
+export type AuthorityPart = (typeof authorityParts)[number];
+/** The CA's certificate with its chain, its key, and the roots above. */
+export const authorityParts = ['certificate', 'key', 'bundle'] as const;

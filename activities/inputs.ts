@@ -76,6 +76,9 @@ export interface CloudActivities {
   readonly removeFederatedRole: (input: Where) => Promise<void>;
   /** A database and a role of its own for a server pool; the address goes straight into the cloud's secret store. Returns the secret's name. */
   readonly ensureDatastore: (input: Where & { pool: string }) => Promise<string>;
+  /** The files of the authority above the root, from the worker's own directory straight into the cloud's secret store. Returns the secrets' names. */
+  readonly ensureUpstreamAuthority: (input: Where & { caTtl: string }) => Promise<string[]>;
+  readonly removeUpstreamAuthority: (input: Where) => Promise<void>;
   readonly removeDatastore: (input: Where & { pool: string }) => Promise<void>;
   readonly ensureServerInstance: (input: PlaceServer) => Promise<void>;
   readonly ensureNodeInstance: (input: PlaceNode) => Promise<void>;

@@ -16,6 +16,8 @@ export interface ServerPool {
   readonly identity: InstanceRole;
   readonly caTtl: string;
   readonly attestors: readonly ('aws_iid' | 'gcp_iit')[];
+  /** An authority above the root that is not ours: the servers read its key from their cloud's secret store. */
+  readonly authority?: 'disk';
   /** Reads AWS instances by a role of AWS that it assumes with its own cloud's identity. */
   readonly assumesAwsRole: boolean;
 }

@@ -92,7 +92,7 @@ describe('the specification in the README', () => {
   });
 });
 
-/** Every leaf of a schema as `a.b` or `list[].c`, with its default or `required`. */
+/** Every leaf of a schema as `a.b` or `list[].c`, with its default, `none` or `required`. */
 function fieldsOf(schema: z.ZodType, path = ''): (readonly [string, string])[] {
   if (schema instanceof z.ZodDefault) {
     const inner = schema.unwrap() as z.ZodType;
@@ -105,6 +105,7 @@ function fieldsOf(schema: z.ZodType, path = ''): (readonly [string, string])[] {
   }
   if (schema instanceof z.ZodArray && schema.element instanceof z.ZodObject)
     return fieldsOf(schema.element, `${path}[]`);
+  if (schema instanceof z.ZodOptional) return [[path, 'none']];
   return [[path, 'required']];
 }
 

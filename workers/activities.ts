@@ -28,6 +28,8 @@ export function activitiesOf(
         if (adminUrl === undefined) throw failure('InvalidRequest', 'this worker has no ESPALIER_DATABASE_ADMIN_URL');
         return createDatastore(adminUrl);
       },
+      authorityDirectory: settings.ESPALIER_UPSTREAM_AUTHORITY_DIRECTORY,
+      clock: Date.now,
     });
   }
   const source = createWorkerSource(settings.ESPALIER_WORKLOAD_SOCKET);

@@ -23,7 +23,7 @@ export async function down({ root, stateDirectory, specFile, output, signal }: D
   const state = openStateDirectory(stateDirectory);
   const release = takeLock(state);
   try {
-    return await inWorld({ root, state, infrastructure: spec.infrastructure, say }, async (world) => {
+    return await inWorld({ root, state, spec, say }, async (world) => {
       // Never closed: a call that is being tried again would throw where nobody catches it. The process ends without asking it.
       const runs = await openRuns(world.temporal);
       await unlessStopped(runs.cancelBootstrap(spec.trustDomain), signal);

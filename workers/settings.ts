@@ -9,6 +9,8 @@ const schema = z
     ESPALIER_ARTIFACT_SHA256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal'),
     /** An address with the right to create roles and databases. */
     ESPALIER_DATABASE_ADMIN_URL: z.string().optional(),
+    /** The files of an authority above the root, on their way into a cloud's secret store. */
+    ESPALIER_UPSTREAM_AUTHORITY_DIRECTORY: z.string().optional(),
     ESPALIER_WORKER_DIRECTORY: z.string(),
     ESPALIER_WORKLOAD_SOCKET: z.string(),
     /** Where reports of rotations are kept; `reports` beside the worker's own files where nothing is said. */

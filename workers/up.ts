@@ -30,7 +30,7 @@ export async function up({ root, stateDirectory, specFile, once, output, signal 
   const state = openStateDirectory(stateDirectory);
   const release = takeLock(state);
   try {
-    await inWorld({ root, state, infrastructure: spec.infrastructure, say }, async (world) => {
+    await inWorld({ root, state, spec, say }, async (world) => {
       signal.throwIfAborted();
       // Never closed: a call that is being tried again would throw where nobody catches it. The process ends without asking it.
       const runs = await openRuns(world.temporal);

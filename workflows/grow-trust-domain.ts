@@ -6,6 +6,7 @@ import { issueIntermediate } from './issue-intermediate.ts';
 import { onCloud, onControl } from './lib/calls.ts';
 import type { ProgressKeeper } from './lib/progress.ts';
 import {
+  authorityRemovals,
   datastoreRemoval,
   federatedRoleRemoval,
   identityRemoval,
@@ -95,10 +96,14 @@ async function layInfrastructure(plan: TrustDomainPlan, undo: Undo): Promise<str
   });
   const servers = pools.map(async (pool) => {
     const cloud = onCloud(pool.cloud, 'infrastructure');
+    const authority = pool.authority === undefined ? [] : await giveAuthority(plan, pool, undo);
     undo(datastoreRemoval(spec, pool));
     const secret = await cloud.ensureDatastore({ ...where, pool: pool.name });
     undo(identityRemoval(spec, pool.cloud, pool.identity));
-    const rights = { secrets: [secret], describeInstances: pool.cloud === 'aws' && pool.attestors.includes('aws_iid') };
+    const rights = {
+      secrets: [...authority, secret],
+      describeInstances: pool.cloud === 'aws' && pool.attestors.includes('aws_iid'),
+    };
     const { subject } = await cloud.ensureInstanceIdentity({ ...where, role: pool.identity, rights });
     return pool.assumesAwsRole ? allowAwsReading(plan, subject, undo) : undefined;
   });
@@ -109,6 +114,12 @@ async function layInfrastructure(plan: TrustDomainPlan, undo: Undo): Promise<str
   });
   const settled = await settleAll([...networks, ...servers, ...nodes]);
   return settled.find((arn) => arn !== undefined);
+}
+
+/** The key of an authority above the root, in the store of the servers' cloud, for their identity alone. Returns the secrets' names. */
+async function giveAuthority({ spec }: TrustDomainPlan, pool: ServerPool, undo: Undo): Promise<string[]> {
+  undoAll(undo, authorityRemovals(spec, pool));
+  return onCloud(pool.cloud, 'infrastructure').ensureUpstreamAuthority({ ...whereOf(spec), caTtl: pool.caTtl });
 }
 
 /** Federated rights, never copied keys: the upstream proves its own cloud's identity to AWS. */

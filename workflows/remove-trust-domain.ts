@@ -3,6 +3,7 @@
 import type { TrustDomainPlan } from '../activities/plan.ts';
 import { onCloud } from './lib/calls.ts';
 import {
+  authorityRemovals,
   datastoreRemoval,
   federatedRoleRemoval,
   identityRemoval,
@@ -41,6 +42,7 @@ function removalSteps(plan: TrustDomainPlan): Removal[][] {
       ...pools.map(({ cloud, identity }) => identityRemoval(spec, cloud, identity)),
       ...(upstream.assumesAwsRole ? [federatedRoleRemoval(spec)] : []),
       ...pools.map((pool) => datastoreRemoval(spec, pool)),
+      ...authorityRemovals(spec, upstream),
     ],
     places.map(({ cloud, region }) => networkRemoval(spec, cloud, region)),
   ];

@@ -1,5 +1,7 @@
-// Boot scripts of SPIRE servers: the upstream, which makes the trust domain's root and prints its digest on the console, and a segment's
-// downstream, which takes its intermediate CA from the upstream through the agent on its own node.
+// Boot scripts of SPIRE servers: the upstream, which makes the trust domain's root or takes its CA from an authority that is not ours, and prints the
+// root's digest on the console; and a segment's downstream, which takes its intermediate CA from the upstream through the agent on its own node.
+import { authorityParts } from '../cloud.ts';
+import type { AuthorityPart } from '../cloud.ts';
 import type { Artifact, Substrate } from '../plan.ts';
 import type { Cloud, TrustDomainSpec } from '../spec/trust-domain-spec.ts';
 import { healthPort, serverPort } from '../plan.ts';
@@ -17,6 +19,8 @@ export interface ServerBoot {
   readonly substrate: Substrate;
   /** Name of the secret whose value is an environment file with DATABASE_URL. */
   readonly databaseSecret: string;
+  /** Names of the secrets with the files of the authority above the root; absent where the root is the server's own. */
+  readonly authoritySecrets: Readonly<Record<AuthorityPart, string>> | undefined;
   readonly caTtl: string;
   /** SPIFFE ID of the control plane's worker. */
   readonly adminId: string;
@@ -65,7 +69,7 @@ export function serverBootScript(boot: ServerBoot): string {
 chmod 0700 "$ROOT/var/lib/spire/server" "$RUN/spire-server/private"
 # The database's address is a secret: read by this instance's own role, never part of this script.
 "$HERE/bin/espalier-node" secret --cloud ${boot.cloud} --name ${quote(boot.databaseSecret)} --file "$ROOT/etc/spire/server/database.env"
-program "$IMAGE${serverProgram}"`,
+${fetchAuthority(boot)}program "$IMAGE${serverProgram}"`,
     startUnit({
       name: 'spire-server',
       description: 'SPIRE server',
@@ -76,6 +80,18 @@ program "$IMAGE${serverProgram}"`,
     ...(boot.worker === undefined ? [] : [announceUpstream(boot.worker)]),
     '',
   ].join('\n\n');
+}
+
+const authorityDirectory = '$ROOT/etc/spire/server/authority';
+
+/** The authority's files come the way that the database's address comes, each readable by the server alone. */
+function fetchAuthority({ authoritySecrets, cloud }: ServerBoot): string {
+  if (authoritySecrets === undefined) return '';
+  const lines = authorityParts.map(
+    (part) =>
+      `"$HERE/bin/espalier-node" secret --cloud ${cloud} --name ${quote(authoritySecrets[part])} --file "${authorityDirectory}/${part}.pem"`,
+  );
+  return `# So is the key of the authority above the root.\n${lines.join('\n')}\n`;
 }
 
 /** The first upstream's last steps: its bundle's digest on the console, and the entry that lets the worker administer it. */
@@ -114,13 +130,21 @@ plugins {
 ${nodeAttestors(boot)
   .map((line) => `  ${line}`)
   .join('\n')}
-${boot.upstream === undefined ? '' : `  UpstreamAuthority "spire" { plugin_data { server_address = "${boot.upstream.address}" server_port = "${serverPort}" workload_api_socket = "${agentSocket}" } }\n`}}
+${upstreamAuthority(boot)}}
 health_checks {
   listener_enabled = true
   bind_address = "$ADDRESS"
   bind_port = "${healthPort}"
 }
 `;
+}
+
+function upstreamAuthority({ upstream, authoritySecrets }: ServerBoot): string {
+  if (upstream !== undefined)
+    return `  UpstreamAuthority "spire" { plugin_data { server_address = "${upstream.address}" server_port = "${serverPort}" workload_api_socket = "${agentSocket}" } }\n`;
+  if (authoritySecrets === undefined) return '';
+  const [certificate, key, bundle] = authorityParts.map((part) => `${authorityDirectory}/${part}.pem`);
+  return `  UpstreamAuthority "disk" { plugin_data { cert_file_path = "${certificate}" key_file_path = "${key}" bundle_file_path = "${bundle}" } }\n`;
 }
 
 function nodeAttestors(boot: ServerBoot): string[] {

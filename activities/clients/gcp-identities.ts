@@ -4,6 +4,7 @@ import { digest, stem } from '../cloud.ts';
 import { failure } from '../failures.ts';
 import type { InstanceRole } from '../plan.ts';
 import { unlessAbsent, unlessPresent } from './gcp-errors.ts';
+import { allowReading } from './gcp-policy.ts';
 import { createRequest } from './gcp-rest.ts';
 import type { GcpSettings } from './gcp-rest.ts';
 
@@ -38,11 +39,8 @@ export function createGcpIdentities(settings: GcpSettings): Identities {
         }),
       );
       const account = (await iam('GET', `${accounts}/${email}`)) as { uniqueId?: string };
-      for (const secret of rights.secrets) {
-        await secretManager('POST', `/v1/projects/${settings.project}/secrets/${secret}:setIamPolicy`, {
-          policy: { bindings: [{ role: 'roles/secretmanager.secretAccessor', members: [`serviceAccount:${email}`] }] },
-        });
-      }
+      for (const secret of rights.secrets)
+        await allowReading(secretManager, `/v1/projects/${settings.project}/secrets/${secret}`, email);
       return { reference: email, subject: account.uniqueId };
     },
 

@@ -1,24 +1,29 @@
 // The activities of one cloud's task queue: thin, idempotent acts on its client. The same names are registered on every cloud's queue.
 import type { CloudActivities } from '../inputs.ts';
 import type { CloudClient } from '../cloud.ts';
-import { databaseSecretName } from '../cloud.ts';
+import { authorityParts, authoritySecretNames, databaseSecretName } from '../cloud.ts';
 import type { Datastore } from '../clients/postgres.ts';
 import { nodeBootScript } from '../boot/node.ts';
 import { failure } from '../failures.ts';
 import { waitUntil } from '../poll.ts';
 import type { TrustDomainSpec } from '../spec/trust-domain-spec.ts';
 import { placeServer } from './place-server.ts';
+import { readUpstreamAuthority } from './upstream-authority.ts';
 
 export interface CloudActivitiesOptions {
   /** The cloud as the specification wants it: the lab's, or the real one. */
   readonly client: (infrastructure: TrustDomainSpec['infrastructure']) => Promise<CloudClient>;
   readonly datastore: () => Datastore;
+  /** Where the files of an authority above the root are; absent where this worker has none to give. */
+  readonly authorityDirectory: string | undefined;
+  readonly clock: () => number;
 }
 
 /** What `bundle-digest` prints on the console, at the start of a line. */
 const digestLine = /^espalier: bundle (\S+) authority sha256:([0-9a-f]{64})\s*$/;
 
-export function createCloudActivities({ client, datastore }: CloudActivitiesOptions): CloudActivities {
+export function createCloudActivities(options: CloudActivitiesOptions): CloudActivities {
+  const { client, datastore, authorityDirectory, clock } = options;
   return {
     ensureNetwork: async (input) => (await client(input.infrastructure)).ensureNetwork(input),
     removeNetwork: async (input) => (await client(input.infrastructure)).removeNetwork(input),
@@ -43,6 +48,20 @@ export function createCloudActivities({ client, datastore }: CloudActivitiesOpti
       const cloud = await client(infrastructure);
       await cloud.removeSecret(databaseSecretName(trustDomain, pool));
       await datastore().removeDatabase({ trustDomain, pool });
+    },
+
+    async ensureUpstreamAuthority({ infrastructure, trustDomain, caTtl }) {
+      const files = await readUpstreamAuthority(authorityDirectory, { caTtl, now: clock() });
+      const cloud = await client(infrastructure);
+      const names = authoritySecretNames(trustDomain);
+      for (const part of authorityParts)
+        await cloud.writeSecret({ trustDomain, name: names[part], value: files[part] });
+      return authorityParts.map((part) => names[part]);
+    },
+
+    async removeUpstreamAuthority({ infrastructure, trustDomain }) {
+      const cloud = await client(infrastructure);
+      for (const name of Object.values(authoritySecretNames(trustDomain))) await cloud.removeSecret(name);
     },
 
     ensureServerInstance: async (input) => (await client(input.infrastructure)).ensureInstance(placeServer(input)),

@@ -27,7 +27,7 @@ export function planTrustDomain(spec: TrustDomainSpec, artifact: Artifact, subst
 }
 
 function planUpstream(spec: TrustDomainSpec): ServerPool {
-  const { cloud, region, servers } = spec.upstream;
+  const { cloud, region, servers, authority } = spec.upstream;
   const attestors = [...new Set(spec.segments.map(({ attestor }) => attestor))].sort();
   return {
     name: 'upstream',
@@ -39,6 +39,7 @@ function planUpstream(spec: TrustDomainSpec): ServerPool {
     caTtl: spec.ttl.root,
     attestors,
     assumesAwsRole: cloud !== 'aws' && attestors.includes('aws_iid'),
+    ...(authority === 'disk' ? { authority } : {}),
   };
 }
 

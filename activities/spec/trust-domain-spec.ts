@@ -56,6 +56,8 @@ export const trustDomainSchema = z.strictObject({
       cloud: cloud.default('gcp'),
       region: region.default('us-central1'),
       servers: z.int().min(1).max(9).default(1),
+      /** Self-signed where nothing is said. No default is filled in: what stands is known by the digest of the specification that it was grown from. */
+      authority: z.enum(['self-signed', 'disk']).optional(),
     })
     .default({ cloud: 'gcp', region: 'us-central1', servers: 1 }),
   segments: z.array(segmentSchema).min(1, 'must name at least one segment'),

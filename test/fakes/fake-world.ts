@@ -20,6 +20,8 @@ export interface FakeWorld {
   readonly made: ReadonlyMap<string, number>;
   /** The call that answers with this failure from now on; `undefined` for none. */
   failing: { readonly call: string; readonly type: FailureType } | undefined;
+  /** The secrets that an identity may read, by cloud and role. */
+  readonly rights: ReadonlyMap<string, readonly string[]>;
   /** Agents whose SVIDs have expired. */
   readonly expired: Set<string>;
   /** The call that is refused before it acts. */
@@ -49,10 +51,12 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
   const made = new Map<string, number>();
   const owners = new Map<string, string>();
   const calls: string[] = [];
+  const rightsOf = new Map<string, readonly string[]>();
   const world: FakeWorld = {
     things,
     calls,
     made,
+    rights: rightsOf,
     expired: new Set(),
     failing: undefined,
     refusing: undefined,
@@ -98,7 +102,8 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
     return {
       ensureNetwork: async ({ region }) => make(`${cloud} network ${region}`),
       removeNetwork: async ({ region }) => void things.delete(`${cloud} network ${region}`),
-      ensureInstanceIdentity: async ({ role }) => {
+      ensureInstanceIdentity: async ({ role, rights }) => {
+        rightsOf.set(`${cloud} ${role}`, rights.secrets);
         make(`${cloud} identity ${role}`);
         return { reference: role, subject: cloud === 'gcp' ? '1234' : undefined };
       },
@@ -112,6 +117,11 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
         make(`${cloud} secret ${pool}`);
         return `secret-${pool}`;
       },
+      ensureUpstreamAuthority: async () => {
+        make(`${cloud} secret upstream-authority`);
+        return ['secret-upstream-authority'];
+      },
+      removeUpstreamAuthority: async () => void things.delete(`${cloud} secret upstream-authority`),
       removeDatastore: async ({ pool }) => void things.delete(`${cloud} secret ${pool}`),
       ensureServerInstance: async ({ name, owner }) => place(name, owner),
       ensureNodeInstance: async ({ name, owner }) => place(name, owner),

@@ -11,7 +11,8 @@ import type { Instance } from '../../activities/plan.ts';
 import { createAgentAttestor } from '../../runtime/attest/agent-attestors.ts';
 import { createServerAttestor } from '../../runtime/attest/server-attestors.ts';
 import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
-import { startTestLab, until } from './support.ts';
+import { createCloudNode } from '../../runtime/node/cloud-node.ts';
+import { gcpRest, startTestLab, until } from './support.ts';
 import type { TestLab } from './support.ts';
 
 const name = 'example.org';
@@ -65,6 +66,8 @@ beforeAll(async () => {
   gcpNode = made.node;
   roleArn = await aws.ensureFederatedRole({ trustDomain: name, subject: made.subject ?? '', audience: 'espalier' });
   vi.stubEnv('AWS_ENDPOINT_URL', endpoint);
+  // AWS' SDK reads the process's own environment for where the metadata service is.
+  vi.stubEnv('AWS_EC2_METADATA_SERVICE_ENDPOINT', nodeEnvironment().AWS_EC2_METADATA_SERVICE_ENDPOINT);
 });
 afterAll(async () => {
   vi.unstubAllEnvs();
@@ -76,6 +79,14 @@ const nodeEnvironment = () => ({
   AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://${awsNode.address}:1338`,
   GCE_METADATA_HOST: `${gcpNode.address}:1339`,
 });
+
+/** As `espalier-node secret` does on the node. */
+const awsReader = (secret: string) => createCloudNode('aws', { fetch, env: nodeEnvironment() }).secret(secret);
+const gcpReader = (secret: string) =>
+  createCloudNode('gcp', {
+    fetch,
+    env: { ...nodeEnvironment(), ESPALIER_GCP_SECRETMANAGER_ENDPOINT: cloud.lab.description.endpoint },
+  }).secret(secret);
 
 /** As a server on the GCP node would: with that node's identity and no key of AWS's. */
 async function attest(type: 'aws_iid' | 'gcp_iit', serverConfig: object, payload?: Uint8Array) {
@@ -114,6 +125,54 @@ describe('nodes in the lab', () => {
 
   test('a project that is not listed is refused', async () => {
     await expect(attest('gcp_iit', gcpConfig('another-project'))).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+  });
+
+  test('read a secret only where their own identity may, and nobody’s right is lost by another’s', async () => {
+    const secret = 'espalier-shared-key';
+    const admin = [
+      [aws, awsReader],
+      [gcp, gcpReader],
+    ] as const;
+    for (const [client, read] of admin) {
+      await client.writeSecret({ trustDomain: name, name: secret, value: 'SECRET' });
+      await expect(read(secret)).rejects.toThrow();
+      for (const role of ['upstream', 'node-a'] as const)
+        await client.ensureInstanceIdentity({
+          trustDomain: name,
+          role,
+          rights: { secrets: [secret], describeInstances: false },
+        });
+      // Made again, as a retried activity does: nothing is there twice.
+      await client.ensureInstanceIdentity({
+        trustDomain: name,
+        role: 'upstream',
+        rights: { secrets: [secret], describeInstances: false },
+      });
+      expect(await read(secret)).toBe('SECRET');
+      await client.removeInstanceIdentity({ trustDomain: name, role: 'upstream' });
+      await client.removeSecret(secret);
+    }
+  });
+
+  test('get a right on a secret whose policy others change at the same time', async () => {
+    const secret = 'espalier-contended';
+    await gcp.writeSecret({ trustDomain: name, name: secret, value: 'SECRET' });
+    const roles = ['server-a', 'server-b', 'server-c'] as const;
+    await Promise.all(
+      roles.map((role) =>
+        gcp.ensureInstanceIdentity({
+          trustDomain: name,
+          role,
+          rights: { secrets: [secret], describeInstances: false },
+        }),
+      ),
+    );
+    const { body } = await gcpRest(cloud, 'GET', `/v1/projects/espalier-lab/secrets/${secret}:getIamPolicy`);
+    expect(
+      (body['bindings'] as { role: string; members: string[] }[]).map(({ role, members }) => [role, members.length]),
+    ).toEqual([['roles/secretmanager.secretAccessor', 3]]);
+    for (const role of roles) await gcp.removeInstanceIdentity({ trustDomain: name, role });
+    await gcp.removeSecret(secret);
   });
 
   test('are taken away, twice without complaint, and nothing is left', async () => {

@@ -89,6 +89,15 @@ describe('bootstrapTrustDomain', () => {
     return start('bootstrapTrustDomain');
   });
 
+  const external = { upstream: { authority: 'disk' } };
+  record(temporal, { ...bootstrapped('below-an-external-root'), spec: external }, ({ start }) =>
+    start('bootstrapTrustDomain'),
+  );
+  record(temporal, { ...bootstrapped('undone-after-upstream-authority'), spec: external }, ({ start, world }) => {
+    world.failing = { call: 'gcp ensureUpstreamAuthority', type: 'InvalidRequest' };
+    return start('bootstrapTrustDomain');
+  });
+
   record(temporal, bootstrapped('rollback-incomplete'), ({ start, world }) => {
     world.failing = { call: 'control verifyFirstBundle', type: 'TrustViolation' };
     world.refusing = 'aws removeDatastore';
@@ -127,6 +136,15 @@ describe('tearDownTrustDomain', () => {
     await grow(stage);
     return stage.start('tearDownTrustDomain');
   });
+
+  record(
+    temporal,
+    { ...tornDown('torn-down-below-an-external-root'), spec: { upstream: { authority: 'disk' } } },
+    async (stage) => {
+      await grow(stage);
+      return stage.start('tearDownTrustDomain');
+    },
+  );
 
   record(temporal, tornDown('leftovers'), async (stage) => {
     await grow(stage);

@@ -24,7 +24,12 @@ describe('parseSettings', () => {
   });
 
   it('takes what only some workers have', () => {
-    const more = { ...environment, ESPALIER_LAB_FILE: '/lab.json', ESPALIER_DATABASE_ADMIN_URL: 'postgres://h/d' };
+    const more = {
+      ...environment,
+      ESPALIER_LAB_FILE: '/lab.json',
+      ESPALIER_DATABASE_ADMIN_URL: 'postgres://h/d',
+      ESPALIER_UPSTREAM_AUTHORITY_DIRECTORY: '/authority',
+    };
     expect(parseSettings(more)).toEqual(more);
   });
 

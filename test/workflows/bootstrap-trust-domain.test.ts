@@ -164,6 +164,23 @@ describe('bootstrapTrustDomain', () => {
     expect([...world.things]).toEqual([]);
   });
 
+  it('below a root that is not ours gives the servers its secrets, and undoes that too', async () => {
+    const world = createFakeWorld();
+    const input = { ...ownSpec(), upstream: { authority: 'disk' } };
+    await temporal.withWorkers(world, async () => {
+      await (await start('bootstrapTrustDomain', input)).result();
+      expect(world.things).toContain('gcp secret upstream-authority');
+      expect(world.rights.get('gcp upstream')).toEqual(['secret-upstream-authority', 'secret-upstream']);
+      expect(world.rights.get('gcp server-gcp')).toEqual(['secret-gcp']);
+      const { left } = (await (await start('tearDownTrustDomain', input)).result()) as RemovalReport;
+      expect([left, [...world.things]]).toEqual([[], []]);
+      world.failing = { call: 'gcp ensureUpstreamAuthority', type: 'InvalidRequest' };
+      const failure = await failureOf(await start('bootstrapTrustDomain', input));
+      expect(failure.message).toBe('gcp ensureUpstreamAuthority was made to fail');
+      expect([...world.things]).toEqual([]);
+    });
+  });
+
   it('says what it could not undo, and undoes the rest', async () => {
     const world = createFakeWorld();
     const failure = await temporal.withWorkers(world, async () => {

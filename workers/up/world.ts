@@ -27,7 +27,7 @@ export interface World {
 export interface WorldOptions {
   readonly root: string;
   readonly state: StateDirectory;
-  readonly infrastructure: TrustDomainSpec['infrastructure'];
+  readonly spec: Pick<TrustDomainSpec, 'infrastructure' | 'upstream'>;
   readonly say: (line: string) => void;
 }
 
@@ -43,10 +43,7 @@ export async function inWorld<T>(options: WorldOptions, act: (world: World) => P
   }
 }
 
-async function startWorld(
-  { root, state, infrastructure, say }: WorldOptions,
-  onStop: (stop: Stop) => void,
-): Promise<World> {
+async function startWorld({ root, state, spec, say }: WorldOptions, onStop: (stop: Stop) => void): Promise<World> {
   const running: RunningProcess[] = [];
   const keep = (started: RunningProcess): void => {
     running.push(started);
@@ -65,7 +62,7 @@ async function startWorld(
 
   const server = await serveArtifact(artifact, await state.port('artifact'));
   onStop(() => server.close());
-  const lab = infrastructure === 'lab' ? await startLab(root, state, keep) : undefined;
+  const lab = spec.infrastructure === 'lab' ? await startLab(root, state, keep) : undefined;
   if (lab !== undefined) say(`Clouds: the lab at ${lab.endpoint}`);
 
   const directory = state.path('worker', 'agent');
@@ -81,10 +78,13 @@ async function startWorld(
   };
   const workers = taskQueues.map((queue) => {
     const admin = queue === 'control' ? {} : { ESPALIER_DATABASE_ADMIN_URL: postgres.adminUrl };
+    // The one worker that puts it where it belongs, and no other, knows where the authority above the root is.
+    const gives = spec.upstream.authority === 'disk' && queue === spec.upstream.cloud;
+    const authority = gives ? { ESPALIER_UPSTREAM_AUTHORITY_DIRECTORY: state.path('upstream-authority') } : {};
     return startProcess(state, {
       name: `worker-${queue}`,
       command: [ensureProgram(state, `espalier-worker-${queue}`), join(root, 'workers/worker.ts'), '--queue', queue],
-      environment: { ...environment, ...admin },
+      environment: { ...environment, ...admin, ...authority },
       directory: root,
       restart: true,
     });

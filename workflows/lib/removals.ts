@@ -41,6 +41,13 @@ export function datastoreRemoval(spec: TrustDomainSpec, { cloud, name }: ServerP
   };
 }
 
+/** None where the root is the servers' own. */
+export function authorityRemovals(spec: TrustDomainSpec, { cloud, authority }: ServerPool): Removal[] {
+  if (authority === undefined) return [];
+  const run = () => onCloud(cloud, 'removal').removeUpstreamAuthority(whereOf(spec));
+  return [{ name: `${cloud} secrets of the upstream authority`, run }];
+}
+
 export function networkRemoval(spec: TrustDomainSpec, cloud: Cloud, region: string): Removal {
   return {
     name: `${cloud} network rules in ${region}`,

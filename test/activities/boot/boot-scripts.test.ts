@@ -7,7 +7,7 @@ import { quote } from '../../../activities/boot/shell.ts';
 import { parseHcl } from '../../../runtime/hcl/parse.ts';
 import { expandEnv } from '../../../runtime/hcl/expand-env.ts';
 import { findSecrets } from '../../replay/secret-shapes.ts';
-import { artifact, downstream, node, realDownstream, scripts, upstream } from './boots.ts';
+import { artifact, downstream, node, realDownstream, scripts, upstream, upstreamOnDisk } from './boots.ts';
 import { createMachine } from './machine.ts';
 import type { Machine } from './machine.ts';
 
@@ -108,6 +108,36 @@ describe('a machine that booted', () => {
     expect(machine.calls('espalier-node')).toContainEqual([
       ...['secret', '--cloud', 'gcp', '--name', 'espalier-bfabc374-upstream-database'],
       ...['--file', `${machine.root}/etc/spire/server/database.env`],
+    ]);
+  });
+
+  it('below a root that is not ours reads its authority from the secret store, before the server starts', () => {
+    machine.boot(serverBootScript(upstreamOnDisk));
+    const directory = `${machine.root}/etc/spire/server/authority`;
+    const read = machine
+      .calls('espalier-node')
+      .filter(([command, ...words]) => command === 'secret' && words[3]?.includes('-authority-'));
+    expect(read).toEqual(
+      ['certificate', 'key', 'bundle'].map((part) => [
+        ...['secret', '--cloud', 'gcp', '--name', `espalier-bfabc374-upstream-authority-${part}`],
+        ...['--file', `${directory}/${part}.pem`],
+      ]),
+    );
+    const { plugins } = parseHcl(serverConf()) as Record<string, Record<string, unknown>[]>;
+    expect(plugins?.[0]?.['UpstreamAuthority']).toEqual([
+      {
+        disk: [
+          {
+            plugin_data: [
+              {
+                cert_file_path: `${directory}/certificate.pem`,
+                key_file_path: `${directory}/key.pem`,
+                bundle_file_path: `${directory}/bundle.pem`,
+              },
+            ],
+          },
+        ],
+      },
     ]);
   });
 

@@ -3,6 +3,7 @@ import { serverBootScript } from '../../../activities/boot/server.ts';
 import type { ServerBoot } from '../../../activities/boot/server.ts';
 import { nodeBootScript } from '../../../activities/boot/node.ts';
 import type { NodeBoot } from '../../../activities/boot/node.ts';
+import { authoritySecretNames } from '../../../activities/cloud.ts';
 import { parseTrustDomainSpec } from '../../../activities/spec/check-spec.ts';
 import { spec } from '../../support/specs.ts';
 
@@ -25,6 +26,7 @@ export const upstream: ServerBoot = {
     gcpCertificatesUrl: 'http://127.77.0.1:1/certificates',
   },
   databaseSecret: 'espalier-bfabc374-upstream-database',
+  authoritySecrets: undefined,
   caTtl: '8760h',
   adminId: `${domain}/prod/onprem/platform/temporal-worker`,
   attestors: ['aws_iid', 'gcp_iit'],
@@ -37,6 +39,9 @@ export const upstream: ServerBoot = {
   },
   upstream: undefined,
 };
+
+/** Below a root that is not ours. */
+export const upstreamOnDisk: ServerBoot = { ...upstream, authoritySecrets: authoritySecretNames('example.org') };
 
 export const downstream: ServerBoot = {
   ...upstream,
@@ -82,6 +87,7 @@ export const node: NodeBoot = {
 
 export const scripts: Readonly<Record<string, () => string>> = {
   'upstream-gcp': () => serverBootScript(upstream),
+  'upstream-disk-gcp': () => serverBootScript(upstreamOnDisk),
   'downstream-aws': () => serverBootScript(downstream),
   'downstream-real-gcp': () => serverBootScript(realDownstream),
   'node-gcp': () => nodeBootScript(node),

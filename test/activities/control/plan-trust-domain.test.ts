@@ -27,6 +27,11 @@ describe('planTrustDomain', () => {
     expect(plan()).toEqual(golden);
   });
 
+  it('notes an authority above the root, and nothing where the root is the servers’ own', () => {
+    expect(plan({ upstream: { authority: 'disk' } }).upstream).toEqual({ ...plan().upstream, authority: 'disk' });
+    expect(plan({ upstream: { authority: 'self-signed' } }).upstream).toEqual(plan().upstream);
+  });
+
   it('plans the same thing twice', () => {
     expect(plan()).toEqual(plan());
   });

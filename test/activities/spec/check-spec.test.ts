@@ -48,6 +48,19 @@ describe('parseTrustDomainSpec', () => {
     );
   });
 
+  it.each(['self-signed', 'disk'])('takes %s for the authority of the upstream', (authority) => {
+    expect(parseTrustDomainSpec({ ...valid, upstream: { authority } }).upstream).toEqual({
+      ...{ cloud: 'gcp', region: 'us-central1', servers: 1 },
+      authority,
+    });
+  });
+
+  it('refuses another authority of the upstream', () => {
+    expect(faultsOf({ ...valid, upstream: { authority: 'vault' } })).toEqual([
+      'upstream.authority: Invalid option: expected one of "self-signed"|"disk": "vault"',
+    ]);
+  });
+
   it('accepts what it gave back before', () => {
     const spec = parseTrustDomainSpec(valid);
     expect(parseTrustDomainSpec(spec)).toEqual(spec);

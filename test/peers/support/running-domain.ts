@@ -47,18 +47,25 @@ export async function findRunningDomain(directory: string): Promise<RunningDomai
   const found = readSummary(join(root, '.espalier/summary.json'));
   if (found !== undefined && (await answers(found)))
     return openDomain(found, join(root, '.espalier'), () => Promise.resolve());
-  return growDomain(directory);
+  process.stderr.write('peers: no trust domain runs here: growing one …\n');
+  return growDomain(directory, { state: join(root, '.espalier/peers/domain') });
 }
 
-async function growDomain(directory: string): Promise<RunningDomain> {
-  const state = join(root, '.espalier/peers/domain');
+export interface Growth {
+  readonly state: string;
+  /** Another specification than the repository's own. */
+  readonly specFile?: string;
+}
+
+/** Fails where the tear-down leaves anything. */
+export async function growDomain(directory: string, { state, specFile }: Growth): Promise<RunningDomain> {
   const file = join(state, 'summary.json');
   rmSync(file, { force: true });
-  process.stderr.write('peers: no trust domain runs here: growing one …\n');
-  const up = start(espalier, ['up', '--state', state], { logPath: join(directory, 'up.log'), stopTimeoutMs: 60_000 });
+  const flags = ['--state', state, ...(specFile === undefined ? [] : ['--file', specFile])];
+  const up = start(espalier, ['up', ...flags], { logPath: join(directory, 'up.log'), stopTimeoutMs: 60_000 });
   const stop = async (): Promise<void> => {
     await up.stop();
-    await output(espalier, ['down', '--state', state], { timeoutMs: growTimeoutMs });
+    await output(espalier, ['down', ...flags], { timeoutMs: growTimeoutMs });
   };
   const summary = () => {
     const read = readSummary(file);

@@ -1,0 +1,137 @@
+#!/bin/sh
+# upstream SPIRE server upstream-0 of example.org. Written by Espalier; safe to run at every boot.
+set -eu
+umask 022
+ROOT=${ESPALIER_ROOT:-}
+RUN=${ESPALIER_RUN:-/run}
+IMAGE=${ESPALIER_IMAGE:-}
+DIGEST='abababababababababababababababababababababababababababababababab'
+HERE=$ROOT/opt/espalier/$DIGEST
+# Compiled code is kept between starts, on this machine only.
+export NODE_COMPILE_CACHE=$ROOT/var/cache/espalier
+say() { echo "espalier: $*"; }
+
+download() {
+  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 30 --retry-delay 1 --retry-connrefused -o "$2" "$1"; else wget -q -t 30 -O "$2" "$1"; fi
+}
+
+# The runtime comes as one archive that is taken only if its digest is the one named here.
+if [ ! -e "$HERE/.complete" ]; then
+  mkdir -p "$ROOT/opt/espalier"
+  download 'http://127.0.0.1:1/espalier.tar.gz' "$HERE.tar.gz"
+  echo "$DIGEST  $HERE.tar.gz" | sha256sum -c - >/dev/null || { say "the runtime archive's digest is not $DIGEST"; exit 1; }
+  rm -rf "$HERE.unpacked"
+  mkdir -p "$HERE.unpacked"
+  tar -xzf "$HERE.tar.gz" -C "$HERE.unpacked"
+  rm -f "$HERE.tar.gz"
+  touch "$HERE.unpacked/.complete"
+  mv "$HERE.unpacked" "$HERE"
+fi
+ln -sfn "$HERE" "$ROOT/opt/espalier/current"
+NODE=$HERE/node/bin/node
+ADDRESS=$("$HERE/bin/espalier-node" address --cloud gcp)
+say "running at $ADDRESS with runtime $DIGEST"
+
+# A program of its own path for each identity on this machine: the path is what attests it. Never replaced while it may run.
+program() {
+  [ -e "$1" ] && return 0
+  mkdir -p "$(dirname "$1")"
+  ln "$NODE" "$1" 2>/dev/null || [ -e "$1" ] || cp "$NODE" "$1"
+}
+
+
+mkdir -p "$(dirname "$ROOT/etc/spire/server/aws-us-east-1.pem")"
+cat > "$ROOT/etc/spire/server/aws-us-east-1.pem.new" <<'END_OF_FILE'
+-----BEGIN CERTIFICATE-----
+regionofaws
+-----END CERTIFICATE-----
+END_OF_FILE
+chmod 0644 "$ROOT/etc/spire/server/aws-us-east-1.pem.new"
+mv -f "$ROOT/etc/spire/server/aws-us-east-1.pem.new" "$ROOT/etc/spire/server/aws-us-east-1.pem"
+
+mkdir -p "$(dirname "$ROOT/etc/spire/server/worker-ca.pem")"
+cat > "$ROOT/etc/spire/server/worker-ca.pem.new" <<'END_OF_FILE'
+-----BEGIN CERTIFICATE-----
+nodesofthecontrolplane
+-----END CERTIFICATE-----
+END_OF_FILE
+chmod 0644 "$ROOT/etc/spire/server/worker-ca.pem.new"
+mv -f "$ROOT/etc/spire/server/worker-ca.pem.new" "$ROOT/etc/spire/server/worker-ca.pem"
+
+mkdir -p "$(dirname "$ROOT/etc/spire/server/server.conf")"
+cat > "$ROOT/etc/spire/server/server.conf.new" <<END_OF_FILE
+server {
+  bind_address = "$ADDRESS"
+  bind_port = 8081
+  socket_path = "$RUN/spire-server/private/api.sock"
+  trust_domain = "example.org"
+  data_dir = "$ROOT/var/lib/spire/server"
+  log_level = "info"
+  ca_key_type = "ec-p256"
+  ca_ttl = "8760h"
+  default_x509_svid_ttl = "1h"
+  default_jwt_svid_ttl = "5m"
+  ttl_lattice = "enforce"
+  admin_ids = ["spiffe://example.org/prod/onprem/platform/temporal-worker"]
+  ca_subject { country = ["US"] organization = ["SPIFFE"] common_name = "upstream-0" }
+  ratelimit { attestation = false }
+}
+plugins {
+  DataStore "sql" { plugin_data { database_type = "postgres" connection_string = "\${DATABASE_URL}" } }
+  KeyManager "disk" { plugin_data { keys_path = "$ROOT/var/lib/spire/server/keys.json" } }
+  NodeAttestor "aws_iid" { plugin_data { region_certificates { "us-east-1" = "$ROOT/etc/spire/server/aws-us-east-1.pem" } web_identity { role_arn = "arn:aws:iam::000000000077:role/espalier-bfabc374-attestor" audience = "espalier" } } }
+  NodeAttestor "gcp_iit" { plugin_data { projectid_allow_list = ["espalier-lab"] certificates_url = "http://127.77.0.1:1/certificates" } }
+  NodeAttestor "x509pop" { plugin_data { ca_bundle_path = "$ROOT/etc/spire/server/worker-ca.pem" } }
+  UpstreamAuthority "disk" { plugin_data { cert_file_path = "$ROOT/etc/spire/server/authority/certificate.pem" key_file_path = "$ROOT/etc/spire/server/authority/key.pem" bundle_file_path = "$ROOT/etc/spire/server/authority/bundle.pem" } }
+}
+health_checks {
+  listener_enabled = true
+  bind_address = "$ADDRESS"
+  bind_port = "8080"
+}
+END_OF_FILE
+chmod 0644 "$ROOT/etc/spire/server/server.conf.new"
+mv -f "$ROOT/etc/spire/server/server.conf.new" "$ROOT/etc/spire/server/server.conf"
+
+mkdir -p "$ROOT/var/lib/spire/server" "$RUN/spire-server/private"
+chmod 0700 "$ROOT/var/lib/spire/server" "$RUN/spire-server/private"
+# The database's address is a secret: read by this instance's own role, never part of this script.
+"$HERE/bin/espalier-node" secret --cloud gcp --name 'espalier-bfabc374-upstream-database' --file "$ROOT/etc/spire/server/database.env"
+# So is the key of the authority above the root.
+"$HERE/bin/espalier-node" secret --cloud gcp --name 'espalier-bfabc374-upstream-authority-certificate' --file "$ROOT/etc/spire/server/authority/certificate.pem"
+"$HERE/bin/espalier-node" secret --cloud gcp --name 'espalier-bfabc374-upstream-authority-key' --file "$ROOT/etc/spire/server/authority/key.pem"
+"$HERE/bin/espalier-node" secret --cloud gcp --name 'espalier-bfabc374-upstream-authority-bundle' --file "$ROOT/etc/spire/server/authority/bundle.pem"
+program "$IMAGE/opt/espalier/bin/spire-server"
+
+mkdir -p "$(dirname "$ROOT/etc/systemd/system/spire-server.service")"
+cat > "$ROOT/etc/systemd/system/spire-server.service.new" <<END_OF_FILE
+[Unit]
+Description=SPIRE server
+After=network-online.target
+StartLimitIntervalSec=0
+[Service]
+Type=simple
+Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"
+EnvironmentFile=$ROOT/etc/spire/server/database.env
+ExecStart=$IMAGE/opt/espalier/bin/spire-server $HERE/runtime/server/cli/main.ts run -expandEnv -config $ROOT/etc/spire/server/server.conf
+Restart=always
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+END_OF_FILE
+chmod 0644 "$ROOT/etc/systemd/system/spire-server.service.new"
+mv -f "$ROOT/etc/systemd/system/spire-server.service.new" "$ROOT/etc/systemd/system/spire-server.service"
+systemctl daemon-reload
+systemctl enable spire-server
+systemctl restart spire-server
+
+say "spire-server started"
+
+"$HERE/bin/espalier-node" wait-ready --url "http://$ADDRESS:8080/ready" --timeout 120s
+server() { "$NODE" "$HERE/runtime/server/cli/main.ts" "$@" -socketPath "$RUN/spire-server/private/api.sock"; }
+if ! server entry show -spiffeID 'spiffe://example.org/prod/onprem/platform/temporal-worker' -parentID 'spiffe://example.org/spire/agent/x509pop/0a' | grep -q 'Entry ID'; then
+  server entry create -parentID 'spiffe://example.org/spire/agent/x509pop/0a' -spiffeID 'spiffe://example.org/prod/onprem/platform/temporal-worker' -selector 'unix:uid:0' -selector 'unix:path:/opt/espalier/worker' >/dev/null
+  say "the worker's entry is made"
+fi
+"$HERE/bin/espalier-node" bundle-digest --socket "$RUN/spire-server/private/api.sock"
+
