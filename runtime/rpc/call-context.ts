@@ -7,6 +7,8 @@ export interface CallContext {
   readonly metadata: Metadata;
   /** Aborted when the caller has gone, gave up, or the deadline has passed. */
   readonly signal: AbortSignal;
+  /** When the caller gives up, by `performance.now()`; absent where it waits without end. */
+  readonly deadline?: number | undefined;
   /** `/package.Service/Method` as our table has it: never the path that the caller wrote. */
   readonly method: string;
 }

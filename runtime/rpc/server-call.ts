@@ -48,6 +48,7 @@ export class ServerCall implements CallContext {
   #hasStatus = false;
   #trailers = okTrailers;
   #timer: NodeJS.Timeout | undefined;
+  deadline: number | undefined;
   /** While requests are read: says how that ends. */
   #endReading: ((act: () => void) => void) | undefined;
 
@@ -64,7 +65,9 @@ export class ServerCall implements CallContext {
   startDeadline(): void {
     const timeout = this.#headers['grpc-timeout'];
     if (timeout === undefined) return;
-    this.#timer = setTimeout(() => this.#onDeadline(), parseTimeout(String(timeout)));
+    const ms = parseTimeout(String(timeout));
+    this.deadline = performance.now() + ms;
+    this.#timer = setTimeout(() => this.#onDeadline(), ms);
   }
 
   get metadata(): Metadata {

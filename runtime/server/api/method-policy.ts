@@ -3,8 +3,20 @@
 
 export type Role = 'any' | 'local' | 'admin' | 'agent' | 'downstream';
 
-/** Limits per address, in calls (or items of a batch) a second; the same number is the burst. Calls over the Unix socket have none. */
-export const rateLimits = { attest: 1, sign: 500, publish: 500, status: 10, fleet: 100, service: 50 } as const;
+/**
+ * Limits per address, in calls (or items of a batch) a second; the same number is the burst. Calls over the Unix socket have none. Methods of one limit
+ * share its tokens: what asks for X.509-SVIDs and CAs, and what publishes keys; tokens and WIT-SVIDs are counted apart.
+ */
+export const rateLimits = {
+  attest: 1,
+  signX509: 500,
+  signJwt: 500,
+  signWit: 500,
+  publish: 500,
+  status: 10,
+  fleet: 100,
+  service: 50,
+} as const;
 export type RateLimitName = keyof typeof rateLimits;
 
 export interface MethodPolicy {
@@ -18,7 +30,7 @@ const any: MethodPolicy = { roles: ['any'] };
 const admin: MethodPolicy = { roles: ['local', 'admin'] };
 const agent: MethodPolicy = { roles: ['agent'] };
 const localOnly: MethodPolicy = { roles: ['local'], unixOnly: true };
-const signForAgent: MethodPolicy = { roles: ['agent'], limit: 'sign' };
+const signForAgent: MethodPolicy = { roles: ['agent'], limit: 'signX509' };
 const publish: MethodPolicy = { roles: ['downstream'], limit: 'publish' };
 
 function service(name: string, methods: Readonly<Record<string, MethodPolicy>>): [string, MethodPolicy][] {
@@ -33,8 +45,10 @@ function all(policy: MethodPolicy, methods: readonly string[]): Record<string, M
 export const methodPolicies: ReadonlyMap<string, MethodPolicy> = new Map([
   ...service('spire.api.server.svid.v1.SVID', {
     ...all(admin, ['MintX509SVID', 'MintJWTSVID', 'MintWITSVID']),
-    ...all(signForAgent, ['BatchNewX509SVID', 'NewJWTSVID', 'BatchNewWITSVID']),
-    NewDownstreamX509CA: { roles: ['downstream'], limit: 'sign' },
+    BatchNewX509SVID: signForAgent,
+    NewJWTSVID: { roles: ['agent'], limit: 'signJwt' },
+    BatchNewWITSVID: { roles: ['agent'], limit: 'signWit' },
+    NewDownstreamX509CA: { roles: ['downstream'], limit: 'signX509' },
   }),
   ...service('spire.api.server.bundle.v1.Bundle', {
     GetBundle: any,

@@ -1,5 +1,5 @@
 // Token buckets per client address. A call that comes too soon waits for its tokens, as SPIRE's limiter does; what can never be granted is refused
-// at once. Calls over the Unix socket are not limited.
+// at once, as is what would not be granted before its caller gives up. Calls over the Unix socket are not limited.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from '../../rpc/call-context.ts';
 import { resourceExhausted } from '../../rpc/status.ts';
@@ -19,52 +19,88 @@ export interface RateLimiter {
 }
 
 interface Bucket {
+  readonly rate: number;
+  readonly updatedAt: number;
+  /** Below zero where they are promised to callers that wait. */
   tokens: number;
-  updatedAt: number;
 }
 
-/** Buckets full again are forgotten when this many are kept: an address costs memory only while it calls. */
+/** Buckets full again are forgotten when this many are kept, once in so long at most: an address costs memory only while it calls. */
 const sweepAbove = 10_000;
+const sweepMs = 1_000;
 /** A caller is told to come later rather than held longer than this, so that waiting calls do not pile up. */
 const longestWaitMs = 30_000;
 
-export function createRateLimiter({ attestation, signing, clock }: RateLimitOptions): RateLimiter {
+/** What is remembered, counted. */
+export interface CountedRateLimiter extends RateLimiter {
+  addresses(): number;
+}
+
+export function createRateLimiter({ attestation, signing, clock }: RateLimitOptions): CountedRateLimiter {
   const always = { publish: true, status: true, fleet: true, service: true };
-  const enabled: Record<RateLimitName, boolean> = { attest: attestation, sign: signing, ...always };
+  const signs = { signX509: signing, signJwt: signing, signWit: signing };
+  const enabled: Record<RateLimitName, boolean> = { attest: attestation, ...signs, ...always };
   const buckets = new Map<string, Bucket>();
+  let sweptAt = -Infinity;
 
   return {
+    addresses: () => buckets.size,
     async admit(context, cost, what) {
       const limit = methodPolicies.get(context.method)?.limit;
       const { connection } = context;
       if (limit === undefined || !enabled[limit] || connection.transport === 'unix') return;
       const rate = rateLimits[limit];
       if (cost > rate) throw resourceExhausted(`${what}: rate (${cost}) exceeds burst size (${rate})`);
-      // Each method has a bucket of its own, as the limits of different methods do not share tokens.
-      const delay = take(`${context.method} ${hostOf(connection.address)}`, rate, cost);
-      if (delay === undefined) throw resourceExhausted(`${what}: rate: would exceed the longest wait`);
-      if (delay > 0) await sleep(delay, undefined, { signal: context.signal });
+      const key = `${limit} ${hostOf(connection.address)}`;
+      const longestMs = longestWait(context);
+      const delay = take(key, rate, cost, longestMs);
+      if (delay === undefined) {
+        const limited = longestMs < longestWaitMs ? 'context deadline' : 'the longest wait';
+        throw resourceExhausted(`${what}: rate: Wait(n=${cost}) would exceed ${limited}`);
+      }
+      if (delay > 0) await wait(delay, context.signal, () => giveBack(key, rate, cost));
     },
   };
 
   /** Takes the tokens, in advance if need be; the wait until they are earned, or undefined when that is too long (nothing is taken then). */
-  function take(key: string, rate: number, cost: number): number | undefined {
+  function take(key: string, rate: number, cost: number, longestMs: number): number | undefined {
     const now = clock();
-    const bucket = buckets.get(key) ?? { tokens: rate, updatedAt: now };
-    // A clock that is set back takes nothing away.
-    const tokens = Math.min(rate, bucket.tokens + (Math.max(0, now - bucket.updatedAt) * rate) / 1000) - cost;
+    const tokens = tokensAt(buckets.get(key) ?? { rate, tokens: rate, updatedAt: now }, now) - cost;
     const delay = tokens >= 0 ? 0 : Math.ceil((-tokens * 1000) / rate);
-    if (delay > longestWaitMs) return undefined;
+    if (delay > longestMs) return undefined;
     if (buckets.size >= sweepAbove && !buckets.has(key)) sweep(now);
-    buckets.set(key, { tokens, updatedAt: now });
+    buckets.set(key, { rate, tokens, updatedAt: now });
     return delay;
   }
 
+  /** Who has gone while it waited got nothing for its tokens. */
+  function giveBack(key: string, rate: number, cost: number): void {
+    const bucket = buckets.get(key);
+    if (bucket !== undefined) bucket.tokens = Math.min(rate, bucket.tokens + cost);
+  }
+
   function sweep(now: number): void {
-    for (const [key, { tokens, updatedAt }] of buckets) {
-      // Every limit fills up from nothing within a second.
-      if (tokens >= 0 && now - updatedAt >= 1000) buckets.delete(key);
-    }
+    if (Math.abs(now - sweptAt) < sweepMs) return;
+    sweptAt = now;
+    for (const [key, bucket] of buckets) if (tokensAt(bucket, now) >= bucket.rate) buckets.delete(key);
+  }
+}
+
+/** A clock that is set back takes nothing away. */
+function tokensAt({ rate, tokens, updatedAt }: Bucket, now: number): number {
+  return Math.min(rate, tokens + (Math.max(0, now - updatedAt) * rate) / 1000);
+}
+
+function longestWait({ deadline }: CallContext): number {
+  return deadline === undefined ? longestWaitMs : Math.min(longestWaitMs, deadline - performance.now());
+}
+
+async function wait(ms: number, signal: AbortSignal, onAbort: () => void): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (cause) {
+    onAbort();
+    throw cause;
   }
 }
 

@@ -37,8 +37,13 @@ export function remote(id: string, leaf = issueLeaf(id)): Connection {
 export const local: Connection = { transport: 'unix', pid: 1, uid: 0, gid: 0 };
 export const anonymous: Connection = { transport: 'tcp', address: '127.0.0.1:4242', peerChain: [] };
 
-export function callOf(method: string, connection: Connection, signal = new AbortController().signal): CallContext {
-  return { connection, metadata: new Metadata(), signal, method };
+export function callOf(
+  method: string,
+  connection: Connection,
+  signal = new AbortController().signal,
+  deadline?: number,
+): CallContext {
+  return { connection, metadata: new Metadata(), signal, method, deadline };
 }
 
 export function agentRecord(spiffeId: string, leaf: Certificate, patch: Partial<AgentRecord> = {}): AgentRecord {

@@ -6,6 +6,12 @@ import { callOf, local } from './callers.ts';
 
 const attest = '/spire.api.server.agent.v1.Agent/AttestAgent';
 const batch = '/spire.api.server.svid.v1.SVID/BatchNewX509SVID';
+const renew = '/spire.api.server.agent.v1.Agent/RenewAgent';
+const downstreamCa = '/spire.api.server.svid.v1.SVID/NewDownstreamX509CA';
+const jwt = '/spire.api.server.svid.v1.SVID/NewJWTSVID';
+const wit = '/spire.api.server.svid.v1.SVID/BatchNewWITSVID';
+const publishJwt = '/spire.api.server.bundle.v1.Bundle/PublishJWTAuthority';
+const publishWit = '/spire.api.server.bundle.v1.Bundle/PublishWITAuthority';
 const status = '/spire.api.server.agent.v1.Agent/PostStatus';
 const from = (address: string): Connection => ({ transport: 'tcp', address, peerChain: [] });
 
@@ -51,6 +57,50 @@ describe('a limit per address', () => {
     expect(await passes(batch, from('10.0.0.1:1'), 1)).toBe(false);
   });
 
+  test.each([
+    ['what asks for X.509-SVIDs and for a CA', batch, [renew, downstreamCa], [jwt, wit]],
+    ['what publishes keys', publishJwt, [publishWit], [batch]],
+    ['tokens', jwt, [], [batch, renew, wit]],
+  ])('is shared as in SPIRE: by %s', async (_, first, sharing, apart) => {
+    const { passes } = createLimiter();
+    expect(await passes(first, from('10.0.0.1:1'), 500)).toBe(true);
+    for (const method of sharing) expect([method, await passes(method, from('10.0.0.1:1'))]).toEqual([method, false]);
+    for (const method of apart) expect([method, await passes(method, from('10.0.0.1:1'))]).toEqual([method, true]);
+  });
+
+  test('refuses at once a call whose caller would not wait so long', async () => {
+    const { limiter, passes } = createLimiter();
+    expect(await passes(attest, from('10.0.0.1:1'))).toBe(true);
+    const context = callOf(attest, from('10.0.0.1:1'), undefined, performance.now() + 500);
+    await expect(limiter.admit(context, 1, 'rejecting request')).rejects.toMatchObject({
+      code: statusCode.RESOURCE_EXHAUSTED,
+      message: 'rejecting request: rate: Wait(n=1) would exceed context deadline',
+    });
+  });
+
+  test('gives the tokens back of a caller that went away while it waited', async () => {
+    const { passes, advance } = createLimiter();
+    expect(await passes(attest, from('10.0.0.1:1'))).toBe(true);
+    for (let call = 0; call < 5; call += 1) expect(await passes(attest, from('10.0.0.1:1'))).toBe(false);
+    advance(1000);
+    expect(await passes(attest, from('10.0.0.1:1'))).toBe(true);
+  });
+
+  test('forgets addresses that have not called for long, whether they waited or not', async () => {
+    let now = 0;
+    const limiter = createRateLimiter({ attestation: true, signing: true, clock: () => now });
+    const waiting = AbortSignal.timeout(60_000);
+    const call = (host: string) => limiter.admit(callOf(attest, from(`${host}:1`), waiting), 1, 'x');
+    for (let address = 0; address < 10_000; address += 1) {
+      await call(`10.0.${address >> 8}.${address & 255}`);
+      void call(`10.0.${address >> 8}.${address & 255}`).catch(() => undefined); // it waits, and nobody waits for it
+    }
+    expect(limiter.addresses()).toBe(10_000);
+    now += 10_000;
+    await call('10.1.0.1');
+    expect(limiter.addresses()).toBe(1);
+  });
+
   test('refuses at once a batch that no wait would let through', async () => {
     const { limiter } = createLimiter();
     await expect(
@@ -67,7 +117,9 @@ describe('a limit per address', () => {
 
   test('refuses a call that would have to wait half a minute', async () => {
     const { passes, limiter } = createLimiter();
-    for (let call = 0; call < 31; call += 1) await passes(attest, from('10.0.0.1:1'));
+    expect(await passes(attest, from('10.0.0.1:1'))).toBe(true);
+    // They wait as long as the test; nobody waits for them.
+    for (let call = 0; call < 30; call += 1) void limiter.admit(callOf(attest, from('10.0.0.1:1')), 1, 'x');
     await expect(limiter.admit(callOf(attest, from('10.0.0.1:1')), 1, 'x')).rejects.toMatchObject({
       code: statusCode.RESOURCE_EXHAUSTED,
     });
