@@ -38,7 +38,7 @@ const spec = {
 };
 
 beforeAll(async () => {
-  rmSync(state, { recursive: true, force: true });
+  rmSync(authority, { recursive: true, force: true });
   await makeExternalAuthority(authority);
   const specFile = join(stage.directory, 'trust-domain.yaml');
   writeFileSync(specFile, JSON.stringify(spec)); // JSON is YAML

@@ -20,6 +20,7 @@ import { checkDnsName, checkWildcardOverlap } from './dns-name.ts';
 import { createPause } from './pause.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import { attempt, checkArgument, errorText, statusOfItem } from './refusal.ts';
+import { refuseWitSvid } from './wit-svid.ts';
 import { checkWorkloadId, encodeSpiffeId, parseWorkloadId } from './wire/spiffe-id.ts';
 import { encodeChain, encodeJwtSvid, encodeX509Svid } from './wire/svid.ts';
 
@@ -63,7 +64,10 @@ export function createSvidService(options: SvidServiceOptions): Handlers<typeof 
     async batchNewWitsvid({ params }, context) {
       if (params.length === 0) throw invalidArgument('missing parameters');
       await limiter.admit(context, params.length, 'rejecting request due to certificate signing rate limiting');
-      throw unimplemented('WIT functionality is disabled');
+      const agent = String(requireCallerId(callerOf(context)));
+      const isAuthorized = (entryId: string): boolean => cache.authorizedEntry(agent, entryId) !== undefined;
+      const refused = params.map((item) => statusOfItem(async () => refuseWitSvid(item, isAuthorized)));
+      return { results: (await Promise.all(refused)).map(({ status }) => ({ status, svid: undefined })) };
     },
 
     async batchNewX509Svid({ params }, context) {

@@ -40,15 +40,15 @@ const webProfile = z.strictObject({
   ),
 });
 
-/** `profile "<name>" { … }`, of which there is one. */
+const wantOneProfile = 'exactly one bundle endpoint profile is expected';
+
+/** `profile "<name>" { … }`, of which there is one: several blocks come as a list. */
 function oneOf<T extends z.ZodRawShape>(shape: T) {
   return block(
     z
-      .strictObject(shape)
+      .strictObject(shape, { error: ({ code }) => (code === 'invalid_type' ? wantOneProfile : undefined) })
       .partial()
-      .refine((profiles) => Object.keys(profiles).length === 1, {
-        error: 'exactly one bundle endpoint profile is expected',
-      }),
+      .refine((profiles) => Object.keys(profiles).length === 1, { error: wantOneProfile }),
   );
 }
 

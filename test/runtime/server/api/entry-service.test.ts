@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Entry, EntryMask } from '../../../../proto/gen/spire/api/types/entry.ts';
+import { Entry, EntryMask, Entry_AdditionalAttributes } from '../../../../proto/gen/spire/api/types/entry.ts';
 import { statusCode } from '../../../../runtime/rpc/status.ts';
 import { runServer } from '../../../support/run-server.ts';
 import type { RunningTestServer } from '../../../support/run-server.ts';
@@ -64,6 +64,17 @@ describe('an entry', () => {
 
   test('may have an id of its maker’s choice', async () => {
     expect((await createOne({ id: 'my.entry_1-a' })).entry?.id).toBe('my.entry_1-a');
+  });
+
+  test('with additional attributes above 65,535 bytes keeps the two flags that are known, and nothing of the rest', async () => {
+    // Field 100, of which nobody knows: SPIRE's server drops it where it takes the attributes over.
+    const unknown = Buffer.concat([Buffer.from([0xa2, 0x06, 0xf0, 0xa2, 0x04]), Buffer.alloc(70_000, 0x61)]);
+    const known = { disableX509SvidPrefetch: true, jwtSvidIncludeJti: false };
+    const attributes = Entry_AdditionalAttributes.decode(
+      Buffer.concat([unknown, Entry_AdditionalAttributes.encode(known).finish()]),
+    );
+    expect(Entry_AdditionalAttributes.encode(attributes).finish()).toHaveLength(2);
+    expect((await createOne({ additionalAttributes: attributes })).entry?.additionalAttributes).toEqual(known);
   });
 
   test('that is there already is returned, with a status that says so', async () => {
@@ -248,6 +259,21 @@ describe('a list', () => {
     });
     expect(huge.entries).toHaveLength(5);
     expect(await server.local.entry.countEntries({ filter })).toEqual({ count: 5 });
+  });
+
+  test('comes whole where no page size is said, as SPIRE’s does, and no page has more than 1,000', async () => {
+    const filter = { ...none, byParentId: id('/whole') };
+    const many = Array.from({ length: 1_001 }, () => entryWith({ parentId: id('/whole') }));
+    for (let start = 0; start < many.length; start += 500) await create(...many.slice(start, start + 500));
+    const list = (pageSize: number) =>
+      server.local.entry.listEntries({ filter, pageSize, pageToken: '', outputMask: EntryMask.create({}) });
+    for (const size of [0, -1]) {
+      const whole = await list(size);
+      expect([whole.entries.length, whole.nextPageToken]).toEqual([1_001, '']);
+    }
+    const page = await list(5_000);
+    expect(page.entries).toHaveLength(1_000);
+    expect(page.nextPageToken).not.toBe('');
   });
 
   test('shows the fields of its mask', async () => {

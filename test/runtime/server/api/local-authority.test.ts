@@ -102,15 +102,18 @@ test.each(['taintX509UpstreamAuthority', 'revokeX509UpstreamAuthority'] as const
   },
 );
 
-test.each(['getWitAuthorityState', 'prepareWitAuthority'] as const)(
-  '%s is not implemented, as in SPIRE',
-  async (method) => {
-    await expect(authorities[method]({})).rejects.toMatchObject({
-      code: statusCode.UNIMPLEMENTED,
-      message: 'WIT-SVID functionality is not yet implemented',
-    });
-  },
-);
+test.each([
+  'getWitAuthorityState',
+  'prepareWitAuthority',
+  'activateWitAuthority',
+  'taintWitAuthority',
+  'revokeWitAuthority',
+] as const)('%s is not implemented, as in SPIRE', async (method) => {
+  await expect(authorities[method]({ authorityId: 'x' })).rejects.toMatchObject({
+    code: statusCode.UNIMPLEMENTED,
+    message: 'WIT-SVID functionality is not yet implemented',
+  });
+});
 
 describe('the commands', () => {
   test('show, prepare and activate a JWT authority', async () => {

@@ -1,7 +1,9 @@
+import { generateKeyPairSync as generateEdwardsKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseCertificate } from '../../../../runtime/pki/certificate.ts';
 import { createCsr } from '../../../../runtime/pki/csr.ts';
 import { generateKeyPairSync } from '../../../../runtime/pki/key-type.ts';
+import type { KeyType } from '../../../../runtime/pki/key-type.ts';
 import { signerOf } from '../../../../runtime/pki/signer.ts';
 import { verifyJwtSvid } from '../../../../runtime/pki/jwt-svid.ts';
 import { verifyX509Svid } from '../../../../runtime/pki/x509-svid.ts';
@@ -239,8 +241,35 @@ test('JWT-SVIDs are not served where they are disabled', async () => {
   }
 });
 
-test('WIT-SVIDs are not implemented', async () => {
-  await expect(
-    server.local.svid.mintWitsvid({ id: undefined, publicKey: new Uint8Array(), ttl: 0, signingAlgorithm: '' }),
-  ).rejects.toMatchObject({ code: statusCode.UNIMPLEMENTED });
+describe('WIT-SVIDs are not signed', () => {
+  const spki = (type: KeyType) => generateKeyPairSync(type).publicKey.export({ format: 'der', type: 'spki' });
+  const [p256, p384, rsa] = [spki('ec-p256'), spki('ec-p384'), spki('rsa-2048')];
+  const ed25519 = generateEdwardsKey('ed25519').publicKey.export({ format: 'der', type: 'spki' });
+  const noKey = 'failed to sign WIT-SVID: WIT key is not available for signing';
+  const wrong = 'invalid signing algorithm or key type: unsupported';
+
+  test.each([
+    ['', p256, 'ES256', statusCode.INVALID_ARGUMENT, 'missing entry ID'],
+    ['own', new Uint8Array(), 'ES256', statusCode.INVALID_ARGUMENT, 'missing public key'],
+    ['unknown', p256, 'ES256', statusCode.NOT_FOUND, 'entry not found or not authorized'],
+    ['own', rubbish, 'ES256', statusCode.INVALID_ARGUMENT, /^malformed public key: ./],
+    ['own', p256, 'ES384', statusCode.INVALID_ARGUMENT, `${wrong} signing algorithm for ec-p256 key: ES384`],
+    ['own', p384, 'ES256', statusCode.INVALID_ARGUMENT, `${wrong} signing algorithm for ec-p384 key: ES256`],
+    ['own', rsa, 'none', statusCode.INVALID_ARGUMENT, `${wrong} signing algorithm for RSA key: none`],
+    ['own', ed25519, 'EdDSA', statusCode.INVALID_ARGUMENT, `${wrong} key type 'ed25519'`],
+    ['own', p256, 'ES256', statusCode.INTERNAL, noKey],
+    ['own', p384, 'ES384', statusCode.INTERNAL, noKey],
+    ['own', rsa, 'PS512', statusCode.INTERNAL, noKey],
+  ])('entry %j, key %#, %s', async (named, publicKey, signingAlgorithm, code, message) => {
+    const asked = { entryId: named === 'own' ? entryId : named, publicKey, signingAlgorithm };
+    const { results } = await agent.svid.batchNewWitsvid({ params: [asked] });
+    const text = typeof message === 'string' ? message : (expect.stringMatching(message) as string);
+    expect(results).toEqual([{ status: { code, message: text }, svid: undefined }]);
+  });
+
+  test('for an administrator either', async () => {
+    await expect(
+      server.local.svid.mintWitsvid({ id: undefined, publicKey: p256, ttl: 0, signingAlgorithm: 'ES256' }),
+    ).rejects.toMatchObject({ code: statusCode.UNIMPLEMENTED, message: 'WIT functionality is disabled' });
+  });
 });
