@@ -40,6 +40,7 @@ const parts = [
   'endurance',
   'endurance-authority',
   'endurance-database',
+  'endurance-agent',
   'endurance-abuse',
 ].map((part) => ({
   part,

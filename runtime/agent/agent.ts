@@ -10,6 +10,7 @@ import { serveAdmins } from './admin/endpoint.ts';
 import { assembleAgent } from './assemble-agent.ts';
 import type { AgentParts } from './assemble-agent.ts';
 import type { AgentConfig } from './config/agent-config.ts';
+import type { FaultHook } from './fault-points.ts';
 import { AgentHealth, listenForProbes } from './health/health.ts';
 import { composeReport } from './report/compose-report.ts';
 import { runReporter } from './report/reporter.ts';
@@ -28,6 +29,8 @@ export interface AgentSurroundings {
   readonly signal: AbortSignal;
   /** Called once, when it serves. */
   readonly onReady?: () => void;
+  /** Of tests: told of each step of attestation and renewal. */
+  readonly faultPoint?: FaultHook;
 }
 
 /** A stream to a workload never ends by itself; it is cut, and the workload connects again. */

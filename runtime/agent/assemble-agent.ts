@@ -6,6 +6,7 @@ import { createJwtSvids } from './cache/jwt-svids.ts';
 import type { JwtSvids } from './cache/jwt-svids.ts';
 import { SvidCache } from './cache/svid-cache.ts';
 import type { AgentConfig } from './config/agent-config.ts';
+import type { FaultHook } from './fault-points.ts';
 import { loadBootstrapBundle } from './node/bootstrap-bundle.ts';
 import { createBootstrapping } from './node/bootstrapping.ts';
 import type { Bootstrapping } from './node/bootstrapping.ts';
@@ -52,18 +53,21 @@ export interface AssembleOptions {
   readonly log: Logger;
   readonly clock: () => number;
   readonly random: () => number;
+  readonly faultPoint?: FaultHook;
 }
 
 /** Throws a StateError where the files of an earlier run cannot be gone on with. */
 export async function assembleAgent(config: AgentConfig, options: AssembleOptions): Promise<AgentParts> {
-  const { log, clock } = options;
+  const { log, clock, faultPoint } = options;
   const attestor = await chooseAttestor(config, log);
   const metrics = openMetrics(config.telemetry, { name: 'spire_agent', version, trustDomain: config.trustDomain });
   const callers = await assembleCallers(config, metrics, log);
   const policy: RotationPolicy = { random: options.random, availabilityTargetMs: config.availabilityTargetMs };
-  const data = await openAgentData(config.dataDir, log);
+  const data = await openAgentData(config.dataDir, log, faultPoint);
   const keys = measureKeys(
-    config.keyStore.kind === 'disk' ? await openDiskKeyStore(config.keyStore.directory, log) : createMemoryKeyStore(),
+    config.keyStore.kind === 'disk'
+      ? await openDiskKeyStore(config.keyStore.directory, log, faultPoint)
+      : createMemoryKeyStore(),
     metrics,
   );
   const trust = createTrust({
@@ -94,6 +98,7 @@ export async function assembleAgent(config: AgentConfig, options: AssembleOption
       clock,
       log,
       metrics,
+      faultPoint,
     }),
     metrics,
   );

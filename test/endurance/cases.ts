@@ -1,9 +1,11 @@
-// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers' authorities, of rotations, of the database and of abuse: see their
-// folders.
+// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers' authorities, of rotations, of the database, of agents and of
+// abuse: see their folders.
 import { abuseCases } from './abuse/abuse-cases.ts';
 import type { AbuseCase } from './abuse/abuse-cases.ts';
 import { cutCases } from './cuts/cut-cases.ts';
 import type { CutCase } from './cuts/cut-cases.ts';
+import { agentCases } from './agents/agent-cases.ts';
+import type { AgentCase } from './agents/agent-cases.ts';
 import { createChance } from './random.ts';
 import { rotationCases } from './rotation/rotation-cases.ts';
 import type { RotationCase } from './rotation/rotation-cases.ts';
@@ -37,7 +39,7 @@ export interface BootstrapCase {
   readonly phase: Phase;
 }
 
-export type Case = BootstrapCase | AuthorityCase | RotationCase | CutCase | AbuseCase;
+export type Case = BootstrapCase | AuthorityCase | RotationCase | CutCase | AgentCase | AbuseCase;
 export type Matrix = Case['matrix'];
 
 const bootstrapCases: readonly BootstrapCase[] = phases.flatMap((phase) =>
@@ -49,6 +51,7 @@ export const matrices: Readonly<Record<Matrix, readonly Case[]>> = {
   authority: authorityCases,
   rotation: rotationCases,
   database: cutCases,
+  agent: agentCases,
   abuse: abuseCases,
 };
 export const allCases: readonly Case[] = Object.values(matrices).flat();

@@ -3,6 +3,9 @@
 import { openAbuseStage } from './abuse/abuse-stage.ts';
 import type { AbuseStage } from './abuse/abuse-stage.ts';
 import { performAbuseCase } from './abuse/abuse-story.ts';
+import { openAgentStage } from './agents/agent-stage.ts';
+import type { AgentStage } from './agents/agent-stage.ts';
+import { performAgentCase } from './agents/agent-story.ts';
 import { runBootstrapCase } from './bootstrap-case.ts';
 import type { Case } from './cases.ts';
 import { openCutStage } from './cuts/cut-stage.ts';
@@ -31,6 +34,7 @@ export function createStages(): Stages {
   const tiers = createStage<Tiers>(startTiers);
   const rotations = createStage<RotationStage>(openRotationStage);
   const cuts = createStage<CutStage>(openCutStage);
+  const agents = createStage<AgentStage>(openAgentStage);
   const abuse = createStage<AbuseStage>(openAbuseStage);
   return {
     run(chosen, around) {
@@ -38,6 +42,7 @@ export function createStages(): Stages {
       if (chosen.matrix === 'authority') return tiers.play((stage) => performAuthorityCase(stage, chosen, around.tell));
       if (chosen.matrix === 'rotation')
         return rotations.play((stage) => performRotationCase(stage, chosen, around.tell));
+      if (chosen.matrix === 'agent') return agents.play((stage) => performAgentCase(stage, chosen, around.tell));
       if (chosen.matrix === 'abuse')
         return abuse.play((stage) => performAbuseCase(stage, chosen, around.seed, around.tell));
       return cuts.play((stage) => performCutCase(stage, chosen, around.tell));
@@ -46,6 +51,7 @@ export function createStages(): Stages {
       await tiers.close();
       await rotations.close();
       await cuts.close();
+      await agents.close();
       await abuse.close();
     },
   };

@@ -7,6 +7,7 @@ import { signerOf } from '../../pki/signer.ts';
 import { createCallCounter } from '../../telemetry/call-counter.ts';
 import { createIdleMetrics } from '../../telemetry/registry.ts';
 import type { Metrics } from '../../telemetry/registry.ts';
+import type { FaultHook } from '../fault-points.ts';
 import { AgentStopped } from '../refusal.ts';
 import type { RotationPolicy } from '../rotation.ts';
 import type { AgentData, StoredSvid } from '../state/agent-data.ts';
@@ -30,6 +31,7 @@ export interface IdentityOptions {
   readonly clock: () => number;
   readonly log: Logger;
   readonly metrics?: Metrics;
+  readonly faultPoint?: FaultHook | undefined;
 }
 
 export interface AgentIdentity {
@@ -47,7 +49,7 @@ export interface AgentIdentity {
 }
 
 export function createIdentity(options: IdentityOptions): AgentIdentity {
-  const { data, keys, trust, attestor, openAnonymousLink, policy, clock, log, metrics } = options;
+  const { data, keys, trust, attestor, openAnonymousLink, policy, clock, log, metrics, faultPoint } = options;
   const attesting = createCallCounter(metrics ?? createIdleMetrics(), ['node', 'attestor', 'new_svid'], {
     attestor: attestor.type,
   });
@@ -79,10 +81,13 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
       const { agent: client, bundle } = link.clients();
       const csr = createCsr({ signer: signerOf(privateKey) });
       const node = await attesting.measure(() => attestNode({ client, attestor, csr, signal }));
+      faultPoint?.('attest.answered');
       await updateTrust(bundle, signal);
       // The bundle first: an SVID without one could not be used after a restart.
       await data.storeX509Authorities(trust.bundle().x509Authorities.map(({ asn1 }) => asn1));
-      return await keep(node, privateKey);
+      const svid = await keep(node, privateKey);
+      faultPoint?.('attest.done');
+      return svid;
     } finally {
       link.close();
     }
@@ -114,8 +119,10 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
       const privateKey = await keys.generateBeside(current?.privateKey);
       const csr = createCsr({ signer: signerOf(privateKey) });
       const { svid } = await link.clients().agent.renewAgent({ params: { csr } }, { signal });
+      faultPoint?.('renew.answered');
       if (svid === undefined) throw new Error('renewal response has no SVID');
       const { id } = await keep({ chain: svid.certChain, reattestable: false }, privateKey);
+      faultPoint?.('renew.done');
       log.info({ spiffe_id: id.toString() }, 'Successfully rotated agent SVID');
     },
     async reattest(signal) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from '../../log.ts';
 import { parseCertificate } from '../../pki/certificate.ts';
 import { certificatesFromPem, certificatesToPem } from '../../pki/pem.ts';
+import type { FaultHook, Write } from '../fault-points.ts';
 import { encodeBootstrapState, readBootstrapState } from './bootstrap-state.ts';
 import type { BootstrapState } from './bootstrap-state.ts';
 import { ensureDirectory, readPrivateFile, writePrivateFile } from './private-file.ts';
@@ -30,13 +31,13 @@ export interface AgentData {
 }
 
 /** Opens the file in the directory, which is made where it is missing. Throws a StateError. */
-export async function openAgentData(directory: string, log: Logger): Promise<AgentData> {
+export async function openAgentData(directory: string, log: Logger, faultPoint?: FaultHook): Promise<AgentData> {
   await ensureDirectory(directory, 0o755);
   const path = join(directory, 'agent-data.json');
   const loaded = await load(path, log);
   let { svid, bundle, reattestable, bootstrap } = loaded;
 
-  const save = () =>
+  const save = (write: Write) =>
     writePrivateFile(
       path,
       JSON.stringify({
@@ -46,10 +47,14 @@ export async function openAgentData(directory: string, log: Logger): Promise<Age
         reattestable,
         ...encodeBootstrapState(bootstrap),
       }),
+      (step) => faultPoint?.(`${write}.${step}`),
     );
   let saving = Promise.resolve();
   /** One after the other: all of it is in one file. */
-  const saveNext = () => (saving = saving.then(save, save));
+  const saveNext = (write: Write) => {
+    const next = () => save(write);
+    return (saving = saving.then(next, next));
+  };
 
   return {
     path,
@@ -59,19 +64,19 @@ export async function openAgentData(directory: string, log: Logger): Promise<Age
     storeSvid(stored) {
       svid = [...(stored?.chain ?? [])];
       reattestable = stored?.reattestable === true;
-      return saveNext();
+      return saveNext('data.svid');
     },
     storeX509Authorities(authorities) {
       bundle = [...authorities];
-      return saveNext();
+      return saveNext('data.bundle');
     },
     storeBootstrap(state) {
       bootstrap = state;
-      return saveNext();
+      return saveNext('data.bootstrap');
     },
     forgetTrust(state) {
       [svid, bundle, reattestable, bootstrap] = [[], [], false, state];
-      return saveNext();
+      return saveNext('data.forgotten');
     },
   };
 }

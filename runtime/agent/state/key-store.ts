@@ -6,6 +6,7 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../log.ts';
 import { generateKeyPair } from '../../pki/key-type.ts';
+import type { FaultHook } from '../fault-points.ts';
 import { ensureDirectory, readPrivateFile, writePrivateFile } from './private-file.ts';
 import { parseObject, readBase64, readObject } from './read-json.ts';
 import { StateError, attestAnewWithout } from './state-error.ts';
@@ -25,11 +26,12 @@ export function createMemoryKeyStore(): KeyStore {
 }
 
 /** Other keys that may be in the file stay there. Throws a StateError. */
-export async function openDiskKeyStore(directory: string, log: Logger): Promise<KeyStore> {
+export async function openDiskKeyStore(directory: string, log: Logger, faultPoint?: FaultHook): Promise<KeyStore> {
   await ensureDirectory(directory, 0o700);
   const path = join(directory, 'keys.json');
   const loaded = await loadKeys(path, log);
-  return keyStoreOf(loaded, () => writePrivateFile(path, encodeKeys(loaded.keys)));
+  const save = () => writePrivateFile(path, encodeKeys(loaded.keys), (step) => faultPoint?.(`keys.${step}`));
+  return keyStoreOf(loaded, save);
 }
 
 interface LoadedKeys {

@@ -12,6 +12,8 @@ export interface PrivateFile {
   readonly mayBeWrittenByOthers: boolean;
 }
 
+export type Between = (step: 'written' | 'renamed') => void;
+
 const ownUser = (): number => process.geteuid?.() ?? 0;
 
 export async function ensureDirectory(path: string, mode: number): Promise<void> {
@@ -40,16 +42,16 @@ export async function readPrivateFile(path: string): Promise<PrivateFile | undef
   }
 }
 
-/** Throws a StateError. */
-export async function writePrivateFile(path: string, content: string): Promise<void> {
+/** Throws a StateError. `between` is told of each step. */
+export async function writePrivateFile(path: string, content: string, between?: Between): Promise<void> {
   try {
-    await replaceFile(path, content);
+    await replaceFile(path, content, between);
   } catch (cause) {
     throw inaccessible('write', path, cause);
   }
 }
 
-async function replaceFile(path: string, content: string): Promise<void> {
+async function replaceFile(path: string, content: string, between?: Between): Promise<void> {
   const temporary = `${path}.tmp`;
   await unlink(temporary).catch(ignoreMissing); // what a killed process left
   const file = await open(temporary, 'wx', 0o600);
@@ -60,7 +62,9 @@ async function replaceFile(path: string, content: string): Promise<void> {
   } finally {
     await file.close();
   }
+  between?.('written');
   await rename(temporary, path);
+  between?.('renamed');
   const directory = await open(dirname(path), 'r');
   try {
     await directory.sync();

@@ -23,6 +23,7 @@ export interface TierServerOptions {
   readonly upstream?: { readonly port: number; readonly workloadApiSocket: string };
   /** More lines of the server section. */
   readonly settings?: string;
+  readonly plugins?: string;
 }
 
 const startPatienceMs = 60_000;
@@ -36,6 +37,7 @@ export async function startTierServer({
   databaseUrl,
   upstream,
   settings = '',
+  plugins = '',
 }: TierServerOptions) {
   const own = join(directory, name);
   mkdirSync(own, { recursive: true });
@@ -63,6 +65,7 @@ export async function startTierServer({
       DataStore "sql" { plugin_data { database_type = "postgres" connection_string = "${databaseUrl}" } }
       KeyManager "disk" { plugin_data { keys_path = "${own}/keys.json" } }
       ${above}
+      ${plugins}
     }`;
   writeFileSync(configPath, config, { mode: 0o600 });
 

@@ -145,7 +145,7 @@ async function bundleAt(socketPath: string): Promise<Uint8Array[]> {
   }
 }
 
-async function ensureDatabase(server: string, name: string): Promise<string> {
+export async function ensureDatabase(server: string, name: string): Promise<string> {
   const client = new pg.Client({ connectionString: server });
   await client.connect();
   const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name]);
@@ -156,7 +156,7 @@ async function ensureDatabase(server: string, name: string): Promise<string> {
   return url.href;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
