@@ -159,6 +159,14 @@ const attacks: readonly RuleRow[] = [
     'runtime/rpc/message-reader.ts',
     'that says %s and is not is refused',
   ),
+  attack('CVE-2019-9518: empty frames', 'runtime/rpc/server-sessions.ts', 'with empty DATA frames without end'),
+  attack(
+    'CVE-2019-9512, CVE-2019-9515: questions whose answers are not read',
+    'runtime/rpc/server-sessions.ts',
+    'frames whose answers are not read',
+  ),
+  attack('a window that grows for ever', 'runtime/rpc/server-sessions.ts', 'WINDOW_UPDATE frames without end'),
+  attack('CVE-2025-8671: calls that the server must reset', 'runtime/rpc/server-sessions.ts', 'makes the server reset'),
   attack('CVE-2026-84304: frames of one byte', 'runtime/rpc/message-reader.ts', 'in frames of one byte each'),
   pki('CVE-2022-23540: nine algorithms and no others', 'jws', 'with algorithm none', 'jwt-svid'),
   pki(
@@ -297,6 +305,18 @@ const limits: readonly RuleRow[] = [
     'runtime/rpc/tls-listener.ts',
     'test/runtime/rpc/tls.test.ts',
     'a client that stalls in the handshake is dropped',
+  ],
+  [
+    '1,000 handshakes at once',
+    'runtime/rpc/tls-listener.ts',
+    'test/runtime/rpc/tls.test.ts',
+    'beyond so many handshakes a connection is closed',
+  ],
+  [
+    '20,000 connections at once',
+    'runtime/rpc/tls-listener.ts',
+    'test/runtime/rpc/tls.test.ts',
+    'beyond so many connections one more is closed',
   ],
   api('evidence has 64 KiB at most', 'attest-agent', 'attest', 'with a payload of 64 KiB and a byte'),
   pki('no certificate outlives its issuer', 'issue', 'outlive'),

@@ -249,14 +249,67 @@ describe('HTTP/2', () => {
     }
   });
 
-  test('with a PING, a SETTINGS and a WINDOW_UPDATE flood is cut off or kept up with', async () => {
-    const { socket } = await rawConnection(server.socketPath);
-    const ping = frame(frameTypes.ping, 0, 0, new Uint8Array(8));
-    const window = frame(frameTypes.windowUpdate, 0, 0, Uint8Array.of(0, 0, 0, 1));
-    const settings = frame(frameTypes.settings, 0, 0);
-    socket.write(Buffer.concat(Array.from({ length: 5_000 }, () => [ping, window, settings]).flat()));
-    socket.end();
-    await closeOf(socket);
+  test.each([
+    ['PING', frame(frameTypes.ping, 0, 0, new Uint8Array(8))],
+    ['SETTINGS', frame(frameTypes.settings, 0, 0)],
+  ])('with %s frames whose answers are not read ends that connection', async (_, asking) => {
+    const { socket, closed } = await rawConnection(server.socketPath);
+    socket.pause(); // what it is answered piles up
+    const burst = Buffer.concat(Array.from({ length: 10_000 }, () => asking));
+    const writes = setInterval(() => socket.write(burst), 5);
+    try {
+      await Promise.race([closed, once(socket, 'error')]);
+    } finally {
+      clearInterval(writes);
+      socket.destroy();
+    }
+  });
+
+  test('with WINDOW_UPDATE frames without end is kept up with: they leave nothing behind, and the next call is served', async () => {
+    const connection = await rawConnection(server.socketPath);
+    const one = frame(frameTypes.windowUpdate, 0, 0, Uint8Array.of(0, 0, 0, 1));
+    connection.socket.write(Buffer.concat(Array.from({ length: 100_000 }, () => one)));
+    connection.socket.write(
+      Buffer.concat([
+        frame(frameTypes.headers, flags.endHeaders, 1, callHeaders(getBundle)),
+        frame(frameTypes.data, flags.endStream, 1, grpcMessage(new Uint8Array())),
+      ]),
+    );
+    await connection.sawFrame(frameTypes.data);
+    connection.socket.destroy();
+  });
+
+  test('with a window that is opened too far ends that connection', async () => {
+    const { socket, closed } = await rawConnection(server.socketPath);
+    socket.write(frame(frameTypes.windowUpdate, 0, 0, Uint8Array.of(0x7f, 0xff, 0xff, 0xff)));
+    await closed;
+  });
+
+  test('with empty DATA frames without end ends that connection', async () => {
+    const { socket, closed } = await rawConnection(server.socketPath);
+    socket.write(frame(frameTypes.headers, flags.endHeaders, 1, callHeaders(getBundle)));
+    socket.write(Buffer.concat(Array.from({ length: 5_000 }, () => frame(frameTypes.data, 0, 1))));
+    await closed;
+  });
+
+  test.each([
+    [
+      'a window that grows by nothing',
+      (stream: number) => frame(frameTypes.windowUpdate, 0, stream, new Uint8Array(4)),
+    ],
+    [
+      'a window that is opened too far',
+      (stream: number) => frame(frameTypes.windowUpdate, 0, stream, Uint8Array.of(0x7f, 0xff, 0xff, 0xff)),
+    ],
+    ['data after its end', (stream: number) => frame(frameTypes.data, 0, stream, new Uint8Array(8))],
+  ])('with calls that it makes the server reset, by %s, ends that connection', async (_, provoke) => {
+    const { socket, closed } = await rawConnection(server.socketPath);
+    const burst = Array.from({ length: 20_000 }, (_unused, index) => [
+      frame(frameTypes.headers, flags.endHeaders | flags.endStream, 2 * index + 1, callHeaders(getBundle)),
+      provoke(2 * index + 1),
+    ]);
+    socket.write(Buffer.concat(burst.flat()));
+    await closed;
   });
 });
 

@@ -96,13 +96,13 @@ describe.each([
         for (const name of first) await list.create(name);
         const removed = new Set<string>();
         let made = 0;
-        const act = async ({ what, which }: { what: string; which: number }): Promise<void> => {
+        const act = async ({ what, which }: { what: string; which: number }): Promise<unknown> => {
           const name = first[which % before]!;
-          if (what === 'create') return void (await list.create(`later-${(made += 1)}`));
-          if (what === 'update') return void (await list.update(name).catch(() => undefined)); // it may be gone
+          if (what === 'create') return list.create(`later-${(made += 1)}`);
+          if (what === 'update') return list.update(name).catch(() => undefined); // it may be gone
           removed.add(name);
           await list.remove(name);
-          if (what === 'again') await list.create(name).catch(() => undefined); // two may make it anew at once
+          return what === 'again' ? list.create(name).catch(() => undefined) : undefined; // two may make it anew at once
         };
         const seen: string[] = [];
         let token = '';
