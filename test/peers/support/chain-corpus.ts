@@ -17,11 +17,11 @@ export interface ChainCase {
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const td = 'spiffe://td.test';
 const unknownExtension = (critical: boolean): DerTree => encodeExtension('1.3.6.1.4.1.55555.1', critical, derNull());
-const nameConstraints = (permitted: string[], excluded: string[] = [], tag = 0x86): Forgery => {
+const nameConstraints = (permitted: string[], excluded: string[] = [], tag = 0x86, critical = true): Forgery => {
   const list = (context: number, names: string[]): Uint8Array[] =>
     names.length === 0 ? [] : [element(context, ...names.map((name) => sequence(element(tag, utf8(name)))))];
   const value = sequence(...list(0xa0, permitted), ...list(0xa1, excluded));
-  return { extra: [encodeExtension(extensionOids.nameConstraints, true, value)] };
+  return { extra: [encodeExtension(extensionOids.nameConstraints, critical, value)] };
 };
 const spkiOf = (bits: number): Uint8Array =>
   new Uint8Array(generateKeyPairSync('rsa', { modulusLength: bits }).publicKey.export({ type: 'spki', format: 'der' }));
@@ -90,6 +90,42 @@ const withRoot =
     return { chain: [leafUnder(root, leaf).der], roots: [root.certificate.der] };
   };
 
+const shown = (root: Authority, leaf: Uint8Array, ...above: readonly Authority[]): Omit<ChainCase, 'name'> => ({
+  chain: [leaf, ...above.map(({ certificate }) => certificate.der)],
+  roots: [root.certificate.der],
+});
+
+/** So many intermediates, each below the one before. */
+const ladder =
+  (count: number): Above =>
+  (root, leaf) => {
+    const steps: Authority[] = [];
+    for (let step = 0; step < count; step += 1)
+      steps.push(intermediateNamed(`step ${step}`, steps.at(-1) ?? root, { uris: [td] }));
+    return shown(root, leafUnder(steps.at(-1) ?? root, leaf).der, ...steps.toReversed());
+  };
+
+/** Two intermediates, the lower one below the upper one. */
+const twice =
+  (upper: Forgery, lower: Forgery): Above =>
+  (root, leaf) => {
+    const above = intermediateNamed('above', root, { uris: [td], ...upper });
+    const below = intermediateNamed('below', above, { uris: [td], ...lower });
+    return shown(root, leafUnder(below, leaf).der, below, above);
+  };
+
+/** Certificates that lead back to each other. */
+const circle =
+  (isAnchored: boolean): Above =>
+  (root, leaf) => {
+    const outside = rootNamed('outside', { uris: [td] });
+    const one = intermediateNamed('one', isAnchored ? root : outside, { uris: [td] });
+    const other = intermediateNamed('other', one, { uris: [td] });
+    const oneAgain = intermediateNamed('one', other, { uris: [td] });
+    const rest = isAnchored ? [oneAgain, one] : [oneAgain];
+    return shown(root, leafUnder(other, leaf).der, other, ...rest);
+  };
+
 export const aboveFaults: Readonly<Record<string, Above>> = {
   'a root': (root, leaf) => ({ chain: [leafUnder(root, leaf).der], roots: [root.certificate.der] }),
   'an intermediate': under('intermediate', {}),
@@ -156,6 +192,47 @@ export const aboveFaults: Readonly<Record<string, Above>> = {
     const middle = intermediateNamed('too deep', root, { uris: [td] });
     return { chain: [leafUnder(middle, leaf).der, middle.certificate.der], roots: [root.certificate.der] };
   },
+  'eight intermediates': ladder(8),
+  'nine intermediates': ladder(9),
+  'intermediates that lead to each other alone': circle(false),
+  'intermediates that lead to each other and to the root': circle(true),
+  'a path length of 0 above another intermediate': twice({ basicConstraints: caConstraints(0) }, {}),
+  'a path length that grows below': twice(
+    { basicConstraints: caConstraints(1) },
+    { basicConstraints: caConstraints(9) },
+  ),
+  'an intermediate that signed itself anew, which no path length counts': (root, leaf) => {
+    const top = intermediateNamed('again', root, { uris: [td], basicConstraints: caConstraints(0) });
+    const anew = intermediateNamed('again, newer key', top, { uris: [td], subject: { commonName: 'again' } });
+    return shown(root, leafUnder(anew, leaf).der, anew, top);
+  },
+  'another intermediate of the same name, shown first': (root, leaf) => {
+    const good = intermediateNamed('same', root, { uris: [td] });
+    const decoy = intermediateNamed('same, other key', root, { uris: [td], subject: { commonName: 'same' } });
+    return shown(root, leafUnder(good, leaf).der, decoy, good);
+  },
+  'the same intermediate as it was before it was renewed, shown first': (root, leaf) => {
+    const good = intermediateNamed('renewed', root, { uris: [td] });
+    const ended = intermediateNamed('renewed', root, { uris: [td], notAfter: now - 1_000 });
+    return shown(root, leafUnder(good, leaf).der, ended, good);
+  },
+  'fifteen intermediates of the same name that lead nowhere, and one that leads to the root': (root, leaf) => {
+    const good = intermediateNamed('crowd', root, { uris: [td] });
+    const stranger = rootNamed('outside', { uris: [td] });
+    const crowd = Array.from({ length: 15 }, (_, index) =>
+      intermediateNamed(`crowd ${index}`, stranger, { uris: [td], subject: { commonName: 'crowd' } }),
+    );
+    return shown(root, leafUnder(good, leaf).der, ...crowd, good);
+  },
+  'names that are permitted above and not below': twice(nameConstraints(['td.test']), nameConstraints(['other.test'])),
+  'names that are permitted below and not above': twice(nameConstraints(['other.test']), nameConstraints(['td.test'])),
+  'names that are permitted above and excluded below': twice(
+    nameConstraints(['td.test']),
+    nameConstraints([], ['td.test']),
+  ),
+  'names that are excluded, not critically': under('excludes softly', nameConstraints([], ['td.test'], 0x86, false)),
+  'constraints on names of a kind that nobody knows': under('odd kind', nameConstraints(['x'], [], 0xa0)),
+  'constraints without a name': under('no names', nameConstraints([])),
   'a root that has ended': withRoot('ended root', { notAfter: now - 1_000 }),
   'a root without the CA flag': withRoot('no CA root', { basicConstraints: undefined }),
   'a root that may not sign': withRoot('no certSign root', { keyUsage: ['digitalSignature'] }),
