@@ -11,11 +11,12 @@ import type { TierServer } from '../tiers/tier-server.ts';
 import { ensureDatabase, freePort } from '../tiers/tiers.ts';
 
 /** Agents renew at half of it: soon enough to wait for, and long enough to be killed and started in. */
-const settings = 'agent_ttl = "16s"';
+const shortLife = 'agent_ttl = "16s"';
 
 export type AgentStage = Awaited<ReturnType<typeof openAgentStage>>;
 
-export async function openAgentStage() {
+/** `settings`: more lines of the servers' sections. */
+export async function openAgentStage(settings = shortLife) {
   const directory = mkdtempSync('/tmp/espalier-agents-');
   const postgres = await startPostgres();
   const port = await freePort();
@@ -48,6 +49,8 @@ export async function openAgentStage() {
 
   return {
     port,
+    postgres,
+    server: () => running.get(current)!,
     /** The one that answers from now on. */
     change,
     async bundlePem(): Promise<string> {
@@ -70,23 +73,29 @@ export async function openAgentStage() {
       return value;
     },
     /** This process, behind that agent. */
-    async createWorkload(agentPath: string): Promise<void> {
+    async createWorkload(agentPath: string, path = workloadPath(agentPath)): Promise<string> {
       const id = (path: string) => ({ trustDomain: 'example.org', path });
       const entry = Entry.create({
         parentId: id(agentPath),
-        spiffeId: id(`/workload${agentPath.slice(agentPath.lastIndexOf('/'))}`),
+        spiffeId: id(path),
         selectors: [{ type: 'unix', value: `uid:${process.getuid?.() ?? 0}` }],
       });
       const { results } = await running
         .get(current)!
         .entry.batchCreateEntry({ entries: [entry], outputMask: undefined });
-      if (results[0]?.status?.code !== 0) throw new Error(`entry not created: ${results[0]?.status?.message ?? ''}`);
+      const [{ status, entry: made } = {}] = results;
+      if (status?.code !== 0 || made === undefined) throw new Error(`entry not created: ${status?.message ?? ''}`);
+      return made.id;
     },
-    workloadOf: (agentPath: string) => `spiffe://example.org/workload${agentPath.slice(agentPath.lastIndexOf('/'))}`,
+    workloadOf: (agentPath: string) => `spiffe://example.org${workloadPath(agentPath)}`,
     async close(): Promise<void> {
       for (const server of running.values()) await server.stop();
       await postgres.remove();
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function workloadPath(agentPath: string): string {
+  return `/workload${agentPath.slice(agentPath.lastIndexOf('/'))}`;
 }

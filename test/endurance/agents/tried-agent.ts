@@ -71,7 +71,9 @@ export function createTriedAgent({ directory, serverPort, bundlePem, settings, a
   };
 
   return {
+    socketPath,
     log,
+    isRunning,
     wait,
     trust,
     configure,
