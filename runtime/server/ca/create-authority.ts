@@ -1,11 +1,9 @@
 // Puts the CA together: slots restored from the journal or made anew, rotated by the clock, with the bundle and the server's own identity kept fresh.
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { generateKeyPair } from '../../pki/key-type.ts';
 import { createSpiffeId } from '../../spiffe/spiffe-id.ts';
 import { createIdleMetrics } from '../../telemetry/registry.ts';
 import type { Metrics } from '../../telemetry/registry.ts';
-import { StoreError } from '../store/errors.ts';
 import { version } from '../version.ts';
 import { AuthorityError } from './authority.ts';
 import type { CertificateAuthority } from './authority.ts';
@@ -25,11 +23,13 @@ import { measureKind } from './measured-kind.ts';
 import { createPresence } from './presence.ts';
 import { createRotation } from './rotation.ts';
 import type { AuthorityKind, RestoredSlots } from './rotation.ts';
+import { retryWhileUnavailable } from './retry-while-unavailable.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createSigning } from './sign.ts';
 import { openSignedUntil } from './signed-until.ts';
 import { stateOf } from './slot.ts';
 import type { Slot } from './slot.ts';
+import { createTick } from './tick.ts';
 import { createTierControl } from './tier-control.ts';
 import { createUpstreamBundleSync } from './upstream-bundle.ts';
 import { createVouching, rootIdOf } from './vouching.ts';
@@ -48,9 +48,6 @@ export interface CreateAuthorityOptions extends Omit<AuthorityContext, 'signal' 
 }
 
 const defaultTickMs = 10_000;
-const defaultUpstreamPatienceMs = 300_000;
-const firstRetryMs = 500;
-const maxRetryMs = 5_000;
 /** More failed rotations in a row than this, and the server is not healthy. */
 const maxFailures = 10;
 
@@ -117,42 +114,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     await presence.report();
   };
 
-  /** A JWT key must not wait for an X.509 CA that cannot be had, unless there is none at all: then nothing can be noted. */
-  const rotate = async (): Promise<void> => {
-    const failed: unknown[] = [];
-    const kinds = [['X509 CA', x509] as const, ...(jwt === undefined ? [] : [['JWT key', jwt] as const])];
-    for (const [label, kind] of kinds) {
-      await kind.tick().catch((error: unknown) => {
-        failed.push(error);
-        if (!context.signal.aborted) log.error({ err: error }, `Unable to rotate ${label}`);
-      });
-      if (failed.length > 0 && states().x509.active === undefined) break;
-    }
-    if (failed.length > 1) throw new AggregateError(failed, 'neither X.509 CA nor JWT key could be rotated');
-    if (failed.length > 0) throw failed[0];
-  };
-
-  let failures = 0;
-  const tick = async (): Promise<void> => {
-    try {
-      // A successor that is prepared is activated in time, though the store be away.
-      const away = await live.refresh().then(() => undefined, unavailable);
-      const failed = await rotate().then(() => undefined, wrapped);
-      if (failed !== undefined && states().x509.active === undefined) throw failed.error;
-      if (away !== undefined) throw away;
-      // What the bundle demands does not wait for an upstream that is away: other servers may wait for it.
-      await apply();
-      if (failed !== undefined) throw failed.error;
-      await x509.marks.advance(x509.active(), clock());
-      await jwt?.marks.advance(jwt.active(), clock());
-      await journal.flush();
-      failures = 0;
-    } catch (error) {
-      failures += 1;
-      throw error;
-    }
-  };
-
+  const { tick, failures } = createTick({ context, x509, jwt, journal, apply });
   const close = async (): Promise<void> => {
     closing.abort();
     live.close();
@@ -162,7 +124,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     upstream?.close();
   };
   try {
-    await retryWhileUnavailable(tick, options, context);
+    await retryWhileUnavailable(tick, options.upstreamPatienceMs, context);
   } catch (error) {
     await close();
     throw error;
@@ -230,7 +192,7 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
     },
     checkRotation() {
       const failed = new AuthorityError('NOT_READY', 'rotations exceed the threshold number of failures');
-      return failures > maxFailures ? Promise.reject(failed) : Promise.resolve();
+      return failures() > maxFailures ? Promise.reject(failed) : Promise.resolve();
     },
     async close() {
       maintenance.stop();
@@ -241,33 +203,4 @@ export async function createAuthority(options: CreateAuthorityOptions): Promise<
       await close();
     },
   };
-}
-
-/** The upstream, or the agent beside us that introduces us to it, may come up after us. */
-async function retryWhileUnavailable(
-  act: () => Promise<void>,
-  { upstreamPatienceMs = defaultUpstreamPatienceMs }: CreateAuthorityOptions,
-  { clock, log, signal }: AuthorityContext,
-): Promise<void> {
-  const deadline = clock() + upstreamPatienceMs;
-  for (let wait = firstRetryMs; ; wait = Math.min(wait * 2, maxRetryMs)) {
-    try {
-      await act();
-      return;
-    } catch (error) {
-      const isUnavailable = error instanceof AuthorityError && error.code === 'UPSTREAM_UNAVAILABLE';
-      if (!isUnavailable || clock() + wait > deadline) throw error;
-      log.warn({ err: error }, 'upstream authority does not answer, trying again');
-      await sleep(wait, undefined, { signal });
-    }
-  }
-}
-
-function wrapped(error: unknown): { readonly error: unknown } {
-  return { error };
-}
-
-function unavailable(error: unknown): StoreError {
-  if (error instanceof StoreError && error.code === 'UNAVAILABLE') return error;
-  throw error;
 }
