@@ -53,8 +53,9 @@ describe('the README', () => {
     expect(listed.map((folder) => folder.replace(/\/$/, '')).sort()).toEqual(topFolders);
   });
 
-  it('has every workflow in its table of workflows, and no other', () => {
-    const listed = rowsOf(section('The workflow by hand')).flatMap(([name]) => quotedIn(name!));
+  it('has every workflow in its tables of workflows and runbooks, and no other', () => {
+    const rows = [...rowsOf(section('The workflow by hand')), ...rowsOf(section('Runbooks'))];
+    const listed = rows.flatMap(([name]) => quotedIn(name!));
     const names = Object.keys(workflows).sort();
     for (const { name } of Object.values(searchAttributes)) expect(section('The workflow by hand')).toContain(name);
     expect(listed.filter((name) => !name.includes(' ') && /[A-Z]/.test(name)).sort()).toEqual(names);

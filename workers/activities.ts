@@ -8,6 +8,8 @@ import { failure } from '../activities/failures.ts';
 import { createInfrastructure } from '../activities/infrastructure.ts';
 import type { CloudActivities, ControlActivities } from '../activities/inputs.ts';
 import type { TrustActivities } from '../activities/trust/rotation.ts';
+import { createRunbookActivities } from '../activities/runbooks/runbook-activities.ts';
+import type { RunbookActivities } from '../activities/runbooks/runbook.ts';
 import { createTrustActivities } from '../activities/trust/trust-activities.ts';
 import type { WorkerSettings } from './settings.ts';
 
@@ -18,7 +20,7 @@ export type TaskQueue = (typeof taskQueues)[number];
 export function activitiesOf(
   queue: TaskQueue,
   settings: WorkerSettings,
-): (ControlActivities & TrustActivities) | CloudActivities {
+): (ControlActivities & TrustActivities & RunbookActivities) | CloudActivities {
   const infrastructure = createInfrastructure({ labFile: settings.ESPALIER_LAB_FILE, real: realClouds(settings) });
   if (queue !== 'control') {
     const adminUrl = settings.ESPALIER_DATABASE_ADMIN_URL;
@@ -46,13 +48,13 @@ export function activitiesOf(
     source,
     clock: Date.now,
   });
-  const trust = createTrustActivities({
+  const trust = {
     source,
-    planOf: (spec) => control.planTrustDomain({ spec }),
+    planOf: (spec: unknown) => control.planTrustDomain({ spec }),
     reportDirectory: settings.ESPALIER_REPORT_DIRECTORY ?? join(settings.ESPALIER_WORKER_DIRECTORY, 'reports'),
     clock: Date.now,
-  });
-  return { ...control, ...trust };
+  };
+  return { ...control, ...createTrustActivities(trust), ...createRunbookActivities(trust) };
 }
 
 function realClouds(settings: WorkerSettings) {

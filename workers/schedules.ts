@@ -19,6 +19,7 @@ export const schedulable = [
   'rotateUpstreamAuthority',
   'verifyTrustDomain',
   'scanExpiry',
+  'snapshotTrust',
 ] as const;
 
 const schema = z.strictObject({

@@ -1,14 +1,9 @@
 // Checks what an operator asks of a rotation, whole: every fault is reported, each with its place, before anything is looked at.
 import { z } from 'zod';
 import { parseDuration } from '../../runtime/spiffe/duration.ts';
-import { parseSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
-import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
-import { failure } from '../failures.ts';
 import type { TrustDomainPlan } from '../plan.ts';
+import { duration, invalid, isSpiffeId, placeFaults, spiffeId, tierNames, topologySchema } from './check-place.ts';
 import type { AuthorityKind, RotationOperation, RotationPolicy, RotationRequest } from './rotation.ts';
-
-const duration = z.string().refine(isDuration, 'must be a duration with units, such as 30m');
-const spiffeId = z.string().refine(isSpiffeId, 'must be a SPIFFE ID');
 
 /** An ordinary rotation waits for everybody; a compromised key is replaced at a price, which somebody has to approve. */
 const defaults: Readonly<Record<'rotation' | 'emergency', RotationPolicy>> = {
@@ -49,21 +44,6 @@ const policySchema = z
     maxClockSkew: duration,
   })
   .partial();
-
-const topologySchema = z.strictObject({
-  trustDomain: z.string(),
-  tiers: z
-    .array(
-      z.strictObject({
-        name: z.string().min(1),
-        parent: z.string().optional(),
-        servers: z
-          .array(z.strictObject({ name: z.string().min(1), address: z.string().min(1) }))
-          .min(1, 'must name at least one server'),
-      }),
-    )
-    .min(1, 'must name at least one tier'),
-});
 
 const requestSchema = z.strictObject({
   /** As `trust-domain.yaml` has it; or the servers themselves. */
@@ -121,33 +101,9 @@ export async function checkRotation(
   };
 }
 
-function tierNames({ upstream, segments }: TrustDomainPlan): string[] {
-  return [upstream.name, ...segments.map(({ pool }) => pool.name)];
-}
-
 function kindOf(operation: RotationOperation, { kind }: Parsed): AuthorityKind {
   if (operation === 'rotateJwtAuthority') return 'jwt';
   return operation === 'distrustAuthority' ? (kind ?? 'x509') : 'x509';
-}
-
-function placeFaults({ spec, topology }: Parsed): string[] {
-  if ((spec === undefined) === (topology === undefined))
-    return ['spec, topology: exactly one of the two must be given'];
-  if (topology === undefined) return [];
-  const { trustDomain, tiers } = topology;
-  const before = new Set<string>();
-  const faults = isTrustDomain(trustDomain)
-    ? []
-    : [`topology.trustDomain: must be a trust domain's name: ${JSON.stringify(trustDomain)}`];
-  for (const [index, { name, parent }] of tiers.entries()) {
-    const place = `topology.tiers.${index}`;
-    if (before.has(name)) faults.push(`${place}.name: duplicate name: ${JSON.stringify(name)}`);
-    if (index === 0 && parent !== undefined) faults.push(`${place}.parent: the first tier is the root and has none`);
-    if (index > 0 && (parent === undefined || !before.has(parent)))
-      faults.push(`${place}.parent: must name a tier before it: ${JSON.stringify(parent ?? null)}`);
-    before.add(name);
-  }
-  return faults;
 }
 
 function kindFaults(operation: RotationOperation, { kind, authorityId, resume }: Parsed): string[] {
@@ -183,32 +139,4 @@ function policyFaults(policy: RotationPolicy, requester: string): string[] {
 
 function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
-}
-
-function invalid(faults: readonly string[]) {
-  const heading = `the request has ${faults.length} fault${faults.length === 1 ? '' : 's'}`;
-  return failure('InvalidRequest', `${heading}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`, {
-    details: [faults],
-  });
-}
-
-function isDuration(text: string): boolean {
-  return isParsed(() => parseDuration(text));
-}
-
-function isSpiffeId(text: string): boolean {
-  return isParsed(() => parseSpiffeId(text));
-}
-
-function isTrustDomain(text: string): boolean {
-  return !text.includes('/') && isParsed(() => parseTrustDomain(text));
-}
-
-function isParsed(parse: () => unknown): boolean {
-  try {
-    parse();
-    return true;
-  } catch {
-    return false; // the caller words the fault
-  }
 }

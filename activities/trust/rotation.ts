@@ -1,6 +1,7 @@
 // What a rotation is asked, what it proves and what it reports: plain JSON, nothing secret. Types only.
 import type { TierServer, Topology } from './topology.ts';
 import type { TrustDomainPlan } from '../plan.ts';
+import type { RunbookReport } from '../runbooks/runbook.ts';
 
 export type AuthorityKind = 'x509' | 'jwt';
 
@@ -170,8 +171,8 @@ export interface DigestedPlan {
   readonly policy: RotationPolicy;
 }
 
-/** What an approval opens: one of the two gates, or the way on without holders, named and sorted. */
-export type Gate = 'activation' | 'revocation' | `without ${string}`;
+/** What an approval opens: one of a rotation's two gates, what a runbook would do next, or the way on without holders, named and sorted. */
+export type Gate = 'activation' | 'revocation' | 'action' | `without ${string}`;
 
 export interface Approval {
   readonly planDigest: string;
@@ -264,9 +265,9 @@ export interface TrustActivities {
   readonly verifyApproval: (input: {
     trustDomain: string;
     approval: Approval;
-    policy: RotationPolicy;
+    policy: Pick<RotationPolicy, 'approvals' | 'approvers'>;
     requester: string;
   }) => Promise<GivenApproval>;
   /** Returns where it was written. */
-  readonly writeReport: (input: { name: string; report: RotationReport }) => Promise<string>;
+  readonly writeReport: (input: { name: string; report: RotationReport | RunbookReport }) => Promise<string>;
 }

@@ -9,7 +9,6 @@ import type {
   AuthorityView,
   Claim,
   MissingHolder,
-  RotationReport,
   ServerAuthorities,
   TrustActivities,
 } from '../../activities/trust/rotation.ts';
@@ -40,7 +39,7 @@ export interface FakeFleet {
   readonly bundle: ReadonlyMap<string, boolean>;
   /** What was done to servers, in order, once for each effect: `activate root-0 root-0#2`. */
   readonly effects: readonly string[];
-  readonly reports: readonly RotationReport[];
+  readonly reports: readonly object[];
   /** Whether SVIDs that nobody can be asked about have ended. */
   ended: boolean;
   /** Whoever runs the upstream gives it another CA. */
@@ -63,7 +62,7 @@ export function createFakeFleet(trustDomain: string): FakeFleet {
   const servers = new Map<string, Slots>();
   const agents = new Map<string, FakeAgent>();
   const effects: string[] = [];
-  const reports: RotationReport[] = [];
+  const reports: object[] = [];
   let made = 0;
 
   const mint = (name: string, tier: string): AuthorityView => {

@@ -8,8 +8,11 @@ import type { Instance } from '../../activities/plan.ts';
 import { parseTrustDomainSpec, SpecError } from '../../activities/spec/check-spec.ts';
 import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
 import type { TrustActivities } from '../../activities/trust/rotation.ts';
+import type { RunbookActivities } from '../../activities/runbooks/runbook.ts';
 import { createFakeFleet } from './fake-fleet.ts';
 import type { FakeFleet } from './fake-fleet.ts';
+import { createFakeTroubles } from './fake-troubles.ts';
+import type { FakeTroubles } from './fake-troubles.ts';
 
 export interface FakeWorld {
   /** What exists, by name: `gcp instance upstream-0`. */
@@ -30,7 +33,9 @@ export interface FakeWorld {
   blocked: { readonly call: string; readonly until: Promise<void> } | undefined;
   /** What rotations act on; none of the clouds' things. */
   readonly fleet: FakeFleet;
-  control(): ControlActivities & TrustActivities;
+  /** What runbooks see of it. */
+  readonly troubles: FakeTroubles;
+  control(): ControlActivities & TrustActivities & RunbookActivities;
   cloud(cloud: Cloud): CloudActivities;
   /** Something that another run made. */
   put(thing: string): void;
@@ -47,6 +52,7 @@ const artifact = { url: 'http://127.0.0.1:1/espalier.tar.gz', sha256: '00' };
 
 export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
   const fleet = createFakeFleet(trustDomain);
+  const troubles = createFakeTroubles(fleet);
   const things = new Set<string>();
   const made = new Map<string, number>();
   const owners = new Map<string, string>();
@@ -62,7 +68,8 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
     refusing: undefined,
     blocked: undefined,
     fleet,
-    control: () => watched('control', { ...control(), ...fleet.activities() }),
+    troubles,
+    control: () => watched('control', { ...control(), ...fleet.activities(), ...troubles.activities() }),
     cloud: (cloud) => watched(cloud, cloudActivities(cloud)),
     put: (thing) => void things.add(thing),
   };

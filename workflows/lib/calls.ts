@@ -3,6 +3,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { CloudActivities, ControlActivities } from '../../activities/inputs.ts';
+import type { RunbookActivities } from '../../activities/runbooks/runbook.ts';
 import type { TrustActivities } from '../../activities/trust/rotation.ts';
 import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
 
@@ -34,6 +35,28 @@ export function onControl(phase: Phase): ControlActivities {
 /** The queue of a cloud: its workers hold that cloud's credentials and no other's. */
 export function onCloud(cloud: Cloud, phase: Phase): CloudActivities {
   return proxyActivities<CloudActivities>({ ...table[phase], taskQueue: cloud });
+}
+
+/** Where something is broken, what is not there is not waited for. */
+export function onCloudOnce(cloud: Cloud): CloudActivities {
+  return proxyActivities<CloudActivities>({
+    startToCloseTimeout: '20 seconds',
+    heartbeatTimeout: '10 seconds',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { maximumAttempts: 1 },
+    taskQueue: cloud,
+  });
+}
+
+/** A runbook's looks are many, and one that fails is taken again by the next; its acts are safe to repeat. */
+export function onRunbook(): RunbookActivities {
+  return proxyActivities<RunbookActivities>({
+    startToCloseTimeout: '5 minutes',
+    heartbeatTimeout: '10 seconds',
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '10 seconds', maximumAttempts: 5 },
+    taskQueue: 'control',
+  });
 }
 
 /** A change of trust is tried again until it is done, or until somebody ends it: half of it is worse than late. */

@@ -30,6 +30,7 @@ export interface OperatorOptions {
   readonly planDigest: () => string | undefined;
   /** Throws PermissionDenied. */
   readonly verify: (approval: Approval) => Promise<GivenApproval>;
+  readonly gates: readonly Gate[];
   readonly note: (text: string) => void;
   readonly changed: () => void;
 }
@@ -45,13 +46,15 @@ export interface Operator {
   interruptible<T>(act: () => Promise<T>): Promise<T>;
   /** Resolves when somebody has approved, and at once where that is done. */
   approved(gate: Gate): Promise<void>;
+  /** The same, for so many milliseconds; returns whether somebody has. */
+  approvedWithin(gate: Gate, patienceMs: number): Promise<boolean>;
   /** Waits a minute, or until somebody says `resume`; throws where an emergency takes over. */
   attention(): Promise<void>;
   /** From now on `abort` comes too late. */
   readonly passPointOfNoReturn: () => void;
 }
 
-export function listenToOperator({ planDigest, verify, note, changed }: OperatorOptions): Operator {
+export function listenToOperator({ planDigest, verify, gates, note, changed }: OperatorOptions): Operator {
   let [paused, passed, resumed] = [false, false, 0];
   let ending: ApplicationFailure | undefined;
   const approvals: GivenApproval[] = [];
@@ -96,8 +99,8 @@ export function listenToOperator({ planDigest, verify, note, changed }: Operator
   setHandler(approveUpdate, async (approval) => `${(await take(approval)).gate} approved by ${approval.approver}`, {
     validator(approval: Approval) {
       checkDigest(approval);
-      if (approval.gate !== 'activation' && approval.gate !== 'revocation')
-        throw refused(`no gate has the name ${JSON.stringify(approval.gate)}; there are activation and revocation`);
+      if (!gates.includes(approval.gate))
+        throw refused(`no gate has the name ${JSON.stringify(approval.gate)}; there are ${gates.join(' and ')}`);
     },
   });
   setHandler(
@@ -120,11 +123,13 @@ export function listenToOperator({ planDigest, verify, note, changed }: Operator
   const check = (): void => {
     if (ending !== undefined) throw ending;
   };
-  const wait = async (until: () => boolean, timeout?: string): Promise<void> => {
+  const wait = async (until: () => boolean, timeout?: number | '1 minute'): Promise<void> => {
     const isOver = () => ending !== undefined || until();
-    await (timeout === undefined ? condition(isOver) : condition(isOver, timeout as '1 minute'));
+    await (timeout === undefined ? condition(isOver) : condition(isOver, timeout));
     check();
   };
+  const isApproved = (gate: Gate): boolean =>
+    approvals.some((given) => given.gate === gate && given.planDigest === planDigest());
   return {
     isPaused: () => paused,
     approvals: () => approvals,
@@ -148,7 +153,11 @@ export function listenToOperator({ planDigest, verify, note, changed }: Operator
         }
       });
     },
-    approved: (gate) => wait(() => approvals.some((given) => given.gate === gate)),
+    approved: (gate) => wait(() => isApproved(gate)),
+    async approvedWithin(gate, patienceMs) {
+      await wait(() => isApproved(gate), patienceMs);
+      return isApproved(gate);
+    },
     async attention() {
       const before = resumed;
       await wait(() => resumed > before, '1 minute');

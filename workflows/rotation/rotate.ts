@@ -71,6 +71,7 @@ export async function rotate(
   };
   const operator = listenToOperator({
     planDigest: () => change.planDigest,
+    gates: ['activation', 'revocation'],
     verify: (approval) => onTrustOnce().verifyApproval({ trustDomain, approval, policy, requester }),
     note,
     changed: () => tell({}),
