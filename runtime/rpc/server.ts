@@ -65,7 +65,7 @@ const defaultGraceMs = 10_000;
 export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
   const { log, intercept, shares, maxMessageBytes = defaultMaxMessageBytes, observe = [] } = options;
   const connectionShare = shares && createShare('connections', shares.connectionsPerProcess, shares.connectionsPerUser);
-  const streamShare = shares && createStreamShare(shares);
+  const streamShare = shares && createStreamShare(shares, () => performance.now());
   const limit = createCallLimit(options.maxRunningCalls ?? defaultMaxRunningCalls);
   const streamLimit = createCallLimit(options.maxOpenStreams ?? Infinity);
   const listeners: NetServer[] = [];
@@ -103,11 +103,11 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
     if (performance.now() - refusedAt < 1_000) return;
     refusedAt = performance.now();
     const { pid, uid } = connection as UnixConnection;
-    log?.warn({ pid, uid, reason }, 'connection refused: its process or user has too many');
+    log?.warn({ pid, uid, reason }, 'connection refused: its process or user asks for too much');
   };
 
   const accept = (socket: Socket, connection: Connection): void => {
-    const exceeded = connectionShare?.enter(connection);
+    const exceeded = streamShare?.refusesConnection(connection) ?? connectionShare?.enter(connection);
     if (exceeded !== undefined) {
       socket.destroy();
       noteRefused(connection, exceeded);

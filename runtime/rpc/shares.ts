@@ -8,6 +8,9 @@ export interface Shares {
   /** Calls of every kind, from their first header on. */
   readonly streamsPerProcess: number;
   readonly streamsPerUser: number;
+  /** After a rest it may begin as many at once as it may have open. */
+  readonly callsPerSecondPerProcess: number;
+  readonly callsPerSecondPerUser: number;
 }
 
 export interface Share {

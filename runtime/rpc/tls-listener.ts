@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import type { RpcLog } from './call-context.ts';
 import type { TcpConnection } from './connection.ts';
+import { addressOf, createHandshakes } from './handshakes.ts';
 import { takePeerChain } from './peer-chain.ts';
 import { isTrusted, takeProxyHeader } from './proxy-protocol.ts';
 import type { ProxySource } from './proxy-protocol.ts';
@@ -13,7 +14,6 @@ import { secureContextOptions } from './tls-credentials.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
 
 export const handshakeTimeoutMs = 10_000;
-/** A handshake costs a signature; whoever comes when so many are under way comes again. */
 const defaultMaxHandshakes = 1_000;
 /** More peers than one server is for; further connections are closed as they come. */
 const defaultMaxConnections = 20_000;
@@ -43,9 +43,10 @@ export interface TlsListenerSurroundings {
 export async function listenOnTls(options: TlsListenerOptions, around: TlsListenerSurroundings): Promise<Server> {
   const { host, port, credentials, verifyPeer } = options;
   const { log, accept, alpnProtocol } = around;
-  const maxHandshakes = options.maxHandshakes ?? defaultMaxHandshakes;
-  /** Peers, by address and port, that have not shaken hands yet. */
-  const handshakes = new Set<string>();
+  const handshakes = createHandshakes({
+    most: options.maxHandshakes ?? defaultMaxHandshakes,
+    now: () => performance.now(),
+  });
   const { trustedProxies } = options;
   const timeoutMs = options.handshakeTimeoutMs ?? handshakeTimeoutMs;
   let current: TlsCredentials | undefined;
@@ -64,7 +65,7 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
     socket.destroy();
   });
   tls.on('secureConnection', (socket) => {
-    handshakes.delete(addressOf(socket));
+    handshakes.done(socket);
     socket.on('error', () => socket.destroy());
     try {
       checkNegotiated(socket, alpnProtocol);
@@ -106,13 +107,10 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
 
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
-    if (handshakes.size >= maxHandshakes) {
+    if (!handshakes.begin(socket)) {
       socket.destroy();
       return;
     }
-    const peer = addressOf(socket);
-    handshakes.add(peer);
-    socket.once('close', () => handshakes.delete(peer));
     if (trustedProxies !== undefined && isTrusted(trustedProxies, socket.remoteAddress)) void takeSource(socket);
     else shakeHands(socket);
   });
@@ -142,8 +140,4 @@ function identifyPeer(
   if (peerChain.length === 0) return { transport: 'tcp', address, peerChain };
   const peerId = verifyPeer(peerChain);
   return { transport: 'tcp', address, peerChain, ...(peerId === undefined ? {} : { peerId }) };
-}
-
-function addressOf(socket: Socket): string {
-  return `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`;
 }

@@ -41,7 +41,12 @@ export async function startAgentUnderLoad(databaseUrl: string): Promise<AgentUnd
     const entries = Array.from({ length: count }, (_, index) => workloadEntry(`/bench/${made + index}`, agentPath));
     await createEntries(local, entries);
   }
-  const agent = await startAgentProcess({ serverPort: server.ready.port, bundlePem, joinToken });
+  const agent = await startAgentProcess({
+    serverPort: server.ready.port,
+    bundlePem,
+    joinToken,
+    experimental: 'max_calls_per_second_per_process = 1000000 max_calls_per_second_per_user = 1000000', // one process calls for all
+  });
   const load = {
     agent,
     agentPath,

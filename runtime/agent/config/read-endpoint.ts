@@ -54,6 +54,8 @@ const shareKeys = {
   connectionsPerUser: { key: 'max_connections_per_user', most: 12_288 },
   streamsPerProcess: { key: 'max_streams_per_process', most: 4_096 },
   streamsPerUser: { key: 'max_streams_per_user', most: 24_576 },
+  callsPerSecondPerProcess: { key: 'max_calls_per_second_per_process', most: 1_000 },
+  callsPerSecondPerUser: { key: 'max_calls_per_second_per_user', most: 4_000 },
 } as const;
 
 /** Ours: what one process and one user may have of the socket for workloads. */
@@ -68,5 +70,7 @@ export function readShares(experimental: HclReader | undefined): Shares {
     connectionsPerUser: read(shareKeys.connectionsPerUser),
     streamsPerProcess: read(shareKeys.streamsPerProcess),
     streamsPerUser: read(shareKeys.streamsPerUser),
+    callsPerSecondPerProcess: read(shareKeys.callsPerSecondPerProcess),
+    callsPerSecondPerUser: read(shareKeys.callsPerSecondPerUser),
   };
 }

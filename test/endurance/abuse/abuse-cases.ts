@@ -24,6 +24,8 @@ const ofHttp2: readonly AbuseKind[] = [
   'garbage',
   'garbage-frames',
   'rapid-reset',
+  'live-resets',
+  'live-drops',
   'continuation-flood',
   'settings-flood',
   'ping-flood',

@@ -115,6 +115,35 @@ const rounds = {
         frame(frameTypes.resetStream, 0, stream(index), noClient),
       ]).flat(),
     ),
+  /** Whole calls, each of which the target has to look at, dropped as soon as they are made. */
+  'live-resets': async (attacked) => {
+    const socket = await dialHttp2(attacked);
+    for (let part = 0; part < 20; part += 1)
+      await send(
+        socket,
+        ...times(100, (index) => [
+          ...wholeCall(attacked, part * 100 + index, attacked.streamPath, new Uint8Array()),
+          frame(frameTypes.resetStream, 0, stream(part * 100 + index), noClient),
+        ]).flat(),
+      );
+    return [socket];
+  },
+  /** The same, and the connection is dropped with them. */
+  'live-drops': async (attacked) => {
+    const sockets = await Promise.all(
+      times(8, async () => {
+        const socket = await dialHttp2(attacked);
+        await send(
+          socket,
+          ...times(50, (index) => wholeCall(attacked, index, attacked.streamPath, new Uint8Array())).flat(),
+        );
+        return socket;
+      }),
+    );
+    await sleep(5);
+    for (const socket of sockets) socket.destroy();
+    return [];
+  },
   'continuation-flood': async (attacked) =>
     on(
       attacked,

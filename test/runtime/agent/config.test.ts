@@ -64,6 +64,8 @@ describe('a configuration', () => {
         connectionsPerUser: 12_288,
         streamsPerProcess: 4_096,
         streamsPerUser: 24_576,
+        callsPerSecondPerProcess: 1_000,
+        callsPerSecondPerUser: 4_000,
       },
       logSelectors: [],
       adminSocketPath: undefined,

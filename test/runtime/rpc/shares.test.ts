@@ -8,7 +8,14 @@ import { callHeaders, closeOf, flags, frame, frameTypes, rawConnection } from '.
 import { echo, echoServer, socketPath, unixClient } from './echo-service.ts';
 
 const mode = 0o700;
-const shares = { connectionsPerProcess: 3, connectionsPerUser: 100, streamsPerProcess: 5, streamsPerUser: 100 };
+const shares = {
+  connectionsPerProcess: 3,
+  connectionsPerUser: 100,
+  streamsPerProcess: 5,
+  streamsPerUser: 100,
+  callsPerSecondPerProcess: 1_000,
+  callsPerSecondPerUser: 1_000,
+};
 const say = '/test.Echo/Say';
 
 async function listen(options: Parameters<typeof echoServer>[1] = {}) {
@@ -76,6 +83,34 @@ test('calls that have ended leave nothing behind', async () => {
   const client = unixClient(await listen());
   for (let call = 0; call < 4 * shares.streamsPerProcess; call += 1)
     await expect(client.say({ value: `${call}` })).resolves.toEqual({ value: `${call}` });
+});
+
+test('calls that come too often are refused, and then connections too, until their process has rested', async () => {
+  const path = await listen({ shares: { ...shares, callsPerSecondPerProcess: 8 } });
+  const client = unixClient(path);
+  const outcomes: unknown[] = [];
+  for (let call = 0; call < 30; call += 1)
+    outcomes.push(
+      await client.say({ value: '' }).then(
+        () => 'answered',
+        (error: unknown) => error,
+      ),
+    );
+  expect(outcomes.filter((outcome) => outcome === 'answered').length).toBeGreaterThanOrEqual(8);
+  expect(outcomes.at(-1)).toMatchObject({
+    code: statusCode.RESOURCE_EXHAUSTED,
+    message: `process ${process.pid} begins more than 8 calls a second`,
+  });
+  await closeOf(connectSocket(path).on('error', () => undefined));
+  await expect
+    .poll(
+      () =>
+        unixClient(path)
+          .say({ value: 'again' })
+          .catch(() => undefined),
+      { timeout: 20_000, interval: 1_500 },
+    )
+    .toEqual({ value: 'again' });
 });
 
 test('a connection that goes on opening streams after its refusals is closed', async () => {
