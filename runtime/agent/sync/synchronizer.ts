@@ -88,11 +88,13 @@ export class Synchronizer {
   async signStale(signal: AbortSignal): Promise<void> {
     const { cache, signer, log } = this.#options;
     const done = new Set<string>(); // once a turn: an SVID may be due again as soon as it is signed
+    // All are looked at once a turn; who has come meanwhile is looked for before each batch, and goes first.
+    const stale = cache.stale();
     for (;;) {
-      const stale = cache.stale().filter(({ id }) => !done.has(id));
-      if (stale.length === 0) return;
-      log.debug({ count: stale.length }, 'Renewing stale entries');
-      const signed = await signer.signSome(stale, signal);
+      const wanted = new Set([...cache.staleForSubscribers(), ...stale].filter(({ id }) => !done.has(id)));
+      if (wanted.size === 0) return;
+      log.debug({ count: wanted.size }, 'Renewing stale entries');
+      const signed = await signer.signSome([...wanted], signal);
       for (const id of signed.svids.keys()) logSigning(this.#entries.get(id), cache.held(id), log);
       cache.store(signed.svids, signed.failed);
       for (const id of [...signed.svids.keys(), ...signed.failed]) done.add(id);

@@ -103,6 +103,7 @@ describe('stale', () => {
     const stop = new AbortController();
     const waiting = cache.subscribe([parseSelector('unix:user:d')], stop.signal).next();
     expect(staleIds()).toEqual(['d', 'a']);
+    expect(cache.staleForSubscribers().map(({ id }) => id)).toEqual(['d']);
     stop.abort(new Error('done'));
     await expect(waiting).rejects.toThrow('done');
   });
