@@ -2,7 +2,7 @@
 import { moments } from './database-proxy.ts';
 import type { Moment } from './database-proxy.ts';
 
-/** The first change of each call's table. */
+/** The change of each call's table; a bundle that is appended to is there already. What PostStatus and Report say is kept in memory and written later: their callers are promised nothing. */
 export const cutCalls = {
   BatchCreateEntry: /INSERT INTO entries/i,
   BatchUpdateEntry: /UPDATE entries/i,
@@ -11,18 +11,26 @@ export const cutCalls = {
   AttestAgent: /INSERT INTO agents/i,
   BanAgent: /UPDATE agents/i,
   DeleteAgent: /DELETE FROM agents/i,
-  AppendBundle: /(?:UPDATE|INSERT INTO) bundles/i,
+  AppendBundle: /UPDATE bundles/i,
   BatchCreateFederatedBundle: /INSERT INTO bundles/i,
+  BatchUpdateFederatedBundle: /(?:UPDATE|INSERT INTO) bundles/i,
   BatchSetFederatedBundle: /(?:UPDATE|INSERT INTO) bundles/i,
   BatchDeleteFederatedBundle: /DELETE FROM bundles/i,
-  PrepareX509Authority: /(?:UPDATE|INSERT INTO) bundles/i,
+  BatchCreateFederationRelationship: /INSERT INTO federation_relationships/i,
+  BatchUpdateFederationRelationship: /UPDATE federation_relationships/i,
+  BatchDeleteFederationRelationship: /DELETE FROM federation_relationships/i,
+  RenewAgent: /UPDATE agents/i,
+  PublishJWTAuthority: /UPDATE bundles/i,
+  TaintX509UpstreamAuthority: /UPDATE bundles/i,
+  RevokeX509UpstreamAuthority: /UPDATE bundles/i,
+  PrepareX509Authority: /UPDATE bundles/i,
   ActivateX509Authority: /(?:UPDATE|INSERT INTO) ca_journals/i,
-  TaintX509Authority: /(?:UPDATE|INSERT INTO) bundles/i,
-  RevokeX509Authority: /(?:UPDATE|INSERT INTO) bundles/i,
-  PrepareJWTAuthority: /(?:UPDATE|INSERT INTO) bundles/i,
+  TaintX509Authority: /UPDATE bundles/i,
+  RevokeX509Authority: /UPDATE bundles/i,
+  PrepareJWTAuthority: /UPDATE bundles/i,
   ActivateJWTAuthority: /(?:UPDATE|INSERT INTO) ca_journals/i,
-  TaintJWTAuthority: /(?:UPDATE|INSERT INTO) bundles/i,
-  RevokeJWTAuthority: /(?:UPDATE|INSERT INTO) bundles/i,
+  TaintJWTAuthority: /UPDATE bundles/i,
+  RevokeJWTAuthority: /UPDATE bundles/i,
 } as const;
 export type CutCall = keyof typeof cutCalls;
 

@@ -3,32 +3,40 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Entry } from '../../../proto/gen/spire/api/types/entry.ts';
-import { createCsr } from '../../../runtime/pki/csr.ts';
 import { parseCertificate } from '../../../runtime/pki/certificate.ts';
-import { issueSelfSignedCa } from '../../../runtime/pki/issue.ts';
-import { generateKeyPairSync } from '../../../runtime/pki/key-type.ts';
-import { signerOf } from '../../../runtime/pki/signer.ts';
-import { internal, RpcError, statusCode } from '../../../runtime/rpc/status.ts';
-import { parseSpiffeId } from '../../../runtime/spiffe/spiffe-id.ts';
+import { RpcError } from '../../../runtime/rpc/status.ts';
+import {
+  alreadyExists,
+  attest,
+  checkResults,
+  example,
+  exists,
+  inputMask,
+  newAuthority,
+  newForeignBundles,
+  notFound,
+  outputMask,
+  share,
+  withoutMissing,
+} from './change.ts';
+import type { Change, Prepare } from './change.ts';
 import { cutCalls } from './cut-cases.ts';
 import type { CutCall, CutCase } from './cut-cases.ts';
 import type { CutStage } from './cut-stage.ts';
-
-/** One attempt at a change, prepared so that it can be made again. */
-interface Change {
-  /** Throws an RpcError where the server says that it failed. What says that it is done already is no failure. */
-  readonly make: () => Promise<unknown>;
-  /** How much of the change is there: 0 none, 1 all. Anything between is half of it. */
-  readonly measure: () => Promise<number>;
-}
+import { federationChanges } from './federation-changes.ts';
+import { remoteChanges } from './remote-changes.ts';
+import { upstreamChanges } from './upstream-changes.ts';
 
 const healPatienceMs = 15_000;
+const storedSequence = "SELECT FROM bundles WHERE trust_domain = 'example.org' AND sequence_number = $1::bigint";
 
 export async function performCutCase(
-  stage: CutStage,
+  shared: CutStage,
   { call, moment }: CutCase,
   tell: (line: string) => void,
 ): Promise<void> {
+  // Only a server below another authority has one to taint and revoke.
+  const stage = call.includes('Upstream') ? await shared.below() : shared;
   const change = await changes[call](stage);
   if ((await change.measure()) !== 0) throw new Error('the change is there before it is made');
   const before = await sequenceOf(stage);
@@ -47,6 +55,11 @@ export async function performCutCase(
   await eventually('healthy again', async () => {
     if (!(await stage.isHealthy())) throw new Error('it is not serving');
   });
+  // A server that did not hear how its commit ended hears of its own change as the others do.
+  await eventually('the bundle as it is stored', async () => {
+    const shown = await sequenceOf(stage);
+    if ((await stage.countRows(storedSequence, String(shown))) !== 1) throw new Error(`it shows ${shown}`);
+  });
   const measured = await eventually('an answer', change.measure);
   tell(`cut ${moment} the commit; ${said}; ${measured === 1 ? 'the change is there' : 'no change'}`);
   if (measured !== 0 && measured !== 1) throw new Error(`half of the change is there: ${measured}`);
@@ -58,10 +71,6 @@ export async function performCutCase(
   if ((await sequenceOf(stage)) < before) throw new Error("the bundle's sequence number fell");
 }
 
-const example = (path: string) => ({ trustDomain: 'example.org', path });
-const outputMask = undefined;
-const inputMask = undefined;
-
 function newEntries(count = 3): Entry[] {
   const selectors = [{ type: 'unix', value: 'uid:1000' }];
   return Array.from({ length: count }, () => {
@@ -70,56 +79,10 @@ function newEntries(count = 3): Entry[] {
   });
 }
 
-/** The share of those that fit. */
-async function share<T>(of: readonly T[], fits: (item: T) => Promise<boolean>): Promise<number> {
-  const fitting = await Promise.all(of.map(fits));
-  return fitting.filter(Boolean).length / of.length;
-}
-
-/** The first status that is none of those; batches tell their failures item by item. */
-function checkResults(
-  results: readonly { status?: { code: number; message: string } | undefined }[],
-  ...allowed: number[]
-): void {
-  const failed = results.find(({ status }) => status !== undefined && ![0, ...allowed].includes(status.code));
-  if (failed?.status !== undefined) throw internal(failed.status.message);
-}
-
-const { ALREADY_EXISTS: alreadyExists, NOT_FOUND: notFound } = statusCode;
-
-async function withoutMissing(act: () => Promise<unknown>, allowed: RegExp): Promise<void> {
-  try {
-    await act();
-  } catch (error) {
-    if (!(error instanceof RpcError) || !allowed.test(error.message)) throw error;
-  }
-}
-
-function newAuthority(trustDomain = 'example.org'): Uint8Array {
-  const signer = signerOf(generateKeyPairSync('ec-p256').privateKey);
-  const now = Date.now();
-  const spiffeId = parseSpiffeId(`spiffe://${trustDomain}`);
-  const subject = { country: 'US', organization: 'SPIFFE' };
-  return issueSelfSignedCa({ signer, subject, spiffeId, notBefore: now - 10_000, notAfter: now + 86_400_000 }).der;
-}
-
-function newForeignBundles() {
-  return Array.from({ length: 2 }, () => {
-    const trustDomain = `${randomUUID()}.test`;
-    return {
-      trustDomain,
-      x509Authorities: [{ asn1: newAuthority(trustDomain), tainted: false }],
-      jwtAuthorities: [],
-      witAuthorities: [],
-      refreshHint: 60,
-      sequenceNumber: 1,
-    };
-  });
-}
-
-type Prepare = (stage: CutStage) => Promise<Change>;
-
 const changes: Readonly<Record<CutCall, Prepare>> = {
+  ...federationChanges,
+  ...remoteChanges,
+  ...upstreamChanges,
   async BatchCreateEntry({ entry }) {
     const entries = newEntries();
     return {
@@ -162,7 +125,7 @@ const changes: Readonly<Record<CutCall, Prepare>> = {
       async make() {
         const { value } = await stage.agent.createJoinToken({ ttl: 600, token: '', agentId: undefined });
         tokens.push(value);
-        await attest(stage, value);
+        await attest(stage.agent, value);
       },
       measure: async () =>
         tokens.length === 0 ? 0 : Number(await exists(() => stage.agent.getAgent({ id: example(path()), outputMask }))),
@@ -322,28 +285,8 @@ async function authorityChange({ authority, bundle }: CutStage, kind: 'x509' | '
 
 async function newAgent(stage: CutStage): Promise<string> {
   const { value } = await stage.agent.createJoinToken({ ttl: 600, token: '', agentId: undefined });
-  await attest(stage, value);
+  await attest(stage.agent, value);
   return `/spire/agent/join_token/${value}`;
-}
-
-async function attest({ agent }: CutStage, token: string): Promise<void> {
-  const csr = createCsr({ signer: signerOf(generateKeyPairSync('ec-p256').privateKey) });
-  const data = { type: 'join_token', payload: Buffer.from(token) };
-  async function* params() {
-    yield { step: { $case: 'params' as const, value: { data, params: { csr } } } };
-  }
-  for await (const { step } of agent.attestAgent(params())) if (step?.$case === 'result') return;
-  throw new Error('the server ended the exchange without a result');
-}
-
-async function exists(find: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await find();
-    return true;
-  } catch (error) {
-    if (error instanceof RpcError && error.code === notFound) return false;
-    throw error;
-  }
 }
 
 async function sequenceOf({ bundle }: CutStage): Promise<number> {
