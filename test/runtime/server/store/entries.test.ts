@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoreError } from '../../../../runtime/server/store/errors.ts';
 import type { EntryDraft, EntryRecord } from '../../../../runtime/server/store/records.ts';
@@ -334,6 +335,35 @@ test('pages that are read while others write hold every entry once that was ther
   const isOld = (id: string) => id.startsWith('busy-');
   expect(seen.filter(isOld)).toEqual(there.map(({ id }) => id));
   expect(new Set(seen).size).toBe(seen.length);
+});
+
+describe('a batch is written by one statement', () => {
+  const drafts = (name: string, count: number) =>
+    Array.from({ length: count }, (_, index) => draft(`${name}/${index}`, { id: `${name}-${index}` }));
+  /** PostgreSQL notes for each row which transaction wrote it, and which command of it. */
+  const statementsOf = async (ids: readonly string[]): Promise<number> => {
+    const client = new pg.Client({ connectionString: db.url });
+    await client.connect();
+    const text = 'SELECT DISTINCT xmin, cmin FROM entries WHERE id = ANY($1)';
+    return client
+      .query(text, [ids])
+      .then(({ rows }) => rows.length)
+      .finally(() => client.end());
+  };
+
+  test.each([
+    [50, 1],
+    [500, 1],
+    [501, 2],
+  ])('of %i entries that are created, and changed, in %i', async (count, statements) => {
+    const batch = drafts(`batch-${count}`, count);
+    const ids = batch.map(({ id = '' }) => id);
+    await db.store.createEntries(batch);
+    expect(await statementsOf(ids)).toBe(statements);
+    await db.store.updateEntries(ids.map((id) => ({ id, patch: { hint: 'changed' } })));
+    expect(await statementsOf(ids)).toBe(statements);
+    await db.store.deleteEntries(ids);
+  });
 });
 
 test('pruning takes expired entries only', async () => {
