@@ -1,5 +1,6 @@
 // An administrator in Go on the SPIRE project's own API asks our server what it asks SPIRE's: both must answer alike, call by call.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { methodPolicies } from '../../runtime/server/api/method-policy.ts';
 import { conduct } from './support/admin-client.ts';
 import { adminSession } from './support/admin-session.ts';
 import type { Answer } from './support/admin-session.ts';
@@ -61,6 +62,12 @@ const ourOwn: Readonly<Record<string, Answer>> = {
 };
 
 describe('an administrator in Go', () => {
+  it('makes every call that SPIRE’s API lets an administrator make', () => {
+    const made = new Set(adminSession.map(({ method }) => `/spire.api.server.${method}`));
+    const may = [...methodPolicies].flatMap(([method, { roles }]) => (roles.includes('admin') ? [method] : []));
+    expect(may.filter((method) => method.startsWith('/spire.') && !made.has(method))).toEqual([]);
+  });
+
   it.each(adminSession.map(({ title }, index) => [title, index] as const))('%s', (title, index) => {
     expect(ours[index]).toEqual(ourOwn[title] ?? theirs[index]);
   });

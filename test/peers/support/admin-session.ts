@@ -236,6 +236,16 @@ const upstream: readonly Question[] = ['Taint', 'Revoke'].map((act) =>
   }),
 );
 
+const wit: readonly Question[] = [
+  ask('mint a WIT-SVID', 'svid.v1.SVID/MintWITSVID', { id: id('/minted'), signingAlgorithm: 'ES256' }),
+  ask('sign a WIT-SVID as if an agent', 'svid.v1.SVID/BatchNewWITSVID', { params: [{ entryId: 'web' }] }),
+  ask('publish a WIT key as if downstream', 'bundle.v1.Bundle/PublishWITAuthority'),
+  ...['Get:State', 'Prepare:', 'Activate:', 'Taint:', 'Revoke:'].map((call) => {
+    const [act = '', rest = ''] = call.split(':');
+    return ask(`WIT: ${act.toLowerCase()}`, `localauthority.v1.LocalAuthority/${act}WITAuthority${rest}`);
+  }),
+];
+
 /** Calls that an administrator may not make over TCP, and those that no SPIRE of today answers. */
 const elsewhere: readonly Question[] = [
   ask('debug', 'debug.v1.Debug/GetInfo'),
@@ -253,5 +263,6 @@ export const adminSession: readonly Question[] = [
   ...rotation('JWT'),
   ...rotation('X509'),
   ...upstream,
+  ...wit,
   ...elsewhere,
 ];
