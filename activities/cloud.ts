@@ -74,9 +74,14 @@ export function databaseSecretName(trustDomain: string, pool: string): string {
   return `${stem(trustDomain)}-${pool}-database`;
 }
 
+export function authoritySecretPrefix(trustDomain: string): string {
+  return `${stem(trustDomain)}-upstream-authority`;
+}
+
 /** The secrets that hold the files of an authority above the root: one for each file. */
 export function authoritySecretNames(trustDomain: string): Readonly<Record<AuthorityPart, string>> {
-  const name = (part: AuthorityPart): string => `${stem(trustDomain)}-upstream-authority-${part}`;
+  const prefix = authoritySecretPrefix(trustDomain);
+  const name = (part: AuthorityPart): string => `${prefix}-${part}`;
   return { certificate: name('certificate'), key: name('key'), bundle: name('bundle') };
 }
 

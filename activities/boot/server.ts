@@ -1,7 +1,6 @@
 // Boot scripts of SPIRE servers: the upstream, which makes the trust domain's root or takes its CA from an authority that is not ours, and prints the
 // root's digest on the console; and a segment's downstream, which takes its intermediate CA from the upstream through the agent on its own node.
 import { authorityParts } from '../cloud.ts';
-import type { AuthorityPart } from '../cloud.ts';
 import type { Artifact, Substrate } from '../plan.ts';
 import type { Cloud, TrustDomainSpec } from '../spec/trust-domain-spec.ts';
 import { healthPort, serverPort } from '../plan.ts';
@@ -19,8 +18,8 @@ export interface ServerBoot {
   readonly substrate: Substrate;
   /** Name of the secret whose value is an environment file with DATABASE_URL. */
   readonly databaseSecret: string;
-  /** Names of the secrets with the files of the authority above the root; absent where the root is the server's own. */
-  readonly authoritySecrets: Readonly<Record<AuthorityPart, string>> | undefined;
+  /** What the names of the secrets with the files of the authority above the root begin with; absent where the root is the server's own. */
+  readonly authoritySecrets: string | undefined;
   readonly caTtl: string;
   /** SPIFFE ID of the control plane's worker. */
   readonly adminId: string;
@@ -83,15 +82,20 @@ ${fetchAuthority(boot)}program "$IMAGE${serverProgram}"`,
 }
 
 const authorityDirectory = '$ROOT/etc/spire/server/authority';
+const lookAtSecrets = '30s';
 
-/** The authority's files come the way that the database's address comes, each readable by the server alone. */
+/** The authority's files come the way that the database's address comes, each readable by the server alone; a successor follows them there. */
 function fetchAuthority({ authoritySecrets, cloud }: ServerBoot): string {
   if (authoritySecrets === undefined) return '';
-  const lines = authorityParts.map(
-    (part) =>
-      `"$HERE/bin/espalier-node" secret --cloud ${cloud} --name ${quote(authoritySecrets[part])} --file "${authorityDirectory}/${part}.pem"`,
-  );
-  return `# So is the key of the authority above the root.\n${lines.join('\n')}\n`;
+  const unit = startUnit({
+    name: 'upstream-authority',
+    description: 'files of the authority above the root',
+    execStart: `$HERE/bin/espalier-node authority --cloud ${cloud} --prefix ${authoritySecrets} --directory ${authorityDirectory} --every ${lookAtSecrets}`,
+  });
+  return `# So is the key of the authority above the root.
+"$HERE/bin/espalier-node" authority --cloud ${cloud} --prefix ${quote(authoritySecrets)} --directory "${authorityDirectory}"
+${unit}
+`;
 }
 
 /** The first upstream's last steps: its bundle's digest on the console, and the entry that lets the worker administer it. */

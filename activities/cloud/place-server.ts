@@ -1,6 +1,6 @@
 // From what a workflow knows of a server to the instance that runs it: its identity in the cloud and its boot script. Pure.
 import { serverBootScript } from '../boot/server.ts';
-import { authoritySecretNames, databaseSecretName } from '../cloud.ts';
+import { authoritySecretPrefix, databaseSecretName } from '../cloud.ts';
 import type { CreateInstance } from '../cloud.ts';
 import type { PlaceServer } from '../inputs.ts';
 
@@ -16,7 +16,7 @@ export function placeServer(input: PlaceServer): CreateInstance {
     artifact: plan.artifact,
     substrate: plan.substrate,
     databaseSecret: databaseSecretName(spec.trustDomain, pool.name),
-    authoritySecrets: pool.authority === 'disk' ? authoritySecretNames(spec.trustDomain) : undefined,
+    authoritySecrets: pool.authority === 'disk' ? authoritySecretPrefix(spec.trustDomain) : undefined,
     caTtl: pool.caTtl,
     adminId: plan.workerId,
     attestors: pool.attestors,

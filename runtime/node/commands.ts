@@ -1,6 +1,7 @@
 // The commands of espalier-node: what a boot script needs of its cloud and of the server that it starts. Each prints its result and nothing else.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseFlags } from '../cli/flags.ts';
+import { followAuthorityFiles, writeAuthorityFiles } from './authority-files.ts';
 import { clouds, createCloudNode } from './cloud-node.ts';
 import type { Cloud, CloudNodeDeps } from './cloud-node.ts';
 import { retry } from './retry.ts';
@@ -11,6 +12,8 @@ export interface CommandDeps extends CloudNodeDeps {
   readonly print: (line: string) => void;
   /** Said on standard error. */
   readonly note: (line: string) => void;
+  /** Ends what would go on; the process's own end does where it is left out. */
+  readonly signal?: AbortSignal;
 }
 
 type Command = (argv: readonly string[], deps: CommandDeps) => Promise<void>;
@@ -27,6 +30,7 @@ const pauseMs = 1_000;
 export const commands: ReadonlyMap<string, Command> = new Map([
   ['address', printAddress],
   ['secret', fetchSecret],
+  ['authority', keepAuthority],
   ['bundle-digest', printBundleDigest],
   ['wait-ready', waitReady],
 ]);
@@ -48,6 +52,25 @@ async function fetchSecret(argv: readonly string[], deps: CommandDeps): Promise<
   const name = required('name', values.name);
   const file = required('file', values.file);
   await writeSecret(file, await persist(() => node.secret(name), values.timeout, deps));
+}
+
+async function keepAuthority(argv: readonly string[], deps: CommandDeps): Promise<void> {
+  const { values } = parseFlags(argv, {
+    cloud: cloudFlag,
+    prefix: { kind: 'string', help: 'what the names of its secrets begin with' },
+    directory: { kind: 'string', help: 'where its files are written, readable by their owner only' },
+    every: { kind: 'duration', default: 0, help: 'goes on, and looks so often whether a secret has changed' },
+    timeout: timeoutFlag,
+  });
+  const node = createCloudNode(cloudOf(values.cloud), deps);
+  const files = {
+    secret: (name: string) => node.secret(name),
+    prefix: required('prefix', values.prefix),
+    directory: required('directory', values.directory),
+  };
+  await persist(() => writeAuthorityFiles(files), values.timeout, deps);
+  const { signal = new AbortController().signal, note } = deps;
+  if (values.every > 0) await followAuthorityFiles(files, { everyMs: values.every, signal, note });
 }
 
 async function printBundleDigest(argv: readonly string[], deps: CommandDeps): Promise<void> {

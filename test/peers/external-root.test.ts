@@ -84,16 +84,9 @@ describe('a trust domain below an external root', () => {
   });
 
   it('lets the servers’ own identity read the secrets, and nobody else', async () => {
-    const lab = JSON.parse(readFileSync(join(state, 'lab/lab.json'), 'utf8')) as {
-      endpoint: string;
-      gcp: { accessToken: string; project: string };
-    };
-    const { project, accessToken } = lab.gcp;
+    const { project } = readLab().gcp;
     for (const part of ['certificate', 'key', 'bundle']) {
-      const secret = `${stem(trustDomain)}-upstream-authority-${part}`;
-      const response = await fetch(`${lab.endpoint}/v1/projects/${project}/secrets/${secret}:getIamPolicy`, {
-        headers: { authorization: `Bearer ${accessToken}` },
-      });
+      const response = await onSecret(part, 'GET', ':getIamPolicy');
       expect(await response.json()).toMatchObject({
         bindings: [
           {
@@ -103,6 +96,17 @@ describe('a trust domain below an external root', () => {
         ],
       });
     }
+  });
+
+  it('publishes a further root that is put into the secret, and goes on below the first', async () => {
+    const successor = join(stage.directory, 'successor');
+    await makeExternalAuthority(successor);
+    const roots = externalRoot() + readFileSync(join(successor, 'bundle.pem'), 'utf8');
+    const body = { payload: { data: Buffer.from(roots).toString('base64') } };
+    expect((await onSecret('bundle', 'POST', ':addVersion', body)).status).toBe(200);
+    await expect
+      .poll(async () => certificatesFromPem(await domain.bundlePem()), { timeout: 120_000, interval: 1_000 })
+      .toEqual(certificatesFromPem(roots));
   });
 
   it('has nothing secret in its histories', async () => {
@@ -118,6 +122,24 @@ describe('a trust domain below an external root', () => {
     }
   });
 });
+
+function readLab() {
+  return JSON.parse(readFileSync(join(state, 'lab/lab.json'), 'utf8')) as {
+    endpoint: string;
+    gcp: { accessToken: string; project: string };
+  };
+}
+
+/** As the owner of the project. */
+function onSecret(part: string, method: 'GET' | 'POST', act: string, body?: object): Promise<Response> {
+  const { endpoint, gcp } = readLab();
+  const secret = `${stem(trustDomain)}-upstream-authority-${part}`;
+  return fetch(`${endpoint}/v1/projects/${gcp.project}/secrets/${secret}${act}`, {
+    method,
+    headers: { authorization: `Bearer ${gcp.accessToken}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
 
 /** The chain, PEM; a text without one while the agent has none. */
 async function fetchSvid(id: string, socket: string): Promise<string> {

@@ -114,15 +114,12 @@ describe('a machine that booted', () => {
   it('below a root that is not ours reads its authority from the secret store, before the server starts', () => {
     machine.boot(serverBootScript(upstreamOnDisk));
     const directory = `${machine.root}/etc/spire/server/authority`;
-    const read = machine
-      .calls('espalier-node')
-      .filter(([command, ...words]) => command === 'secret' && words[3]?.includes('-authority-'));
-    expect(read).toEqual(
-      ['certificate', 'key', 'bundle'].map((part) => [
-        ...['secret', '--cloud', 'gcp', '--name', `espalier-bfabc374-upstream-authority-${part}`],
-        ...['--file', `${directory}/${part}.pem`],
-      ]),
-    );
+    const command = ['authority', '--cloud', 'gcp', '--prefix', 'espalier-bfabc374-upstream-authority'];
+    const asked = machine.calls('espalier-node').map(([first]) => first);
+    expect(machine.calls('espalier-node')).toContainEqual([...command, '--directory', directory]);
+    expect(asked.indexOf('authority')).toBeLessThan(asked.indexOf('wait-ready'));
+    const unit = machine.read('etc/systemd/system/upstream-authority.service');
+    expect(unit).toContain(`espalier-node ${command.join(' ')} --directory ${directory} --every 30s\n`);
     const { plugins } = parseHcl(serverConf()) as Record<string, Record<string, unknown>[]>;
     expect(plugins?.[0]?.['UpstreamAuthority']).toEqual([
       {

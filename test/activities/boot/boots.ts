@@ -3,7 +3,7 @@ import { serverBootScript } from '../../../activities/boot/server.ts';
 import type { ServerBoot } from '../../../activities/boot/server.ts';
 import { nodeBootScript } from '../../../activities/boot/node.ts';
 import type { NodeBoot } from '../../../activities/boot/node.ts';
-import { authoritySecretNames } from '../../../activities/cloud.ts';
+import { authoritySecretPrefix } from '../../../activities/cloud.ts';
 import { parseTrustDomainSpec } from '../../../activities/spec/check-spec.ts';
 import { spec } from '../../support/specs.ts';
 
@@ -41,7 +41,7 @@ export const upstream: ServerBoot = {
 };
 
 /** Below a root that is not ours. */
-export const upstreamOnDisk: ServerBoot = { ...upstream, authoritySecrets: authoritySecretNames('example.org') };
+export const upstreamOnDisk: ServerBoot = { ...upstream, authoritySecrets: authoritySecretPrefix('example.org') };
 
 export const downstream: ServerBoot = {
   ...upstream,

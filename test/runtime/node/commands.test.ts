@@ -27,7 +27,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function run(line: string, env: Record<string, string> = {}): Promise<void> {
+async function run(line: string, env: Record<string, string> = {}, signal?: AbortSignal): Promise<void> {
   const [name = '', ...argv] = line.split(' ');
   const deps = {
     fetch,
@@ -35,6 +35,7 @@ async function run(line: string, env: Record<string, string> = {}): Promise<void
     clock: Date.now,
     print: (text: string) => printed.push(text),
     note: (text: string) => noted.push(text),
+    ...(signal === undefined ? {} : { signal }),
   };
   await commands.get(name)?.(argv, deps);
 }
@@ -71,6 +72,48 @@ describe('espalier-node secret', () => {
       '/v1/projects/espalier-lab/secrets/espalier-1-upstream-database/versions/latest:access',
     );
     expect([...printed, ...noted].join('')).not.toContain('postgres');
+  });
+
+  it('writes the files of an authority, each for its owner alone, and again what has changed', async () => {
+    const metadata = await serve(
+      startHttpService(({ url }) => ({
+        headers: { 'Metadata-Flavor': 'Google' },
+        body: url.endsWith('/token') ? '{"access_token":"ya29.token","expires_in":3599}' : 'espalier-lab',
+      })),
+    );
+    const kept = new Map([
+      ['bundle', 'ROOTS'],
+      ['certificate', 'CERTIFICATE'],
+      ['key', 'KEY'],
+    ]);
+    const store = await serve(
+      startHttpService(({ url }) => {
+        const value = kept.get(/\/secrets\/e-1-(\w+)\//.exec(url)?.[1] ?? '');
+        if (value === undefined) return { status: 404 };
+        return { body: JSON.stringify({ payload: { data: Buffer.from(value).toString('base64') } }) };
+      }),
+    );
+    const env = { GCE_METADATA_HOST: metadata.host, ESPALIER_GCP_SECRETMANAGER_ENDPOINT: store.url };
+    const at = (part: string): string => join(directory, `authority/${part}.pem`);
+    const stopping = new AbortController();
+    const line = `authority --cloud gcp --prefix e-1 --directory ${join(directory, 'authority')} --every 10ms`;
+    const running = run(line, env, stopping.signal);
+    await vi.waitFor(() => expect(readFileSync(at('key'), 'utf8')).toBe('KEY'), { timeout: 20_000 });
+    expect([...kept].map(([part]) => readFileSync(at(part), 'utf8'))).toEqual([...kept.values()]);
+    expect([...kept].map(([part]) => statSync(at(part)).mode & 0o777)).toEqual([0o600, 0o600, 0o600]);
+    const before = statSync(at('certificate')).mtimeMs;
+
+    kept.delete('bundle'); // away for a while: nothing is written, not even what could be
+    kept.set('key', 'SUCCESSOR');
+    await vi.waitFor(() => expect(noted.join()).toContain('its files stay as they are'), { timeout: 20_000 });
+    expect(readFileSync(at('key'), 'utf8')).toBe('KEY');
+    kept.set('bundle', 'MORE ROOTS');
+    await vi.waitFor(() => expect(readFileSync(at('key'), 'utf8')).toBe('SUCCESSOR'), { timeout: 20_000 });
+    expect(readFileSync(at('bundle'), 'utf8')).toBe('MORE ROOTS');
+    expect(statSync(at('certificate')).mtimeMs).toBe(before);
+    stopping.abort();
+    await running;
+    expect([...printed, ...noted].join('')).not.toContain('SUCCESSOR');
   });
 
   it('writes an AWS secret, asked for with the instance role and not with keys of the environment', async () => {

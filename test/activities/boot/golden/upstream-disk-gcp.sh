@@ -98,9 +98,27 @@ chmod 0700 "$ROOT/var/lib/spire/server" "$RUN/spire-server/private"
 # The database's address is a secret: read by this instance's own role, never part of this script.
 "$HERE/bin/espalier-node" secret --cloud gcp --name 'espalier-bfabc374-upstream-database' --file "$ROOT/etc/spire/server/database.env"
 # So is the key of the authority above the root.
-"$HERE/bin/espalier-node" secret --cloud gcp --name 'espalier-bfabc374-upstream-authority-certificate' --file "$ROOT/etc/spire/server/authority/certificate.pem"
-"$HERE/bin/espalier-node" secret --cloud gcp --name 'espalier-bfabc374-upstream-authority-key' --file "$ROOT/etc/spire/server/authority/key.pem"
-"$HERE/bin/espalier-node" secret --cloud gcp --name 'espalier-bfabc374-upstream-authority-bundle' --file "$ROOT/etc/spire/server/authority/bundle.pem"
+"$HERE/bin/espalier-node" authority --cloud gcp --prefix 'espalier-bfabc374-upstream-authority' --directory "$ROOT/etc/spire/server/authority"
+mkdir -p "$(dirname "$ROOT/etc/systemd/system/upstream-authority.service")"
+cat > "$ROOT/etc/systemd/system/upstream-authority.service.new" <<END_OF_FILE
+[Unit]
+Description=files of the authority above the root
+After=network-online.target
+StartLimitIntervalSec=0
+[Service]
+Type=simple
+Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"
+ExecStart=$HERE/bin/espalier-node authority --cloud gcp --prefix espalier-bfabc374-upstream-authority --directory $ROOT/etc/spire/server/authority --every 30s
+Restart=always
+RestartSec=1
+[Install]
+WantedBy=multi-user.target
+END_OF_FILE
+chmod 0644 "$ROOT/etc/systemd/system/upstream-authority.service.new"
+mv -f "$ROOT/etc/systemd/system/upstream-authority.service.new" "$ROOT/etc/systemd/system/upstream-authority.service"
+systemctl daemon-reload
+systemctl enable upstream-authority
+systemctl restart upstream-authority
 program "$IMAGE/opt/espalier/bin/spire-server"
 
 mkdir -p "$(dirname "$ROOT/etc/systemd/system/spire-server.service")"
