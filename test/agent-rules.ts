@@ -121,6 +121,12 @@ const caches: readonly RuleRow[] = [
     'svid-cache',
     'unless somebody waits for them',
   ),
+  agent(
+    'X.509: what ends leaves open streams',
+    'cache/svid-cache',
+    'svid-cache',
+    'loses what ends, though there is no other',
+  ),
   agent('X.509: what has ended is not served', 'cache/svid-cache', 'svid-cache', 'has no SVID that has ended'),
   agent(
     'an entry that goes ends its stream',

@@ -15,6 +15,7 @@ import { AgentHealth, listenForProbes } from './health/health.ts';
 import { composeReport } from './report/compose-report.ts';
 import { runReporter } from './report/reporter.ts';
 import { patienceMs, retryAtStart } from './retry-at-start.ts';
+import { keepWithdrawing } from './cache/keep-withdrawing.ts';
 import { createSyncDemand } from './sync/demand.ts';
 import { createSyncHints } from './sync/hints.ts';
 import { runSyncLoop } from './sync/sync-loop.ts';
@@ -63,6 +64,7 @@ export async function runAgent(config: AgentConfig, surroundings: AgentSurroundi
     cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
     void watchServer({ link, hints, random, log }, watching.signal);
     const compose = () => composeReport({ cache, svid: identity.svid(), version, now: clock() });
+    void keepWithdrawing({ cache, clock }, watching.signal);
     void runReporter({ compose, link, changed: cache.changed, random, clock, log }, watching.signal);
     const { syncIntervalMs: intervalMs } = config;
     await runSyncLoop({ synchronizer, wanted: cache.wanted, demand, hints, intervalMs, random, clock, log }, signal);

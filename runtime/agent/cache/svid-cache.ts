@@ -26,7 +26,7 @@ export interface SvidCacheOptions {
 export interface WorkloadCache {
   matching(selectors: readonly Selector[]): readonly AgentEntry[];
   update(selectors: readonly Selector[]): WorkloadUpdate;
-  /** The first as soon as every matching entry that the server signs for has its SVID, then one for each change. */
+  /** The first as soon as every matching entry that the server signs for has its SVID, then one for each change; without SVIDs that have ended. */
   subscribe(selectors: readonly Selector[], signal: AbortSignal): AsyncGenerator<WorkloadUpdate, never, undefined>;
   /** The trust domain's bundle and every federated one that is here: at once, and again whenever one of them changes, comes or goes. */
   subscribeBundles(signal: AbortSignal): AsyncGenerator<readonly TrustBundle[], never, undefined>;
@@ -132,6 +132,15 @@ export class SvidCache implements WorkloadCache {
     this.#tell(this.#groups.having([...svids.keys(), ...refused]));
   }
 
+  /** What has ended leaves the streams that have it, be the server away or not. */
+  withdrawEnded(): void {
+    const now = this.#options.clock();
+    const ended = [...this.#svids].filter(([, { notAfter }]) => notAfter <= now).map(([id]) => id);
+    if (ended.length === 0) return;
+    for (const id of ended) this.#svids.delete(id);
+    this.#tell(this.#groups.having(ended));
+  }
+
   /** Marks SVIDs to be signed anew: their authority is no longer trusted. */
   expire(isTainted: (svid: WorkloadSvid) => boolean): number {
     let count = 0;
@@ -181,8 +190,10 @@ export class SvidCache implements WorkloadCache {
         const update = this.#groups.updateOf(group);
         const missing = this.#groups.missing(group, update);
         // An entry that the server would not sign for is tried again with the next sync, not in a circle.
-        if (missing.some(({ id }) => !this.#failed.has(id))) this.wanted.ring();
-        else if ((missing.length === 0 || update.identities.length > 0) && update !== subscriber.taken) {
+        const isSettled = missing.every(({ id }) => this.#failed.has(id));
+        if (!isSettled) this.wanted.ring();
+        const isWhole = isSettled && (missing.length === 0 || update.identities.length > 0);
+        if ((isWhole || this.#hasEnded(subscriber.taken, missing)) && update !== subscriber.taken) {
           yield (subscriber.taken = update);
           subscriber.drained = update; // whoever comes for the next has written this one
           continue;
@@ -222,6 +233,15 @@ export class SvidCache implements WorkloadCache {
     const names = new Set(entries.flatMap(({ federatesWith }) => federatesWith.map(({ name }) => name)));
     const federatedBundles = [...names].sort().flatMap((name) => this.#federated.get(name) ?? []);
     return { identities, bundle: this.#bundle, federatedBundles };
+  }
+
+  /** Whether a stream was given an SVID that has ended, and there is no other in its place. */
+  #hasEnded(taken: WorkloadUpdate | undefined, missing: readonly AgentEntry[]): boolean {
+    const now = this.#options.clock();
+    return (
+      taken?.identities.some(({ entry, svid }) => svid.notAfter <= now && missing.some(({ id }) => id === entry.id)) ===
+      true
+    );
   }
 
   #due(entries: readonly AgentEntry[]): AgentEntry[] {

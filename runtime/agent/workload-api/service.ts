@@ -76,7 +76,7 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
     needsIdentity: boolean,
   ): AsyncGenerator<WorkloadUpdate, void, undefined> {
     for await (const update of cache.subscribe(selectors, context.signal)) {
-      if (needsIdentity && update.identities.length === 0) throw admission.noIdentity(context, selectors);
+      if (needsIdentity && cache.matching(selectors).length === 0) throw admission.noIdentity(context, selectors);
       yield update;
     }
   }
@@ -101,6 +101,7 @@ export function createWorkloadApi(options: WorkloadApiOptions): Handlers<typeof 
       const selectors = await admit(context, true);
       const recipient = { context, selectorCount: selectors.length };
       for await (const update of updates(context, selectors, true)) {
+        if (update.identities.length === 0) throw unavailable('X509-SVID has ended, and there is no other yet');
         const response = x509SvidResponse(update);
         for (const identity of withUniqueHints(update.identities, ({ entry }) => entry)) {
           audit.x509Svid(recipient, identity);

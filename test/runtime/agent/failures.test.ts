@@ -58,6 +58,20 @@ async function idsNow({ socketPath }: TriedAgent): Promise<string[]> {
   }
 }
 
+/** An open stream: when and with what it ended, and when the last SVID that it had was to end. */
+async function followUntilItEnds({ socketPath }: TriedAgent) {
+  const api = createWorkloadApi({ socketPath });
+  let lastExpiry = 0;
+  try {
+    for await (const { svids } of api.fetchX509Svid()) lastExpiry = svids[0].expiresAt;
+    throw new Error('the stream ended without a reason');
+  } catch (error) {
+    return { endedAt: Date.now(), error, lastExpiry };
+  } finally {
+    api.close();
+  }
+}
+
 /** Milliseconds. */
 async function until(agent: TriedAgent, what: string, isSo: (ids: readonly string[]) => boolean): Promise<number> {
   const began = performance.now();
@@ -106,7 +120,11 @@ describe('workloads', () => {
   it('lose what expires while the server is away, and get it again when it is back, as the agent gets its own', async () => {
     const node = await startNode();
     await stage.server().kill();
+    const stream = followUntilItEnds(node.agent);
     await until(node.agent, 'the end of the SVID', (ids) => ids.length === 0);
+    const { endedAt, error, lastExpiry } = await stream;
+    expect(error).toMatchObject({ message: 'X509-SVID has ended, and there is no other yet' });
+    say('SVID ended, until its stream was told', endedAt - lastExpiry);
     expect(node.agent.isRunning()).toBe(true);
     const said = hear(node.agent);
     await stage.server().restart();
@@ -154,11 +172,14 @@ describe('workloads', () => {
   it('notice nothing of an eviction: their agent attests again', async () => {
     const node = await startNode();
     const [trustDomain, path] = ['example.org', node.agentPath];
-    const said = hear(node.agent);
     await stage.server().agent.deleteAgent({ id: { trustDomain, path } });
     const began = performance.now();
-    await node.agent.wait('another attestation', () => said().includes('Agent needs to re-attest'));
-    await node.agent.wait('another attestation', () => said().includes('Successfully reattested node'));
+    const isKnown = () =>
+      stage
+        .server()
+        .agent.getAgent({ id: { trustDomain, path }, outputMask: undefined })
+        .then(Boolean, () => false);
+    await node.agent.wait('another attestation', isKnown);
     say('evicted, until attested again', performance.now() - began);
     say('evicted, until news', await untilNews(node, '/after/eviction'));
   });

@@ -181,6 +181,50 @@ describe('a subscription', () => {
     await expect(subscription.next()).rejects.toThrow('done');
   });
 
+  it('loses what ends, though there is no other yet, and gets the other when it comes', async () => {
+    const selectors = [parseSelector('unix:gid:1')];
+    const [a, b] = [entry('a', { selectors }), entry('b', { selectors })];
+    hold(a, b);
+    sign(a);
+    cache.store(new Map([['b', svidOf(b, { notAfter: 8000 })]]), []);
+    const stop = new AbortController();
+    const subscription = cache.subscribe(selectors, stop.signal);
+    const idsOf = ({ value }: Awaited<ReturnType<typeof subscription.next>>) =>
+      value.identities.map(({ entry: { id } }) => id);
+    expect(idsOf(await subscription.next())).toEqual(['a', 'b']);
+    now = 8000;
+    cache.withdrawEnded();
+    expect(idsOf(await subscription.next())).toEqual(['a']);
+    now = 9000;
+    cache.withdrawEnded();
+    expect(idsOf(await subscription.next())).toEqual([]);
+    expect([cache.svidCount, staleIds()]).toEqual([0, ['a', 'b']]);
+    const next = subscription.next();
+    cache.store(new Map([a, b].map((one) => [one.id, svidOf(one, { notAfter: 20_000, renewAt: 19_000 })])), []);
+    expect(idsOf(await next)).toEqual(['a', 'b']);
+    stop.abort(new Error('done'));
+    await expect(subscription.next()).rejects.toThrow('done');
+  });
+
+  it('keeps what is due, and what its server would not sign anew, until it ends', async () => {
+    const a = entry('a');
+    hold(a);
+    sign(a);
+    const stop = new AbortController();
+    const subscription = cache.subscribe(a.selectors, stop.signal);
+    await subscription.next();
+    const next = subscription.next();
+    now = 8999;
+    cache.store(new Map(), ['a']);
+    cache.withdrawEnded();
+    expect(cache.svidCount).toBe(1);
+    now = 9000;
+    cache.withdrawEnded();
+    expect((await next).value.identities).toEqual([]);
+    stop.abort(new Error('done'));
+    await expect(subscription.next()).rejects.toThrow('done');
+  });
+
   it('ends with an empty update when nothing matches any more', async () => {
     const a = entry('a');
     hold(a);
