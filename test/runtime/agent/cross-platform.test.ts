@@ -22,7 +22,7 @@ afterAll(() => tiers.close());
 async function fetch(socketPath: string) {
   const api = createWorkloadApi({ socketPath });
   try {
-    for await (const { svids, bundles } of api.fetchX509Svid({ deadlineMs: 5_000 }))
+    for await (const { svids, bundles } of api.fetchX509Svid({ deadlineMs: 20_000 }))
       return { chain: [...svids[0].chain], roots: bundles.get('example.org')!.x509Authorities.map(({ asn1 }) => asn1) };
     throw new Error(`no SVID at ${socketPath}`);
   } finally {
