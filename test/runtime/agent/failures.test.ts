@@ -1,6 +1,7 @@
 // What workloads see of an agent's failures, and how long it takes until all is well again: our server and agents of ours in processes of their own,
 // this process their workload. The times are printed; they are no pass mark.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { statusCode } from '../../../runtime/rpc/status.ts';
 import { createWorkloadApi } from '../../../runtime/workloadapi/workload-api.ts';
 import { openAgentStage } from '../../endurance/agents/agent-stage.ts';
 import type { AgentStage } from '../../endurance/agents/agent-stage.ts';
@@ -125,7 +126,10 @@ describe('workloads', patience, () => {
     const stream = followUntilItEnds(node.agent);
     await until(node.agent, 'the end of the SVID', (ids) => ids.length === 0);
     const { endedAt, error, lastExpiry } = await stream;
-    expect(error).toMatchObject({ message: 'X509-SVID has ended, and there is no other yet' });
+    expect(error).toMatchObject({
+      code: statusCode.UNAVAILABLE,
+      message: 'X509-SVID has ended, and there is no other yet',
+    });
     say('SVID ended, until its stream was told', endedAt - lastExpiry);
     expect(node.agent.isRunning()).toBe(true);
     const said = hear(node.agent);

@@ -1,5 +1,5 @@
 // Secret discovery over the agent's socket: an Envoy's streams, and who gets none.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { SecretDiscoveryServiceService } from '../../../../proto/gen/envoy/service/secret/v3/sds.ts';
 import type {
   DiscoveryRequest,
@@ -95,6 +95,21 @@ describe('StreamSecrets', () => {
     await next();
     server.setEntries();
     await expect(next()).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT });
+  });
+
+  it('ends when the SVID that it serves ends, and the server would sign no other', async () => {
+    server.state.svidTtl = 3_000;
+    onTestFinished(() => void (server.state.svidTtl = 3_600_000));
+    onTestFinished(() => server.state.refusesToSign.clear());
+    await start();
+    const { requests, next } = openStream();
+    requests.push(ask(['default']));
+    await next();
+    for (const { id } of server.state.entries) server.state.refusesToSign.add(id);
+    const untilItFails = async (): Promise<unknown> => {
+      for (;;) await next();
+    };
+    await expect(untilItFails()).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT });
   });
 });
 
