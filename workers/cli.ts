@@ -1,9 +1,12 @@
-// The control plane's command line: `espalier up`, `down`, `approve` and `schedules apply`.
+// The control plane's command line: `espalier up`, `down`, `approve`, `schedules apply` and `alerts`.
+import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { openReceiver } from './alerts/receiver.ts';
+import { readAlertSettings } from './alerts/settings.ts';
 import { approve } from './approve.ts';
 import { down } from './down.ts';
 import { applySchedules } from './schedules.ts';
@@ -14,6 +17,7 @@ const usage = `usage: espalier up [--once] [--file <trust-domain.yaml>] [--state
        espalier down [--file <trust-domain.yaml>] [--state <directory>]
        espalier approve --gate activation|revocation --reason <text> [--plan-digest <digest>] [--as <name>] [--file <trust-domain.yaml>]
        espalier schedules apply [--schedules <schedules.yaml>] [--file <trust-domain.yaml>]
+       espalier alerts [--listen 127.0.0.1:9095] [--secret-file <file>] [--tls-certificate <file> --tls-key <file> [--client-ca <file>]] [--file <trust-domain.yaml> | --topology <file>]
 `;
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const { values, positionals } = parseArgs({
@@ -27,6 +31,12 @@ const { values, positionals } = parseArgs({
     reason: { type: 'string' },
     'plan-digest': { type: 'string' },
     as: { type: 'string' },
+    listen: { type: 'string', default: '127.0.0.1:9095' },
+    'secret-file': { type: 'string' },
+    'tls-certificate': { type: 'string' },
+    'tls-key': { type: 'string' },
+    'client-ca': { type: 'string' },
+    topology: { type: 'string' },
   },
 });
 
@@ -45,6 +55,7 @@ async function run(): Promise<number> {
   }
   if (others.length > 0) return refuse(`unexpected argument ${others.join(' ')}`);
   if (command === 'approve') return approveChange();
+  if (command === 'alerts') return receiveAlerts();
   const options = { root, stateDirectory: resolve(values.state), specFile: values.file, output: process.stdout };
   if (command === 'up') {
     await up({ ...options, once: values.once, signal: stopping.signal });
@@ -61,6 +72,25 @@ async function approveChange(): Promise<number> {
   const { trustDomain } = loadSpec(file);
   const client = await connect();
   await approve({ client, trustDomain, gate, reason, planDigest, as, env: process.env, output: process.stdout });
+  return 0;
+}
+
+/** Until it is stopped. */
+async function receiveAlerts(): Promise<number> {
+  const settings = readAlertSettings({
+    listen: values.listen,
+    secretFile: values['secret-file'],
+    tlsCertificate: values['tls-certificate'],
+    tlsKey: values['tls-key'],
+    clientCa: values['client-ca'],
+    topology: values.topology,
+    spec: values.file,
+  });
+  const say = (line: string): void => void process.stdout.write(`${new Date().toISOString()} ${line}\n`);
+  const receiver = await openReceiver({ ...settings, client: await connect(), say });
+  say(`alerts of ${settings.trustDomain} are taken at ${receiver.url}`);
+  if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
+  await receiver.close();
   return 0;
 }
 

@@ -21,6 +21,7 @@ import type { ServerConfig } from './config/server-config.ts';
 import type { Federation } from './federation/federation.ts';
 import type { FederatedRevisions } from './fleet/federated-bundles.ts';
 import { createHoldings } from './fleet/holdings.ts';
+import { startMeasuringHolders } from './fleet/measure-holders.ts';
 import type { AuthorityNotes } from './fleet/note-authorities.ts';
 import { createReportBuffer } from './fleet/report-buffer.ts';
 import { createWatchers } from './fleet/watchers.ts';
@@ -92,6 +93,9 @@ export async function serve(
   const reports = createReportBuffer({ store, log: rootLog.child({ subsystem_name: 'fleet' }) });
   onStop(() => reports.close());
   const agentTtlMs = config.authority.agentTtl ?? config.authority.x509SvidTtl;
+  const holdings = createHoldings({ store, reports, notes, authority, agentTtlMs, clock });
+  if (config.telemetry.prometheus !== undefined)
+    onStop(startMeasuringHolders({ holdings, metrics, log: rootLog.child({ subsystem_name: 'fleet' }) }));
   const services: ServicesOptions = {
     trustDomain,
     store,
@@ -104,7 +108,7 @@ export async function serve(
     checker,
     watchers,
     reports,
-    holdings: createHoldings({ store, reports, notes, authority, agentTtlMs, clock }),
+    holdings,
     disableJwtSvids: config.authority.disableJwtSvids ?? false,
     clock,
     log,

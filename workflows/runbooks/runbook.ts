@@ -3,9 +3,9 @@
 import {
   ApplicationFailure,
   CancellationScope,
+  condition,
   defineSignal,
   setHandler,
-  sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type {
@@ -153,7 +153,11 @@ export async function runRunbook(name: string, asked: unknown, story: RunbookSto
           await operator.safePoint();
           if (await isSo()) return true;
           if (Date.now() >= deadline) return false;
-          await operator.interruptible(() => sleep(parseDuration(policy.lookEvery)));
+          const known = progress.alerts.length;
+          // An alert that is over, or another one, is a reason to look at once.
+          await operator.interruptible(() =>
+            condition(() => progress.alerts.length !== known, parseDuration(policy.lookEvery)),
+          );
         }
       } finally {
         tell({ waitingFor: undefined });

@@ -1,5 +1,5 @@
 // The programs that we did not write, made ready at first use: a virtual environment of Python, and what Go builds. All of it lies under .espalier/peers.
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { output, run } from './processes.ts';
@@ -68,6 +68,38 @@ export function prepareSpireAgent(): Promise<string> {
 export function prepareSpireServer(): Promise<string> {
   return buildGo('go-tools', 'github.com/spiffe/spire/cmd/spire-server', 'spire-server');
 }
+
+/** Debian's Prometheus, its tool for rules, and its Alertmanager: unpacked, never installed. */
+export async function preparePrometheus(): Promise<
+  Readonly<Record<'prometheus' | 'promtool' | 'alertmanager', string>>
+> {
+  const directory = join(built, 'debian');
+  const bin = join(directory, 'usr/bin');
+  const programs = {
+    prometheus: join(bin, 'prometheus'),
+    promtool: join(bin, 'promtool'),
+    alertmanager: join(bin, 'prometheus-alertmanager'),
+  };
+  if (Object.values(programs).every(existsSync) && existsSync(alertmanagerTemplates)) return programs;
+  await announced('fetching prometheus and prometheus-alertmanager', async () => {
+    mkdirSync(directory, { recursive: true });
+    const packages = ['prometheus', 'prometheus-alertmanager'];
+    const fetch = () => output('apt-get', ['download', ...packages], { cwd: directory, timeoutMs: buildTimeoutMs });
+    // A machine that has never asked does not know what there is.
+    await fetch().catch(async () => {
+      await output('apt-get', ['update'], { timeoutMs: buildTimeoutMs });
+      await fetch();
+    });
+    for (const file of readdirSync(directory).filter((name) => name.endsWith('.deb')))
+      await output('dpkg', ['-x', join(directory, file), directory]);
+    if (!existsSync(alertmanagerTemplates))
+      cpSync(join(directory, alertmanagerTemplates), alertmanagerTemplates, { recursive: true });
+  });
+  return programs;
+}
+
+/** Debian's Alertmanager reads them at this place and no other; without root it must be installed. */
+const alertmanagerTemplates = '/usr/share/prometheus/alertmanager';
 
 /** Go's own cache decides what is to be built again, but for the version in go.mod: a big program is linked once. */
 async function buildGo(module: string, source: string, name: string): Promise<string> {

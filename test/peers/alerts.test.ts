@@ -1,0 +1,195 @@
+// An alert from end to end: a real Prometheus reads our servers and our rules, a real Alertmanager posts to our receiver, and a runbook finds what is wrong,
+// waits, and reports that it is over. And every rule by Debian's promtool.
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createWorkerSource } from '../../activities/control/worker-source.ts';
+import { failure } from '../../activities/failures.ts';
+import { createRunbookActivities } from '../../activities/runbooks/runbook-activities.ts';
+import { createTrustActivities } from '../../activities/trust/trust-activities.ts';
+import type { KeptRunbookReport } from '../../workflows/runbooks/runbook.ts';
+import { createTestDatabase } from '../support/postgres.ts';
+import type { TestDatabase } from '../support/postgres.ts';
+import { startTestTemporal } from '../support/temporal.ts';
+import type { TestTemporal } from '../support/temporal.ts';
+import { nodeIdOf } from './support/agent.ts';
+import { createLink } from './support/link.ts';
+import type { Link } from './support/link.ts';
+import { eventually, freePort, output, start } from './support/processes.ts';
+import { preparePrometheus, root } from './support/programs.ts';
+import { createStage } from './support/stage.ts';
+import { ownUid } from './support/workloads.ts';
+
+const trustDomain = 'example.org';
+const operatorId = `spiffe://${trustDomain}/prod/onprem/platform/temporal-worker`;
+const secret = 'what-alertmanager-and-we-share';
+const stage = createStage();
+const rulesFile = join(root, 'deploy/prometheus/alerts.yaml');
+let programs: Awaited<ReturnType<typeof preparePrometheus>>;
+let database: TestDatabase;
+let temporal: TestTemporal;
+const links: Link[] = [];
+let world: Parameters<TestTemporal['withWorkers']>[0];
+let topologyFile: string;
+
+/** What Prometheus reads of a server, with the labels that the rules want. */
+interface Target {
+  readonly server: string;
+  readonly port: number;
+}
+
+beforeAll(async () => {
+  programs = await preparePrometheus();
+  temporal = await startTestTemporal();
+  database = await createTestDatabase();
+  const serverOf = async (name: string) => {
+    const metricsPort = await freePort();
+    const server = await stage.server({
+      name,
+      database,
+      settings: `admin_ids = ["${operatorId}"]`,
+      sections: `telemetry { Prometheus { host = "127.0.0.1" port = ${metricsPort} } }`,
+    });
+    return { server, metricsPort };
+  };
+  const first = await serverOf('a');
+  const second = await serverOf('b');
+  const [api, metrics] = [await createLink(second.server), await createLink({ port: second.metricsPort })];
+  links.push(stage.add(api), stage.add(metrics));
+  await first.server.createEntry({ parentId: nodeIdOf('operator'), spiffeId: operatorId, selectors: [ownUid] });
+  const operator = await stage.agent({ name: 'operator', server: first.server });
+  const source = createWorkerSource(operator.socketPath);
+  stage.add({ stop: async () => source.close() });
+  const options = {
+    source,
+    planOf: () => Promise.reject(failure('InvalidRequest', 'there is no plan here')),
+    reportDirectory: join(stage.directory, 'reports'),
+    clock: Date.now,
+  };
+  world = { control: () => ({ ...createTrustActivities(options), ...createRunbookActivities(options) }) };
+  topologyFile = join(stage.directory, 'topology.json');
+  const servers = [
+    { name: 'a', address: `127.0.0.1:${first.server.port}` },
+    { name: 'b', address: `127.0.0.1:${api.port}` },
+  ];
+  writeFileSync(topologyFile, JSON.stringify({ trustDomain, tiers: [{ name: 'upstream', servers }] }));
+  await startPrometheus([
+    { server: 'a', port: first.metricsPort },
+    { server: 'b', port: metrics.port },
+  ]);
+});
+afterAll(async () => {
+  await temporal.close();
+  await stage.strike();
+  await database.drop();
+});
+
+/** The rules as they are shipped, but for how long each waits. */
+async function startPrometheus(targets: readonly Target[]): Promise<void> {
+  const directory = join(stage.directory, 'prometheus');
+  mkdirSync(directory);
+  const file = (name: string, text: string, mode = 0o644): string => {
+    const path = join(directory, name);
+    writeFileSync(path, text, { mode });
+    return path;
+  };
+  const secretFile = file('secret', secret, 0o600);
+  chmodSync(secretFile, 0o600);
+  const [receiverPort, alertmanagerPort, prometheusPort] = [await freePort(), await freePort(), await freePort()];
+  stage.add(
+    start(
+      join(root, 'bin/espalier'),
+      ['alerts', '--listen', `127.0.0.1:${receiverPort}`, '--secret-file', secretFile, '--topology', topologyFile],
+      { logPath: join(directory, 'receiver.log'), env: { TEMPORAL_ADDRESS: temporal.environment.address } },
+    ),
+  );
+  const route =
+    'route: { receiver: espalier, group_by: [...], group_wait: 1s, group_interval: 2s, repeat_interval: 1h }';
+  const webhook = `url: "http://127.0.0.1:${receiverPort}/alerts", http_config: { authorization: { credentials_file: "${secretFile}" } }`;
+  const alertmanager = file(
+    'alertmanager.yaml',
+    `${route.replace('[...]', "['...']")}\nreceivers: [{ name: espalier, webhook_configs: [{ ${webhook}, send_resolved: true }] }]\n`,
+  );
+  stage.add(
+    start(
+      programs.alertmanager,
+      [
+        `--config.file=${alertmanager}`,
+        `--web.listen-address=127.0.0.1:${alertmanagerPort}`,
+        `--storage.path=${join(directory, 'am')}`,
+        '--cluster.listen-address=',
+      ],
+      { logPath: join(directory, 'alertmanager.log') },
+    ),
+  );
+  const rules = file('alerts.yaml', readFileSync(rulesFile, 'utf8').replaceAll(/for: \d+m/g, 'for: 2s'));
+  const scraped = targets
+    .map(
+      ({ server, port }) =>
+        `{ targets: ["127.0.0.1:${port}"], labels: { trust_domain: ${trustDomain}, tier: upstream, server: ${server} } }`,
+    )
+    .join(', ');
+  const prometheus = file(
+    'prometheus.yaml',
+    [
+      'global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }',
+      `rule_files: ["${rules}"]`,
+      `alerting: { alertmanagers: [{ static_configs: [{ targets: ["127.0.0.1:${alertmanagerPort}"] }] }] }`,
+      `scrape_configs: [{ job_name: spire-server, static_configs: [${scraped}] }]`,
+      '',
+    ].join('\n'),
+  );
+  stage.add(
+    start(
+      programs.prometheus,
+      [
+        `--config.file=${prometheus}`,
+        `--web.listen-address=127.0.0.1:${prometheusPort}`,
+        `--storage.tsdb.path=${join(directory, 'tsdb')}`,
+      ],
+      { logPath: join(directory, 'prometheus.log') },
+    ),
+  );
+  await eventually('Prometheus reads both servers', async () => {
+    const response = await fetch(`http://127.0.0.1:${prometheusPort}/api/v1/query?query=sum(up)`);
+    if (!(await response.text()).includes('"2"')) throw new Error('not yet');
+  });
+}
+
+it('passes promtool', async () => {
+  expect(await output(programs.promtool, ['check', 'rules', rulesFile])).toContain('SUCCESS');
+  const tests = join(root, 'test/peers/prometheus/alerts.test.yaml');
+  expect(await output(programs.promtool, ['test', 'rules', tests])).toContain('SUCCESS');
+});
+
+it('fires, starts its runbook, is waited for, and its end is in the report', async () => {
+  const { workflow } = temporal.environment.client;
+  await temporal.withWorkers(world, async () => {
+    for (const link of links) link.cut();
+    const cutAt = Date.now();
+    const handle = await eventually('the runbook runs', async () => {
+      for await (const { workflowId, type } of workflow.list()) {
+        if (type === 'downstreamServerDown') return workflow.getHandle(workflowId);
+      }
+      throw new Error('no runbook yet');
+    });
+    expect(handle.workflowId).toMatch(/^downstreamServerDown\/example\.org\/SpireServerDown-[0-9a-f]{16}$/);
+    const startedAfter = Date.now() - cutAt;
+    await eventually('it waits for the server', async () => {
+      const { waitingFor = '' } = await handle.query<{ waitingFor?: string }>('progress');
+      if (!waitingFor.includes('server b to answer')) throw new Error(`it waits for ${waitingFor}`);
+    });
+    for (const link of links) link.mend();
+    const mendedAt = Date.now();
+    const report = (await handle.result()) as KeptRunbookReport;
+    console.log(
+      `alert: its runbook began after ${startedAfter} ms and saw the recovery after ${Date.now() - mendedAt} ms`,
+    );
+    expect(report).toMatchObject({ outcome: 'recovered', subject: 'b', requester: 'alertmanager' });
+    expect(report.findings).toContain(
+      '1 of 2 servers of tier upstream answer: nothing is lost, and one more failure stops issuance',
+    );
+    expect(report.alerts[0]).toMatch(/^SpireServerDown firing, since .*: server b of tier upstream is not there$/);
+    expect(JSON.parse(readFileSync(report.file, 'utf8'))).toMatchObject({ outcome: 'recovered' });
+  });
+});
