@@ -17,6 +17,7 @@ import { createLink } from './support/link.ts';
 import type { Link } from './support/link.ts';
 import { eventually, freePort, output, start } from './support/processes.ts';
 import { preparePrometheus, root } from './support/programs.ts';
+import type { SpireServer } from './support/server.ts';
 import { createStage } from './support/stage.ts';
 import { ownUid } from './support/workloads.ts';
 
@@ -31,6 +32,8 @@ let temporal: TestTemporal;
 const links: Link[] = [];
 let world: Parameters<TestTemporal['withWorkers']>[0];
 let topologyFile: string;
+let operatorAgents: ReadonlySet<string>;
+let first: SpireServer;
 
 /** What Prometheus reads of a server, with the labels that the rules want. */
 interface Target {
@@ -52,12 +55,14 @@ beforeAll(async () => {
     });
     return { server, metricsPort };
   };
-  const first = await serverOf('a');
+  const one = await serverOf('a');
+  first = one.server;
   const second = await serverOf('b');
   const [api, metrics] = [await createLink(second.server), await createLink({ port: second.metricsPort })];
   links.push(stage.add(api), stage.add(metrics));
-  await first.server.createEntry({ parentId: nodeIdOf('operator'), spiffeId: operatorId, selectors: [ownUid] });
-  const operator = await stage.agent({ name: 'operator', server: first.server });
+  await first.createEntry({ parentId: nodeIdOf('operator'), spiffeId: operatorId, selectors: [ownUid] });
+  const operator = await stage.agent({ name: 'operator', server: first });
+  operatorAgents = new Set((await first.operate('agent', 'list')).match(/spiffe:\/\/\S+\/spire\/agent\/\S+/g));
   const source = createWorkerSource(operator.socketPath);
   stage.add({ stop: async () => source.close() });
   const options = {
@@ -69,12 +74,12 @@ beforeAll(async () => {
   world = { control: () => ({ ...createTrustActivities(options), ...createRunbookActivities(options) }) };
   topologyFile = join(stage.directory, 'topology.json');
   const servers = [
-    { name: 'a', address: `127.0.0.1:${first.server.port}` },
+    { name: 'a', address: `127.0.0.1:${first.port}` },
     { name: 'b', address: `127.0.0.1:${api.port}` },
   ];
   writeFileSync(topologyFile, JSON.stringify({ trustDomain, tiers: [{ name: 'upstream', servers }] }));
   await startPrometheus([
-    { server: 'a', port: first.metricsPort },
+    { server: 'a', port: one.metricsPort },
     { server: 'b', port: metrics.port },
   ]);
 });
@@ -191,5 +196,62 @@ it('fires, starts its runbook, is waited for, and its end is in the report', asy
     );
     expect(report.alerts[0]).toMatch(/^SpireServerDown firing, since .*: server b of tier upstream is not there$/);
     expect(JSON.parse(readFileSync(report.file, 'utf8'))).toMatchObject({ outcome: 'recovered' });
+  });
+});
+
+/** A run to its end, on the servers as they are. */
+async function carryOut<T>(type: string, request: object): Promise<T> {
+  const topology: unknown = JSON.parse(readFileSync(topologyFile, 'utf8'));
+  return temporal.withWorkers(world, async () => {
+    const { workflow } = temporal.environment.client;
+    const options = { taskQueue: 'control', workflowId: `${type}/${trustDomain}/${Date.now()}` };
+    return (await workflow.execute(type, { ...options, args: [{ topology, ...request }] })) as T;
+  });
+}
+
+const entryCount = async (): Promise<string> => (await first.operate('entry', 'count')).trim();
+
+it('entries that were deleted are restored as they were', async () => {
+  const ids = Array.from({ length: 12 }, (_, index) => `demo-${index}`);
+  for (const id of ids) {
+    const shape = ['-entryID', id, '-parentID', nodeIdOf('node'), '-spiffeID', `spiffe://${trustDomain}/${id}`];
+    await first.operate('entry', 'create', ...shape, '-selector', 'unix:uid:4242', '-hint', id, '-x509SVIDTTL', '600');
+  }
+  const before = [await entryCount(), await first.operate('entry', 'show', '-entryID', 'demo-3')];
+  await carryOut('snapshotTrust', {});
+  for (const id of ids.slice(1)) await first.operate('entry', 'delete', '-entryID', id);
+  const policy = { approvals: 'none' };
+  const report = await carryOut<KeptRunbookReport>('registrationEntryDrop', { subject: 'upstream', policy });
+  expect(report).toMatchObject({ outcome: 'recovered', actions: [{ ended: 'done' }] });
+  expect(report.findings.join()).toContain('11 are gone');
+  const revision = /^Revision .*$/m;
+  const after = [await entryCount(), await first.operate('entry', 'show', '-entryID', 'demo-3')];
+  expect(after.map((text) => text.replace(revision, ''))).toEqual(before.map((text) => text.replace(revision, '')));
+});
+
+it('a node is contained: its agent is banned, and what it holds is named', async () => {
+  await first.createEntry({
+    parentId: nodeIdOf('node'),
+    spiffeId: `spiffe://${trustDomain}/held`,
+    selectors: [ownUid],
+  });
+  const agent = await stage.agent({ name: 'node', server: first });
+  const known = await first.operate('agent', 'list');
+  const agentId = known.match(/spiffe:\/\/\S+\/spire\/agent\/join_token\/\S+/g)?.find((id) => !operatorAgents.has(id));
+  expect(agentId).toBeDefined();
+  const policy = { approvals: 'none', deadline: '2s', lookEvery: '200ms' };
+  const report = await carryOut<KeptRunbookReport>('containNode', { subject: agentId, policy });
+  expect(report).toMatchObject({
+    outcome: 'contained',
+    actions: [{ what: `ban agent ${agentId ?? ''}`, ended: 'done' }],
+  });
+  expect(report.advice.join()).toContain('distrustAuthority of tier upstream');
+  await eventually('the agent has ended', async () => {
+    try {
+      agent.checkRunning();
+    } catch {
+      return;
+    }
+    throw new Error('it runs');
   });
 });
