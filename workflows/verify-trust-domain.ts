@@ -79,7 +79,8 @@ async function verifyServers(plan: TrustDomainPlan, pool: ServerPool): Promise<S
   await settleAll(
     instances.map(async ({ address }) => {
       await control.waitForServer({ trustDomain, address });
-      if (pool.role === 'downstream') await control.verifyIntermediate({ trustDomain, address, caTtl: pool.caTtl });
+      const isBelow = pool.role === 'downstream' || pool.authority !== undefined;
+      if (isBelow) await control.verifyIntermediate({ trustDomain, address, caTtl: pool.caTtl });
     }),
   );
   return instances.map((instance) => ({ ...instance, role: pool.role }));

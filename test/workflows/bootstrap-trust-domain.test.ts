@@ -170,6 +170,8 @@ describe('bootstrapTrustDomain', () => {
     await temporal.withWorkers(world, async () => {
       await (await start('bootstrapTrustDomain', input)).result();
       expect(world.things).toContain('gcp secret upstream-authority');
+      // Of each segment's server when it has its CA, and of all three at the end: the upstream's is an intermediate too.
+      expect(world.calls.filter((call) => call === 'control verifyIntermediate')).toHaveLength(5);
       expect(world.rights.get('gcp upstream')).toEqual(['secret-upstream-authority', 'secret-upstream']);
       expect(world.rights.get('gcp server-gcp')).toEqual(['secret-gcp']);
       const { left } = (await (await start('tearDownTrustDomain', input)).result()) as RemovalReport;

@@ -14,7 +14,7 @@ export const rateLimits = {
   signWit: 500,
   publish: 500,
   status: 10,
-  fleet: 100,
+  fleet: 200,
   service: 50,
 } as const;
 export type RateLimitName = keyof typeof rateLimits;
