@@ -58,6 +58,10 @@ const rows: Readonly<Record<string, Row>> = {
         fields: { csr: digest(params[i]?.csr), entry_id: params[i]?.entryId, ...x509SvidFields(issued) },
       })),
   },
+  'svid.v1.SVID/BatchNewWITSVID': {
+    items: ({ params }: svid.BatchNewWITSVIDRequest, { results }: svid.BatchNewWITSVIDResponse) =>
+      results.map(({ status }, i) => ({ status, fields: { entry_id: params[i]?.entryId } })),
+  },
   'svid.v1.SVID/NewJWTSVID': {
     fields: ({ entryId, audience }: svid.NewJWTSVIDRequest, response?: svid.NewJWTSVIDResponse) => ({
       entry_id: entryId,

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
+  BatchNewWITSVIDRequest,
+  BatchNewWITSVIDResponse,
   BatchNewX509SVIDRequest,
   BatchNewX509SVIDResponse,
 } from '../../../../proto/gen/spire/api/server/svid/v1/svid.ts';
@@ -166,6 +168,19 @@ describe('the audit log', () => {
     const connection: Connection = { transport: 'unix', pid: process.pid, uid: 7, gid: 8, startTime: '1' };
     const [line] = linesOf({ method: '/spire.api.server.bundle.v1.Bundle/CountBundles', connection });
     expect(line).not.toHaveProperty('caller_path');
+  });
+
+  it('has a line for each WIT-SVID of a batch, with why it was refused', () => {
+    const request = BatchNewWITSVIDRequest.fromPartial({ params: [{ entryId: 'e1' }, { entryId: 'e2' }] });
+    const refused = { code: 5, message: 'entry not found or not authorized' };
+    const response = BatchNewWITSVIDResponse.fromPartial({
+      results: [{ status: refused }, { status: { code: 13, message: 'failed to sign WIT-SVID' } }],
+    });
+    const lines = linesOf({ method: '/spire.api.server.svid.v1.SVID/BatchNewWITSVID', request, response });
+    expect(lines).toMatchObject([
+      { entry_id: 'e1', status: 'error', status_message: 'entry not found or not authorized' },
+      { entry_id: 'e2', status: 'error', status_message: 'failed to sign WIT-SVID' },
+    ]);
   });
 
   it('has a line for each SVID of a batch, issued or refused, with its serial number and never the CSR', () => {
