@@ -89,16 +89,19 @@ describe('a limit per address', () => {
   test('forgets addresses that have not called for long, whether they waited or not', async () => {
     let now = 0;
     const limiter = createRateLimiter({ attestation: true, signing: true, clock: () => now });
-    const waiting = AbortSignal.timeout(60_000);
-    const call = (host: string) => limiter.admit(callOf(attest, from(`${host}:1`), waiting), 1, 'x');
+    const over = new AbortController();
+    const call = (host: string) => limiter.admit(callOf(attest, from(`${host}:1`), over.signal), 1, 'x');
+    const waiting: Promise<unknown>[] = [];
     for (let address = 0; address < 10_000; address += 1) {
       await call(`10.0.${address >> 8}.${address & 255}`);
-      void call(`10.0.${address >> 8}.${address & 255}`).catch(() => undefined); // it waits, and nobody waits for it
+      waiting.push(call(`10.0.${address >> 8}.${address & 255}`));
     }
     expect(limiter.addresses()).toBe(10_000);
     now += 10_000;
     await call('10.1.0.1');
     expect(limiter.addresses()).toBe(1);
+    over.abort();
+    await Promise.allSettled(waiting);
   });
 
   test('refuses at once a batch that no wait would let through', async () => {
@@ -118,11 +121,16 @@ describe('a limit per address', () => {
   test('refuses a call that would have to wait half a minute', async () => {
     const { passes, limiter } = createLimiter();
     expect(await passes(attest, from('10.0.0.1:1'))).toBe(true);
-    // They wait as long as the test; nobody waits for them.
-    for (let call = 0; call < 30; call += 1) void limiter.admit(callOf(attest, from('10.0.0.1:1')), 1, 'x');
+    // They wait as long as the test.
+    const over = new AbortController();
+    const waiting = Array.from({ length: 30 }, () =>
+      limiter.admit(callOf(attest, from('10.0.0.1:1'), over.signal), 1, 'x'),
+    );
     await expect(limiter.admit(callOf(attest, from('10.0.0.1:1')), 1, 'x')).rejects.toMatchObject({
       code: statusCode.RESOURCE_EXHAUSTED,
     });
+    over.abort();
+    await Promise.allSettled(waiting);
   });
 
   test('is not made stricter by a clock that is set back', async () => {

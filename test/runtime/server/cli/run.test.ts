@@ -61,7 +61,7 @@ test('signals rotate the log, have plugins read their files, and end the server'
   const server = start();
   const ended = once(server, 'exit');
   await expect.poll(logged, patience).toMatch(/msg="Starting Server APIs" .*network=tcp/);
-  expect(logged()).toMatch(/file="server\.ts:\d+"/);
+  expect(logged()).toMatch(/file="endpoints\.ts:\d+"/);
 
   renameSync(path('server.log'), path('server.log.1'));
   server.kill('SIGUSR2');
