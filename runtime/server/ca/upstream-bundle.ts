@@ -26,7 +26,10 @@ export function createUpstreamBundleSync({
 
   const taint = async (above: UpstreamBundle): Promise<void> => {
     const tainted = taintedIdsOf(above);
-    for (const id of vanished(above)) tainted.x509.add(id);
+    const gone = vanished(above);
+    for (const id of gone.x509) tainted.x509.add(id);
+    // An upstream that keeps no JWT keys says nothing of ours.
+    if (upstream?.publishJwtAuthority !== undefined) for (const id of gone.jwt) tainted.jwt.add(id);
     const ours = taintedIdsOf(live.current());
     for (const id of tainted.x509) if (!ours.x509.has(id)) log.info({ subject_key_id: id }, 'X.509 authority tainted');
     if (tainted.x509.size > 0) await beforeTaint(tainted.x509);
@@ -44,13 +47,12 @@ export function createUpstreamBundleSync({
   /** As in SPIRE, only what is tainted is taken away: an upstream that is behind has not heard of the newest authorities yet. */
   const revoke = async (above: UpstreamBundle): Promise<void> => {
     const ours = taintedIdsOf(live.current());
-    const present = { x509: new Set(above.x509Authorities.map(x509AuthorityId)), jwt: keyIdsOf(above) };
+    const present = idsOf(above);
     for (const id of ours.x509) {
       if (present.x509.has(id)) continue;
       const done = await unlessGone(() => store.revokeX509Authority(trustDomain.name, id));
       if (done) log.info({ subject_key_id: id }, 'X.509 authority revoked');
     }
-    // An upstream that keeps no JWT keys says nothing of ours.
     if (upstream?.publishJwtAuthority === undefined) return;
     for (const id of ours.jwt) {
       if (present.jwt.has(id)) continue;
@@ -74,17 +76,28 @@ export function createUpstreamBundleSync({
  * What a newer bundle of the upstream no longer has was revoked there, though we never saw it tainted: both may come faster than we look. A bundle that
  * is older says nothing: it may come of a server that is behind.
  */
-function createVanished(): (above: UpstreamBundle) => ReadonlySet<string> {
-  let seen: { readonly sequenceNumber: number; readonly ids: ReadonlySet<string> } | undefined;
-  return ({ x509Authorities, sequenceNumber }) => {
-    if (sequenceNumber === undefined) return new Set();
-    const ids = new Set(x509Authorities.map(x509AuthorityId));
+function createVanished(): (above: UpstreamBundle) => Ids {
+  let seen: { readonly sequenceNumber: number; readonly ids: Ids } | undefined;
+  return (above) => {
+    const { sequenceNumber } = above;
     const before = seen;
-    if (before !== undefined && sequenceNumber < before.sequenceNumber) return new Set();
+    if (sequenceNumber === undefined || (before !== undefined && sequenceNumber < before.sequenceNumber)) return none;
+    const ids = idsOf(above);
     seen = { sequenceNumber, ids };
-    if (before === undefined || sequenceNumber === before.sequenceNumber) return new Set();
-    return new Set([...before.ids].filter((id) => !ids.has(id)));
+    if (before === undefined || sequenceNumber === before.sequenceNumber) return none;
+    return { x509: without(before.ids.x509, ids.x509), jwt: without(before.ids.jwt, ids.jwt) };
   };
+}
+
+interface Ids {
+  readonly x509: ReadonlySet<string>;
+  readonly jwt: ReadonlySet<string>;
+}
+
+const none: Ids = { x509: new Set(), jwt: new Set() };
+
+function without(all: ReadonlySet<string>, those: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set([...all].filter((id) => !those.has(id)));
 }
 
 function taintedIdsOf({ x509Authorities, jwtAuthorities }: Pick<TrustBundle, 'x509Authorities' | 'jwtAuthorities'>) {
@@ -94,8 +107,11 @@ function taintedIdsOf({ x509Authorities, jwtAuthorities }: Pick<TrustBundle, 'x5
   };
 }
 
-function keyIdsOf({ jwtAuthorities }: UpstreamBundle): Set<string> {
-  return new Set(jwtAuthorities.map(({ keyId }) => keyId));
+function idsOf({ x509Authorities, jwtAuthorities }: UpstreamBundle): Ids {
+  return {
+    x509: new Set(x509Authorities.map(x509AuthorityId)),
+    jwt: new Set(jwtAuthorities.map(({ keyId }) => keyId)),
+  };
 }
 
 /** Another server on this database may have been faster; the last authority stays, whatever is said of it. */

@@ -129,6 +129,17 @@ test('a taint of the upstream reaches the bundle after the servers sign under an
   });
 });
 
+test('a JWT key that the upstream prepared and took back goes from the bundles below, and our own keys stay', async () => {
+  const ca = await openBelow();
+  const keysOf = () => ca.bundle().jwtAuthorities.map(({ keyId }) => keyId);
+  const own = ca.jwt.states().active!.authorityId;
+  const { authorityId } = await root.jwt.prepare();
+  await eventually(() => expect(keysOf()).toContain(authorityId));
+  await root.jwt.withdraw(authorityId);
+  await eventually(() => expect(keysOf()).not.toContain(authorityId));
+  expect(keysOf()).toEqual(expect.arrayContaining([own, root.jwt.states().active!.authorityId]));
+});
+
 test('a server whose upstream is away when its CA is due still applies what another one is asked for', async () => {
   const clock = createMovableClock();
   const upstream = upstreamOf(root);
