@@ -39,6 +39,7 @@ const parts = [
   'peers',
   'endurance',
   'endurance-authority',
+  'endurance-rotation',
   'endurance-database',
   'endurance-agent',
   'endurance-abuse',
