@@ -37,7 +37,8 @@ export interface SpireAgent {
   checkRunning(): void;
   stop(): Promise<void>;
   /** The same configuration, whose join token is used up, on the same data. */
-  restart(): Promise<void>;
+  /** On the same data; with another program where one is named. */
+  restart(command?: string): Promise<void>;
 }
 
 export const nodeIdOf = (name: string, trustDomain = usualTrustDomain): string =>
@@ -96,7 +97,7 @@ export async function startAgent({
     }
     ${sections}`;
   writeFileSync(configPath, config, { mode: 0o600 });
-  const run = async (): Promise<Program> => {
+  const run = async (command: string): Promise<Program> => {
     const program = start(command, ['run', '-config', configPath], { logPath: join(own, 'agent.log') });
     await ready(`agent ${name}`, healthPort, program.checkRunning).catch(async (error: unknown) => {
       const log = program.log();
@@ -105,7 +106,7 @@ export async function startAgent({
     });
     return program;
   };
-  let program = await run();
+  let program = await run(command);
   return {
     name,
     nodeId,
@@ -116,9 +117,9 @@ export async function startAgent({
     log: () => program.log(),
     checkRunning: () => program.checkRunning(),
     stop: () => program.stop(),
-    async restart() {
+    async restart(next = command) {
       await program.stop();
-      program = await run();
+      program = await run(next);
     },
   };
 }

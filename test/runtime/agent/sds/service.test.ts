@@ -27,9 +27,9 @@ afterAll(() => server.close());
 beforeEach(() => server.setEntries({ path: '/workload', selectors: [mine] }));
 afterEach(() => agent.remove());
 
-async function start(settings = '', experimental = ''): Promise<void> {
-  const { port } = server;
-  const [bundlePem, joinToken] = [server.bundlePem(), server.createToken()];
+async function start(settings = '', experimental = '', of = server): Promise<void> {
+  const { port } = of;
+  const [bundlePem, joinToken] = [of.bundlePem(), of.createToken()];
   agent = await startAgent({ port, bundlePem, joinToken, settings, experimental });
   await agent.serving();
 }
@@ -97,15 +97,16 @@ describe('StreamSecrets', () => {
     await expect(next()).rejects.toMatchObject({ code: statusCode.INVALID_ARGUMENT });
   });
 
-  it('ends when the SVID that it serves ends, and the server would sign no other', async () => {
-    server.state.svidTtl = 3_000;
-    onTestFinished(() => void (server.state.svidTtl = 3_600_000));
-    onTestFinished(() => server.state.refusesToSign.clear());
-    await start();
+  it('ends when the SVID that it serves ends while the server is away', async () => {
+    const brief = await startFakeSpireServer();
+    onTestFinished(() => brief.close());
+    brief.state.svidTtl = 3_000;
+    brief.setEntries({ path: '/workload', selectors: [mine] });
+    await start('', '', brief);
     const { requests, next } = openStream();
     requests.push(ask(['default']));
     await next();
-    for (const { id } of server.state.entries) server.state.refusesToSign.add(id);
+    await brief.close();
     const untilItFails = async (): Promise<unknown> => {
       for (;;) await next();
     };
