@@ -98,7 +98,12 @@ async function startWorker(args: readonly string[]): Promise<DisturbedWorker & {
       await heard(child, 'armed', AbortSignal.timeout(startPatienceMs));
     },
     async reached(signal) {
-      if (!hasEnded()) await Promise.race([once(child, 'exit', { signal }), heard(child, 'reached', signal)]);
+      if (hasEnded()) return;
+      const over = new AbortController();
+      const either = AbortSignal.any([signal, over.signal]);
+      await Promise.race([once(child, 'exit', { signal: either }), heard(child, 'reached', either)]).finally(() =>
+        over.abort(),
+      );
     },
     goOn: () => tell('go on'),
     async ensureRunning() {
