@@ -15,6 +15,7 @@ import { hasHungUp } from './peer-credentials.ts';
 import { createShare } from './shares.ts';
 import type { Shares } from './shares.ts';
 import { closeWhereSilent } from './silence.ts';
+import { createSparing } from './sparing.ts';
 import { resourceExhausted, unimplemented } from './status.ts';
 import type { RpcError } from './status.ts';
 import { createStreamShare } from './stream-share.ts';
@@ -97,13 +98,13 @@ export function createRpcServer(options: RpcServerOptions = {}): RpcServer {
   let isClosing = false;
   const sessions = createSessions({ maxHeaderBytes: maxMetadataBytes, maxAgeMs: options.maxConnectionAgeMs, onStream });
 
-  let refusedAt = Number.NEGATIVE_INFINITY;
+  const sparing = createSparing(1, () => performance.now());
   /** Whoever is refused once is refused many times: once a second says enough. */
   const noteRefused = (connection: Connection, reason: string): void => {
-    if (performance.now() - refusedAt < 1_000) return;
-    refusedAt = performance.now();
     const { pid, uid } = connection as UnixConnection;
-    log?.warn({ pid, uid, reason }, 'connection refused: its process or user asks for too much');
+    sparing((unsaid) =>
+      log?.warn({ pid, uid, reason, unsaid }, 'connection refused: its process or user asks for too much'),
+    );
   };
 
   const accept = (socket: Socket, connection: Connection): void => {

@@ -10,11 +10,14 @@ import { addressOf, createHandshakes } from './handshakes.ts';
 import { takePeerChain } from './peer-chain.ts';
 import { isTrusted, takeProxyHeader } from './proxy-protocol.ts';
 import type { ProxySource } from './proxy-protocol.ts';
+import { createSparing } from './sparing.ts';
 import { secureContextOptions } from './tls-credentials.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
 
 export const handshakeTimeoutMs = 10_000;
 const defaultMaxHandshakes = 1_000;
+/** In a second: a stranger can fail as often as it likes. */
+const failuresSaid = 10;
 /** More peers than one server is for; further connections are closed as they come. */
 const defaultMaxConnections = 20_000;
 
@@ -47,6 +50,7 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
     most: options.maxHandshakes ?? defaultMaxHandshakes,
     now: () => performance.now(),
   });
+  const sparing = createSparing(failuresSaid, () => performance.now());
   const { trustedProxies } = options;
   const timeoutMs = options.handshakeTimeoutMs ?? handshakeTimeoutMs;
   let current: TlsCredentials | undefined;
@@ -61,7 +65,7 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
     handshakeTimeout: timeoutMs,
   });
   tls.on('tlsClientError', (error, socket) => {
-    log?.warn({ err: error }, 'TLS handshake failed');
+    sparing((unsaid) => log?.warn(unsaid === 0 ? { err: error } : { err: error, unsaid }, 'TLS handshake failed'));
     socket.destroy();
   });
   tls.on('secureConnection', (socket) => {

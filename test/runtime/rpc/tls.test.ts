@@ -256,6 +256,22 @@ test('beyond so many handshakes a connection is closed at once, and one is let i
   expect(await dial(port, { credentials: () => agent }).say({ value: '' })).toEqual({ value: agent.id.toString() });
 });
 
+test('of handshakes that fail, ten are logged in a second', async () => {
+  const warnings: unknown[] = [];
+  const said = (_fields: object, message: string): void => void warnings.push(message);
+  const log = { debug: () => undefined, info: () => undefined, warn: said, error: said };
+  const rpc = echoServer({ say: () => Promise.resolve({ value: '' }) }, { log });
+  const { port } = await rpc.listenTls({ host, port: 0, credentials: () => server, verifyPeer });
+  for (let round = 0; round < 40; round += 1) {
+    const { socket, isClosed } = await silentConnection(port);
+    socket.write('no handshake');
+    await expect.poll(isClosed, { interval: 2 }).toBe(true);
+  }
+  const fresh = warnings.filter((message) => message === 'TLS handshake failed').length;
+  expect(fresh).toBeGreaterThanOrEqual(10);
+  expect(fresh).toBeLessThan(40);
+});
+
 test('beyond so many connections one more is closed at once, and one is let in when another has ended', async () => {
   const { port } = await listen({ maxConnections: 2 });
   const [first, second] = [dial(port), await silentConnection(port)];
