@@ -87,6 +87,8 @@ export interface Instance {
   readonly address: string;
   /** The agent ID that this instance gets when it attests with its cloud's instance identity. */
   readonly agentId: string;
+  /** RFC 3339: when its cloud started it last; a reboot is no start. */
+  readonly launchedAt?: string | undefined;
 }
 
 export const serverPort = 8081;

@@ -9,6 +9,7 @@ export { datastoreLost } from './runbooks/datastore-lost.ts';
 export { distrustAuthority } from './distrust-authority.ts';
 export { downstreamClusterDown } from './runbooks/downstream-cluster-down.ts';
 export { downstreamServerDown } from './runbooks/downstream-server-down.ts';
+export { evictAndReattest } from './evict-and-reattest.ts';
 export { intermediateRenewalFailing } from './runbooks/intermediate-renewal-failing.ts';
 export { issueIntermediate } from './issue-intermediate.ts';
 export { massAgentFailure } from './runbooks/mass-agent-failure.ts';

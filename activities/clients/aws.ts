@@ -142,7 +142,8 @@ export function createAwsClient(settings: AwsSettings): CloudClient {
       const { InstanceId: instanceId, PrivateIpAddress: address } = found ?? {};
       if (instanceId === undefined || address === undefined) return undefined;
       const agentId = `spiffe://${trustDomain}/spire/agent/aws_iid/${settings.account}/${region}/${instanceId}`;
-      return { name, cloud: 'aws', region, instanceId, address, agentId };
+      const launched = found?.LaunchTime === undefined ? {} : { launchedAt: found.LaunchTime.toISOString() };
+      return { name, cloud: 'aws', region, instanceId, address, agentId, ...launched };
     },
 
     async removeInstance({ trustDomain, name, region }) {

@@ -155,6 +155,7 @@ export function createGcpClient(settings: GcpSettings): CloudClient {
         instanceId,
         address,
         agentId: `spiffe://${trustDomain}/spire/agent/gcp_iit/${project}/${instanceId}`,
+        ...launchOf(found.lastStartTimestamp ?? found.creationTimestamp),
       };
     },
 
@@ -242,4 +243,9 @@ function refuseFailed(operation: Operation): void {
 function requestId(name: string): string {
   const hex = digest(name);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+function launchOf(timestamp: string | null | undefined): { readonly launchedAt?: string } {
+  const at = Date.parse(timestamp ?? '');
+  return Number.isNaN(at) ? {} : { launchedAt: new Date(at).toISOString() };
 }

@@ -53,7 +53,7 @@ const defaults: RunbookPolicy = {
 };
 
 /** What the subject of a runbook is. */
-const subjectOf: Readonly<Record<string, 'server' | 'tier' | 'agent' | 'domain'>> = {
+const subjectOf: Readonly<Record<string, 'server' | 'tier' | 'agent' | 'node' | 'domain'>> = {
   downstreamServerDown: 'server',
   downstreamClusterDown: 'tier',
   upstreamUnreachable: 'domain',
@@ -68,10 +68,14 @@ const subjectOf: Readonly<Record<string, 'server' | 'tier' | 'agent' | 'domain'>
   registrationEntryDrop: 'tier',
   unplannedCaRotation: 'tier',
   overlayTunnelDown: 'domain',
+  evictAndReattest: 'node',
   snapshotTrust: 'domain',
 };
 
-export const runbookNames: readonly string[] = Object.keys(subjectOf).filter((name) => name !== 'snapshotTrust');
+/** What no alert starts. */
+const byHand = ['snapshotTrust', 'evictAndReattest'];
+
+export const runbookNames: readonly string[] = Object.keys(subjectOf).filter((name) => !byHand.includes(name));
 
 /** Throws InvalidRequest with every fault. `planOf` makes the plan of a specification, with its own faults. */
 export async function checkRunbook(
@@ -93,6 +97,7 @@ export async function checkRunbook(
   if (subjectOf[runbook] === 'agent' && !isSpiffeId(asked.subject))
     throw invalid([`subject: ${runbook} is about an agent and needs its SPIFFE ID: ${JSON.stringify(asked.subject)}`]);
   if (subjectOf[runbook] === 'server') checkServer(runbook, asked, plan);
+  if (subjectOf[runbook] === 'node') checkNode(runbook, asked.subject, plan);
   const { subject, requester, reason, alert } = asked;
   return {
     trustDomain: plan?.spec.trustDomain ?? asked.topology?.trustDomain ?? '',
@@ -123,6 +128,12 @@ function checkServer(runbook: string, { subject, topology }: z.output<typeof req
     throw invalid([
       `subject: ${runbook} is about a server, and none has the name ${JSON.stringify(subject)}; there are ${names.join(', ')}`,
     ]);
+}
+
+function checkNode(runbook: string, subject: string, plan: TrustDomainPlan | undefined): void {
+  if (plan === undefined) throw invalid([`spec: ${runbook} asks the node's cloud, which only a specification names`]);
+  if (!plan.segments.some(({ nodes }) => nodes.includes(subject)))
+    throw invalid([`subject: ${runbook} is about a node, and none has the name ${JSON.stringify(subject)}`]);
 }
 
 function policyFaults({ approvals, approvers }: RunbookPolicy, requester: string): string[] {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { failure } from '../../activities/failures.ts';
 import { checkRunbook } from '../../activities/runbooks/check-runbook.ts';
 import type { AgentLook, HolderLook, RunbookActivities, TierLook } from '../../activities/runbooks/runbook.ts';
+import type { TrustDomainPlan } from '../../activities/plan.ts';
 import { canonicalJson } from '../../activities/trust/canonical-json.ts';
 import type { FakeAgent, FakeFleet } from './fake-fleet.ts';
 
@@ -34,7 +35,10 @@ export interface FakeTroubles {
 const expiresAt = '2030-01-01T00:00:00.000Z';
 const heardAt = '2026-01-01T00:00:00.000Z';
 
-export function createFakeTroubles(fleet: FakeFleet): FakeTroubles {
+export function createFakeTroubles(
+  fleet: FakeFleet,
+  planOf: (spec: unknown) => Promise<TrustDomainPlan>,
+): FakeTroubles {
   const troubles: FakeTroubles = {
     down: new Set(),
     away: new Set(),
@@ -108,7 +112,7 @@ export function createFakeTroubles(fleet: FakeFleet): FakeTroubles {
       endsAt: troubles.endsAt,
       hasExpired: troubles.expired.has(agentId),
       silent: agent?.away === true,
-      heardAt: `2026-01-01T00:00:${String(words % 60).padStart(2, '0')}.000Z`,
+      heardAt: agent?.away === true ? heardAt : `2026-01-01T00:00:${String(words % 60).padStart(2, '0')}.000Z`,
       streams: 3,
       serves: 2,
       servesUntil: troubles.endsAt,
@@ -120,8 +124,7 @@ export function createFakeTroubles(fleet: FakeFleet): FakeTroubles {
   };
 
   const activities: RunbookActivities = {
-    checkRunbook: ({ runbook, request }) =>
-      checkRunbook(runbook, request, () => Promise.reject(failure('InvalidRequest', 'the fake fleet has no plans'))),
+    checkRunbook: ({ runbook, request }) => checkRunbook(runbook, request, planOf),
     lookAtTiers: async ({ topology }) => topology.tiers.map(lookAt),
     lookAtAgent: async ({ agentId, tier }) => lookAtAgent(agentId, tier),
     digestAction: async (action) => createHash('sha256').update(canonicalJson(action)).digest('hex'),

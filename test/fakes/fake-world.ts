@@ -31,6 +31,8 @@ export interface FakeWorld {
   refusing: string | undefined;
   /** Resolves the call that waits only when told; the rest answer at once. */
   blocked: { readonly call: string; readonly until: Promise<void> } | undefined;
+  /** When instances were started; long ago where nothing is said. By name; '' where their cloud does not say. */
+  readonly launched: Map<string, string>;
   /** What rotations act on; none of the clouds' things. */
   readonly fleet: FakeFleet;
   /** What runbooks see of it. */
@@ -52,9 +54,10 @@ const artifact = { url: 'http://127.0.0.1:1/espalier.tar.gz', sha256: '00' };
 
 export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
   const fleet = createFakeFleet(trustDomain);
-  const troubles = createFakeTroubles(fleet);
+  const troubles = createFakeTroubles(fleet, (spec) => control().planTrustDomain({ spec }));
   const things = new Set<string>();
   const made = new Map<string, number>();
+  const launched = new Map<string, string>();
   const owners = new Map<string, string>();
   const calls: string[] = [];
   const rightsOf = new Map<string, readonly string[]>();
@@ -62,6 +65,7 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
     things,
     calls,
     made,
+    launched,
     rights: rightsOf,
     expired: new Set(),
     failing: undefined,
@@ -101,7 +105,11 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
 
   function instanceOf(cloud: Cloud, region: string, trustDomain: string, name: string): Instance {
     const agentId = `spiffe://${trustDomain}/spire/agent/${cloud}/${name}`;
-    return { name, cloud, region, instanceId: `i-${name}`, address: '127.0.0.1', agentId };
+    const launchedAt = launched.get(name) ?? '2025-01-01T00:00:00.000Z';
+    return {
+      ...{ name, cloud, region, instanceId: `i-${name}`, address: '127.0.0.1', agentId },
+      ...(launchedAt === '' ? {} : { launchedAt }),
+    };
   }
 
   function cloudActivities(cloud: Cloud): CloudActivities {

@@ -1,6 +1,7 @@
 // Records the runbooks on a fake fleet in trouble: each as it ends well, as it leaves something to a person, and as it fails.
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { WorkflowHandle } from '@temporalio/client';
+import { spec } from '../support/specs.ts';
 import { startTestTemporal } from '../support/temporal.ts';
 import type { TestTemporal } from '../support/temporal.ts';
 import { record } from './recording.ts';
@@ -206,4 +207,34 @@ describe('snapshotTrust', () => {
   const keep = ['snapshotTrust'];
   record(temporal, { name: 'snapshot-kept', keep }, ({ start }) => start('snapshotTrust', {}));
   record(temporal, { name: 'snapshot-refused', keep }, ({ start }) => start('snapshotTrust', { tier: 'nowhere' }));
+});
+
+describe('evictAndReattest', () => {
+  const keep = ['evictAndReattest'];
+  const node = 'aws-node-0';
+  record(temporal, { name: 'readmitted', keep }, async ({ start, world }) => {
+    const stand = [
+      'gcp instance upstream-0',
+      'gcp instance gcp-server-0',
+      'aws instance aws-server-0',
+      `aws instance ${node}`,
+    ];
+    for (const thing of stand) world.put(thing);
+    const agentId = 'spiffe://readmitted.example.org/spire/agent/aws/aws-node-0';
+    const agent = { tier: 'aws', away: true, knows: new Set<string>(), knowsTainted: new Set<string>(), under: '' };
+    world.fleet.agents.set(agentId, agent);
+    world.troubles.expired.add(agentId);
+    const request = {
+      topology: undefined,
+      spec: { ...spec, trustDomain: 'readmitted.example.org' },
+      subject: node,
+      policy: quick,
+    };
+    const handle = await start('evictAndReattest', request);
+    await approve(handle);
+    while (!world.troubles.evicted.has(agentId)) await new Promise((resolve) => setTimeout(resolve, 20));
+    world.troubles.evicted.clear();
+    return handle;
+  });
+  record(temporal, { name: 'without-a-cloud', keep }, ({ start }) => start('evictAndReattest', { subject: node }));
 });

@@ -4,8 +4,8 @@ import type { KeptRunbookReport } from './runbook.ts';
 import { answering, faultsOf, isServing, silenceOf, tierOf } from './tiers.ts';
 
 export function downstreamClusterDown(asked: unknown): Promise<KeptRunbookReport> {
-  return runRunbook('downstreamClusterDown', asked, async ({ request, found, advise, look, until }) => {
-    const { tier: name, plan } = request;
+  return runRunbook('downstreamClusterDown', asked, async ({ request, plan, found, advise, look, until }) => {
+    const { tier: name } = request;
     const before = await look();
     const tier = tierOf(before, name);
     if (tier !== undefined && isServing(tier) && answering(tier).length === tier.servers.length)

@@ -34,7 +34,9 @@ export interface KeptRunbookReport extends RunbookReport {
 }
 
 export interface Runbook {
-  readonly request: RunbookRequest;
+  readonly request: Omit<RunbookRequest, 'plan' | 'topology'>;
+  /** Where the request has a specification. */
+  readonly plan: RunbookRequest['plan'];
   readonly topology: Topology;
   /** Says what was found, once. */
   readonly found: (what: string) => void;
@@ -98,6 +100,7 @@ export async function runRunbook(name: string, asked: unknown, story: RunbookSto
 
   const runbook: Runbook = {
     request,
+    plan,
     topology,
     found,
     advise: (what) => tell({ advice: [...progress.advice, what] }),
