@@ -84,6 +84,8 @@ function millisecondsOf(text: string | undefined, absent: number): number {
 
 const attestorOf = { gcp: 'gcp_iit', aws: 'aws_iid' } as const;
 
+const upstreamName = 'upstream';
+
 function checkSegments({ segments }: SpecParts): SpecFault[] {
   const mismatched = segments.flatMap(({ index, value: { cloud, attestor } }) =>
     cloud === undefined || attestor === undefined || attestor === attestorOf[cloud]
@@ -95,7 +97,14 @@ function checkSegments({ segments }: SpecParts): SpecFault[] {
           },
         ],
   );
-  return [...findDuplicates(segments, 'segments', (segment) => segment.name), ...mismatched];
+  // Databases, secrets and instances are named after their pool.
+  const taken = segments
+    .filter(({ value: { name } }) => name === upstreamName)
+    .map(({ index }) => ({
+      place: `segments[${index}].name`,
+      message: `${upstreamName} is the name of the tier above`,
+    }));
+  return [...findDuplicates(segments, 'segments', (segment) => segment.name), ...taken, ...mismatched];
 }
 
 function checkWorkloads({ segments, segmentNames, workloads }: SpecParts): SpecFault[] {

@@ -55,6 +55,12 @@ describe('parseTrustDomainSpec', () => {
     });
   });
 
+  it('refuses a segment with the name of the upstream, whose secrets it would share', () => {
+    expect(faultsOf({ ...valid, segments: [gcp, aws, { ...aws, name: 'upstream' }] })).toEqual([
+      'segments[2].name: upstream is the name of the tier above',
+    ]);
+  });
+
   it('refuses another authority of the upstream', () => {
     expect(faultsOf({ ...valid, upstream: { authority: 'vault' } })).toEqual([
       'upstream.authority: Invalid option: expected one of "self-signed"|"disk": "vault"',
