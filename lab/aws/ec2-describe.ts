@@ -60,7 +60,7 @@ function describeAttachments(context: LabContext, instance: Ec2Instance): { read
     .filter(({ id }) => instance.groupIds.includes(id))
     .map(({ id, name }) => ({ groupId: id, groupName: name }));
   const profile = context.state.aws.instanceProfiles.find(({ name }) => name === instance.profileName);
-  const attachTime = timestamp(instance.launchTime);
+  const attachTime = timestamp(instance.attachedAt ?? instance.launchTime);
   const privateDnsName = `ip-${instance.machine.address.replaceAll('.', '-')}.ec2.internal`;
   return {
     privateIpAddress: instance.machine.address,

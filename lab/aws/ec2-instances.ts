@@ -69,8 +69,10 @@ export const instanceActions: QueryService = {
 
   StartInstances: (call, parameters) =>
     change(call, parameters, 'StartInstances', (instance) => {
-      if (instance.state === 'stopped') launch(call.context, instance);
-      else if (instance.state !== 'running')
+      if (instance.state === 'stopped') {
+        instance.launchTime = wholeSeconds(call.context.clock());
+        launch(call.context, instance);
+      } else if (instance.state !== 'running')
         throw new AwsError('IncorrectInstanceState', `${instance.id} is ${instance.state}`);
     }),
 
@@ -150,7 +152,8 @@ function createInstance(
     reservationId: resourceId('r'),
     imageId,
     instanceType: parameters.optional('InstanceType') ?? 'm1.small',
-    launchTime: Math.floor(context.clock() / 1000) * 1000,
+    launchTime: wholeSeconds(context.clock()),
+    attachedAt: wholeSeconds(context.clock()),
     volumeId: resourceId('vol'),
     interfaceId: resourceId('eni'),
     groupIds,
@@ -213,4 +216,9 @@ function findInstance(call: AwsCall, id: string): Ec2Instance {
 
 function digestOf(parameters: Parameters): string {
   return createHash('sha256').update(JSON.stringify(parameters.entries())).digest('hex');
+}
+
+/** EC2 says times to the second. */
+function wholeSeconds(time: number): number {
+  return Math.floor(time / 1000) * 1000;
 }

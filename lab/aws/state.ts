@@ -81,7 +81,10 @@ export interface Ec2Instance {
   readonly reservationId: string;
   readonly imageId: string;
   readonly instanceType: string;
-  readonly launchTime: number;
+  /** The last start, in whole seconds; a reboot is none. */
+  launchTime: number;
+  /** When its disk and interface were attached; absent in the state of labs that did not keep it: with its launch. */
+  readonly attachedAt?: number;
   readonly volumeId: string;
   readonly interfaceId: string;
   readonly groupIds: string[];

@@ -10,6 +10,7 @@ export function encodeInstance(context: LabContext, instance: GceInstance): obje
     name: instance.name,
     description: instance.description,
     creationTimestamp: new Date(instance.createdAt).toISOString(),
+    lastStartTimestamp: new Date(instance.startedAt ?? instance.createdAt).toISOString(),
     status: instance.status,
     zone: linkOf(context, `zones/${instance.zone}`),
     machineType: linkOf(context, `zones/${instance.zone}/machineTypes/${instance.machineType}`),

@@ -54,8 +54,10 @@ export const instanceRoutes: readonly Route[] = [
     route: `POST ${collection}/{instance}/start`,
     answer: (call) =>
       change(call, 'start', (instance, operation) => {
-        if (instance.status === 'TERMINATED') launch(call.context, instance, operation);
-        else finishOperation(call.context, operation);
+        if (instance.status === 'TERMINATED') {
+          instance.startedAt = call.context.clock();
+          launch(call.context, instance, operation);
+        } else finishOperation(call.context, operation);
       }),
   },
   {

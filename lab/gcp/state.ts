@@ -63,6 +63,8 @@ export interface GceInstance {
   readonly name: string;
   readonly zone: string;
   readonly createdAt: number;
+  /** The last start; a reset is none. Absent in the state of labs that did not keep it. */
+  startedAt?: number;
   readonly machineType: string;
   readonly machine: MachineRecord;
   readonly serviceAccount: { readonly email: string; readonly scopes: readonly string[] } | undefined;

@@ -5,7 +5,10 @@ import {
   DeleteSecurityGroupCommand,
   DescribeInstancesCommand,
   DescribeSecurityGroupsCommand,
+  RebootInstancesCommand,
   RunInstancesCommand,
+  StartInstancesCommand,
+  StopInstancesCommand,
   TerminateInstancesCommand,
   paginateDescribeInstances,
   waitUntilInstanceTerminated,
@@ -55,6 +58,24 @@ describe('instances', () => {
     const attachment = instance.NetworkInterfaces![0]!.Attachment!;
     expect(attachment.DeviceIndex).toBe(0);
     expect(attachment.AttachTime).toEqual(disk);
+  });
+
+  test('a start after a stop is a new launch of the same instance with the same disk, a reboot is none', async () => {
+    const { InstanceId: id = '' } = await run();
+    const reach = (state: string) =>
+      until(state, async () => ((await describeInstance(id)).State?.Name === state ? true : undefined));
+    await reach('running');
+    const first = await describeInstance(id);
+    await ec2.send(new RebootInstancesCommand({ InstanceIds: [id] }));
+    expect((await describeInstance(id)).LaunchTime).toEqual(first.LaunchTime);
+    await ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
+    await reach('stopped');
+    await until('another second', () => (Date.now() >= first.LaunchTime!.getTime() + 1_000 ? true : undefined));
+    await ec2.send(new StartInstancesCommand({ InstanceIds: [id] }));
+    await reach('running');
+    const again = await describeInstance(id);
+    expect(again.LaunchTime!.getTime()).toBeGreaterThan(first.LaunchTime!.getTime());
+    expect(again.BlockDeviceMappings![0]!.Ebs!.AttachTime).toEqual(first.BlockDeviceMappings![0]!.Ebs!.AttachTime);
   });
 
   test('the same client token twice is one instance', async () => {

@@ -87,6 +87,18 @@ describe('instances', () => {
     expect(processesOf(cloud.directory, 1)).toEqual([]);
   });
 
+  test('say when they were started last: a start after a stop counts, a reset does not', async () => {
+    const at = { project, zone, instance: 'restarted' };
+    await finish(await insert('restarted'));
+    const started = async () => Date.parse((await instances.get(at))[0].lastStartTimestamp ?? '');
+    const first = await started();
+    await finish((await instances.reset(at))[0].latestResponse as Operation);
+    expect(await started()).toBe(first);
+    await finish((await instances.stop(at))[0].latestResponse as Operation);
+    await finish((await instances.start(at))[0].latestResponse as Operation);
+    expect(await started()).toBeGreaterThan(first);
+  });
+
   test('the same request id twice makes one instance and answers with the first operation', async () => {
     const requestId = randomUUID();
     const [first, second] = [await insert('once', requestId), await insert('once', requestId)];
