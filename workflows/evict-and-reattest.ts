@@ -32,6 +32,10 @@ export function evictAndReattest(asked: unknown): Promise<KeptRunbookReport> {
         return 'needs a person';
       }
       if (!look.hasExpired) return 'nothing is wrong';
+      if (look.canReattest) {
+        advise(`nothing keeps ${node} out: ${look.attestor} lets its agent attest again`);
+        return 'nothing is wrong';
+      }
       if (isRelaunched(before, look, found)) return 'needs a person';
       if (!(await approved(`evict agent ${before.agentId} of ${node}, so that it may attest again`)))
         return 'needs a person';
@@ -75,7 +79,12 @@ async function findInstance(
 
 /** What was started since may run anything. */
 function isRelaunched({ name, launchedAt }: Instance, look: AgentLook, found: (what: string) => void): boolean {
-  const since = look.heardAt ?? look.endsAt;
+  const { heardAt: since } = look;
+  if (since === undefined) {
+    // The end of its SVID says nothing: an instance that was started before it may have lost its agent long before.
+    found(`the agent of ${name} never reported: nobody knows up to when the instance was what it was`);
+    return true;
+  }
   if (launchedAt === undefined) {
     found(`its cloud does not say when ${name} was started`);
     return true;

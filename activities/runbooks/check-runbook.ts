@@ -1,5 +1,6 @@
 // Checks what is asked of a runbook, whole: every fault is reported, each with its place, before anything is looked at.
 import { z } from 'zod';
+import { parseDuration } from '../../runtime/spiffe/duration.ts';
 import type { TrustDomainPlan } from '../plan.ts';
 import {
   duration,
@@ -52,6 +53,13 @@ const defaults: RunbookPolicy = {
   approvers: [],
 };
 
+const defaultsOf: Readonly<Record<string, Partial<RunbookPolicy>>> = {
+  evictAndReattest: { deadline: '10m' },
+};
+
+/** For as long as an agent is evicted, whoever has a copy of its instance's document may attest in its place. */
+const widestWindow = '15m';
+
 /** What the subject of a runbook is. */
 const subjectOf: Readonly<Record<string, 'server' | 'tier' | 'agent' | 'node' | 'domain'>> = {
   downstreamServerDown: 'server',
@@ -86,8 +94,12 @@ export async function checkRunbook(
   const parsed = requestSchema.safeParse(input, { reportInput: true });
   if (!parsed.success) throw invalid(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const asked = parsed.data;
-  const policy = { ...defaults, ...defined(asked.policy) };
-  const faults = [...placeFaults(asked), ...policyFaults(policy, asked.requester)];
+  const policy = { ...defaults, ...defaultsOf[runbook], ...defined(asked.policy) };
+  const faults = [
+    ...placeFaults(asked),
+    ...policyFaults(policy, asked.requester),
+    ...(runbook === 'evictAndReattest' ? evictionFaults(policy) : []),
+  ];
   if (faults.length > 0) throw invalid(faults);
   const plan = asked.spec === undefined ? undefined : await planOf(asked.spec);
   const tiers = plan === undefined ? (asked.topology?.tiers ?? []).map(({ name }) => name) : tierNames(plan);
@@ -134,6 +146,15 @@ function checkNode(runbook: string, subject: string, plan: TrustDomainPlan | und
   if (plan === undefined) throw invalid([`spec: ${runbook} asks the node's cloud, which only a specification names`]);
   if (!plan.segments.some(({ nodes }) => nodes.includes(subject)))
     throw invalid([`subject: ${runbook} is about a node, and none has the name ${JSON.stringify(subject)}`]);
+}
+
+function evictionFaults({ deadline, approvals }: RunbookPolicy): string[] {
+  return [
+    ...(approvals === 'none' ? ['policy.approvals: evictAndReattest evicts nobody without an approval'] : []),
+    ...(parseDuration(deadline) > parseDuration(widestWindow)
+      ? [`policy.deadline: the way in is open that long, ${widestWindow} at most: ${JSON.stringify(deadline)}`]
+      : []),
+  ];
 }
 
 function policyFaults({ approvals, approvers }: RunbookPolicy, requester: string): string[] {

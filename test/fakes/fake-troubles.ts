@@ -19,6 +19,8 @@ export interface FakeTroubles {
   readonly expired: Set<string>;
   readonly reattesting: Set<string>;
   readonly evicted: Set<string>;
+  /** What a look at any agent says instead. */
+  look: Partial<AgentLook>;
   /** What the silent agents of every tier have in common. */
   common: readonly string[];
   /** By tier: SPIFFE IDs. */
@@ -47,6 +49,7 @@ export function createFakeTroubles(
     expired: new Set(),
     reattesting: new Set(),
     evicted: new Set(),
+    look: {},
     common: [],
     entries: new Map(
       fleet.topology.tiers.map(({ name }) => [name, Array.from({ length: 20 }, (_, i) => `${name}/${i}`)]),
@@ -116,6 +119,7 @@ export function createFakeTroubles(
       streams: 3,
       serves: 2,
       servesUntil: troubles.endsAt,
+      ...troubles.look,
     };
   };
   const missingOf = (tier: string): string[] => {

@@ -146,3 +146,27 @@ it('evicts nobody whose instance does not run, and knows no other names', async 
   expect(report.outcome).toBe('needs a person');
   expect(report.findings.join()).toContain(`its cloud does not list ${node} as running`);
 });
+
+it('evicts nobody who may attest again as it is, nor one that never reported', async () => {
+  const { run, troubles } = stage();
+  troubles.look = { heardAt: undefined, silent: undefined };
+  const silent = await run();
+  expect(silent.findings.at(-1)).toBe(
+    `the agent of ${node} never reported: nobody knows up to when the instance was what it was`,
+  );
+  troubles.look = { canReattest: true };
+  const free = await run();
+  expect(free.advice).toEqual([`nothing keeps ${node} out: aws_iid lets its agent attest again`]);
+  expect([silent.outcome, free.outcome, troubles.evicted.size]).toEqual(['needs a person', 'nothing is wrong', 0]);
+});
+
+it('refuses to do without an approval, or to leave the way open for more than minutes', async () => {
+  const { start, world } = stage();
+  await temporal.withWorkers(world, async () => {
+    const handle = await start({ policy: { approvals: 'none', deadline: '16m' } });
+    const error = (await handle.result().catch((cause: unknown) => cause)) as WorkflowFailedError;
+    const said = String(error.cause?.cause);
+    expect(said).toContain('evicts nobody without an approval');
+    expect(said).toContain('15m at most: "16m"');
+  });
+});
