@@ -119,6 +119,23 @@ describe('nodes in the lab', () => {
     expect(spiffeId.toString()).toBe(gcpNode.agentId);
   });
 
+  test('are found with the time of their last start', async () => {
+    const [first, second] = [awsNode, gcpNode].map(({ launchedAt = '' }) => Date.parse(launchedAt));
+    const { region } = gcpNode;
+    await gcp.ensureInstance({
+      trustDomain: name,
+      name: 'later',
+      region,
+      role: 'node-a',
+      bootScript: '',
+      owner: 'run',
+    });
+    const later = await until('another', () => gcp.findInstance({ trustDomain: name, name: 'later', region }));
+    expect(Date.parse(later.launchedAt ?? '')).toBeGreaterThan(second!);
+    expect(second!).toBeGreaterThanOrEqual(first!);
+    await gcp.removeInstance({ trustDomain: name, name: 'later', region });
+  });
+
   test('a token for another audience gets no role, and its server attests nobody', async () => {
     await expect(attest('aws_iid', awsConfig('somebody-else'))).rejects.toThrow();
   });
