@@ -2,7 +2,10 @@
 import { moments } from './database-proxy.ts';
 import type { Moment } from './database-proxy.ts';
 
-/** The change of each call's table; a bundle that is appended to is there already. What PostStatus and Report say is kept in memory and written later: their callers are promised nothing. */
+/**
+ * The change of each call's table; a bundle that is appended to is there already. Not here are calls whose callers are promised nothing of the store: what
+ * PostStatus and Report say is written later, and an SVID is signed though up to when SVIDs are valid could not be kept.
+ */
 export const cutCalls = {
   BatchCreateEntry: /INSERT INTO entries/i,
   BatchUpdateEntry: /UPDATE entries/i,
@@ -21,6 +24,14 @@ export const cutCalls = {
   BatchDeleteFederationRelationship: /DELETE FROM federation_relationships/i,
   RenewAgent: /UPDATE agents/i,
   PublishJWTAuthority: /UPDATE bundles/i,
+  NewDownstreamX509CA: /INSERT INTO authority_intents/i,
+  RefreshBundle: /(?:UPDATE|INSERT INTO) bundles/i,
+  SetTemplate: /INSERT INTO service_templates/i,
+  DeleteTemplate: /DELETE FROM service_templates/i,
+  DeriveIdentity: /INSERT INTO service_identities/i,
+  WithdrawIdentity: /DELETE FROM entries/i,
+  WithdrawX509Authority: /UPDATE bundles/i,
+  WithdrawJWTAuthority: /UPDATE bundles/i,
   TaintX509UpstreamAuthority: /UPDATE bundles/i,
   RevokeX509UpstreamAuthority: /UPDATE bundles/i,
   PrepareX509Authority: /UPDATE bundles/i,

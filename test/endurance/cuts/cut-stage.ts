@@ -3,6 +3,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { FleetService } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
+import { ServiceIdentitiesService } from '../../../proto/gen/espalier/service/v1/service.ts';
 import { AgentService } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { BundleService } from '../../../proto/gen/spire/api/server/bundle/v1/bundle.ts';
 import { EntryService } from '../../../proto/gen/spire/api/server/entry/v1/entry.ts';
@@ -91,7 +93,12 @@ async function openServer(isBelow: boolean) {
       ...(credentials === undefined ? {} : { credentials: () => credentials }),
     });
     channels.push(opened);
-    return { agent: createClient(AgentService, opened), bundle: createClient(BundleService, opened) };
+    return {
+      agent: createClient(AgentService, opened),
+      bundle: createClient(BundleService, opened),
+      svid: createClient(SVIDService, opened),
+      services: createClient(ServiceIdentitiesService, opened),
+    };
   };
   return {
     proxy,
@@ -101,6 +108,8 @@ async function openServer(isBelow: boolean) {
     authority: createClient(LocalAuthorityService, channel),
     svid: createClient(SVIDService, channel),
     federation: createClient(TrustDomainService, channel),
+    fleet: createClient(FleetService, channel),
+    services: createClient(ServiceIdentitiesService, channel),
     /** A caller with an SVID of that path. */
     async connectAs(path: string) {
       const { privateKey } = generateKeyPairSync('ec-p256');

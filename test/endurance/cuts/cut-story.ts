@@ -24,6 +24,7 @@ import { cutCalls } from './cut-cases.ts';
 import type { CutCall, CutCase } from './cut-cases.ts';
 import type { CutStage } from './cut-stage.ts';
 import { federationChanges } from './federation-changes.ts';
+import { ownChanges } from './own-changes.ts';
 import { remoteChanges } from './remote-changes.ts';
 import { upstreamChanges } from './upstream-changes.ts';
 
@@ -81,6 +82,7 @@ function newEntries(count = 3): Entry[] {
 
 const changes: Readonly<Record<CutCall, Prepare>> = {
   ...federationChanges,
+  ...ownChanges,
   ...remoteChanges,
   ...upstreamChanges,
   async BatchCreateEntry({ entry }) {

@@ -1,7 +1,18 @@
 // Changes of federation: a bundle that is updated, relationships that come, change and go.
 import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { FederationRelationshipMask } from '../../../proto/gen/spire/api/types/federationrelationship.ts';
 import type { FederationRelationship } from '../../../proto/gen/spire/api/types/federationrelationship.ts';
+import { issueSelfSignedCa, issueX509Svid } from '../../../runtime/pki/issue.ts';
+import { generateKeyPairSync } from '../../../runtime/pki/key-type.ts';
+import { certificatesToPem } from '../../../runtime/pki/pem.ts';
+import { signerOf } from '../../../runtime/pki/signer.ts';
+import { encodeSpiffeBundle } from '../../../runtime/spiffe/bundle-document.ts';
+import { emptyBundle } from '../../../runtime/spiffe/bundle.ts';
+import type { TrustBundle } from '../../../runtime/spiffe/bundle.ts';
+import { parseSpiffeId } from '../../../runtime/spiffe/spiffe-id.ts';
+import { parseTrustDomain } from '../../../runtime/spiffe/trust-domain.ts';
 import { alreadyExists, checkResults, exists, newForeignBundles, notFound, outputMask, share } from './change.ts';
 import type { Prepare } from './change.ts';
 import type { CutStage } from './cut-stage.ts';
@@ -78,4 +89,71 @@ export const federationChanges = {
         ),
     };
   },
+  async RefreshBundle(stage) {
+    const foreign = await serveForeignBundle();
+    await create(stage, [foreign.relationship]);
+    const { trustDomain } = foreign.relationship;
+    // A new relationship is looked at once by itself.
+    await foreign.asked();
+    foreign.serve(2);
+    return {
+      make: () => stage.federation.refreshBundle({ trustDomain }),
+      measure: async () =>
+        Number((await stage.bundle.getFederatedBundle({ trustDomain, outputMask })).sequenceNumber === 2),
+    };
+  },
 } satisfies Readonly<Record<string, Prepare>>;
+
+/** An `https_spiffe` endpoint of another trust domain; it serves until this process ends. */
+async function serveForeignBundle() {
+  const name = `${randomUUID()}.test`;
+  const [trustDomain, now] = [parseTrustDomain(name), Date.now()];
+  const lasting = { notBefore: now - 10_000, notAfter: now + 86_400_000 };
+  const signer = signerOf(generateKeyPairSync('ec-p256').privateKey);
+  const subject = { country: 'US', organization: 'SPIFFE' };
+  const certificate = issueSelfSignedCa({ signer, subject, spiffeId: parseSpiffeId(`spiffe://${name}`), ...lasting });
+  const { publicKey, privateKey } = generateKeyPairSync('ec-p256');
+  const endpoint = `spiffe://${name}/endpoint`;
+  const issuer = { certificate, signer };
+  const notAfter = certificate.notAfter - 1_000;
+  const svid = issueX509Svid({ issuer, publicKey, spiffeId: parseSpiffeId(endpoint), ...lasting, notAfter });
+  const bundleOf = (sequenceNumber: number): TrustBundle => ({
+    ...emptyBundle(trustDomain),
+    x509Authorities: [{ asn1: certificate.der }],
+    // What is fetched in the background would take the place of what is asked for.
+    refreshHintSeconds: 86_400,
+    sequenceNumber,
+  });
+  let served = 1;
+  let answered = (): void => undefined;
+  const asked = new Promise<void>((resolve) => (answered = resolve));
+  const credentials = {
+    cert: certificatesToPem([svid.der]),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+  };
+  const server = createServer(credentials, (_, response) => {
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(encodeSpiffeBundle(bundleOf(served)), () => answered());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.unref();
+  const relationship: FederationRelationship = {
+    trustDomain: name,
+    bundleEndpointUrl: `https://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    bundleEndpointProfile: { $case: 'httpsSpiffe', value: { endpointSpiffeId: endpoint } },
+    trustDomainBundle: {
+      trustDomain: name,
+      x509Authorities: [{ asn1: certificate.der, tainted: false }],
+      jwtAuthorities: [],
+      witAuthorities: [],
+      refreshHint: 86_400,
+      sequenceNumber: 1,
+    },
+  };
+  return {
+    relationship,
+    asked: () => asked,
+    serve: (sequenceNumber: number) => void (served = sequenceNumber),
+  };
+}
