@@ -11,7 +11,9 @@ export async function ensureWorkflowBundle(root: string): Promise<{ readonly cod
   if (existsSync(codePath)) return { codePath };
   const { code } = await bundleWorkflowCode({ workflowsPath: join(root, 'workflows/index.ts') });
   mkdirSync(directory, { recursive: true });
-  for (const other of readdirSync(directory)) rmSync(join(directory, other));
+  // Of another state of the sources; whoever bundles this one at the same time is left alone.
+  for (const other of readdirSync(directory).filter((file) => !file.startsWith(name)))
+    rmSync(join(directory, other), { force: true });
   const unfinished = `${codePath}.${process.pid}`;
   writeFileSync(unfinished, code);
   renameSync(unfinished, codePath);
