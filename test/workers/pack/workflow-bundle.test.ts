@@ -12,6 +12,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 it('leaves what another process makes of the same sources, and takes away what was made of others', async () => {
   mkdirSync(join(root, 'workflows'));
   mkdirSync(join(root, 'runtime/spiffe'), { recursive: true });
+  writeFileSync(join(root, 'package-lock.json'), '{}\n');
   symlinkSync(join(import.meta.dirname, '../../../node_modules'), join(root, 'node_modules'));
   writeFileSync(join(root, 'workflows/index.ts'), 'export async function first(): Promise<void> {}\n');
   const first = await ensureWorkflowBundle(root);
