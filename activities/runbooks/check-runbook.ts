@@ -57,6 +57,9 @@ const defaultsOf: Readonly<Record<string, Partial<RunbookPolicy>>> = {
   evictAndReattest: { deadline: '10m' },
 };
 
+/** They let somebody in who was kept out. */
+const evicting = ['evictAndReattest', 'agentUnreachable'];
+
 /** For as long as an agent is evicted, whoever has a copy of its instance's document may attest in its place. */
 const widestWindow = '15m';
 
@@ -98,7 +101,10 @@ export async function checkRunbook(
   const faults = [
     ...placeFaults(asked),
     ...policyFaults(policy, asked.requester),
-    ...(runbook === 'evictAndReattest' ? evictionFaults(policy) : []),
+    ...(evicting.includes(runbook) && policy.approvals === 'none'
+      ? [`policy.approvals: ${runbook} evicts nobody without an approval`]
+      : []),
+    ...(runbook === 'evictAndReattest' ? windowFaults(policy) : []),
   ];
   if (faults.length > 0) throw invalid(faults);
   const plan = asked.spec === undefined ? undefined : await planOf(asked.spec);
@@ -148,13 +154,9 @@ function checkNode(runbook: string, subject: string, plan: TrustDomainPlan | und
     throw invalid([`subject: ${runbook} is about a node, and none has the name ${JSON.stringify(subject)}`]);
 }
 
-function evictionFaults({ deadline, approvals }: RunbookPolicy): string[] {
-  return [
-    ...(approvals === 'none' ? ['policy.approvals: evictAndReattest evicts nobody without an approval'] : []),
-    ...(parseDuration(deadline) > parseDuration(widestWindow)
-      ? [`policy.deadline: the way in is open that long, ${widestWindow} at most: ${JSON.stringify(deadline)}`]
-      : []),
-  ];
+function windowFaults({ deadline }: RunbookPolicy): string[] {
+  if (parseDuration(deadline) <= parseDuration(widestWindow)) return [];
+  return [`policy.deadline: the way in is open that long, ${widestWindow} at most: ${JSON.stringify(deadline)}`];
 }
 
 function policyFaults({ approvals, approvers }: RunbookPolicy, requester: string): string[] {

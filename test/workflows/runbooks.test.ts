@@ -316,6 +316,17 @@ describe('agents', () => {
     expect([waited.outcome, report.outcome, troubles.evicted.size]).toEqual(['needs a person', 'needs a person', 0]);
   });
 
+  it('agentUnreachable is refused a policy that asks nobody', async () => {
+    const { agentId, world, start } = stage();
+    await temporal.withWorkers(world, async () => {
+      const handle = await start('agentUnreachable', { subject: agentId, policy: { approvals: 'none' } });
+      const error = (await handle.result().catch((cause: unknown) => cause)) as WorkflowFailedError;
+      expect(String(error.cause?.cause)).toContain(
+        'policy.approvals: agentUnreachable evicts nobody without an approval',
+      );
+    });
+  });
+
   it('agentUnreachable says that nothing is wrong, that it is banned, and refuses what is no SPIFFE ID', async () => {
     const { run, agentId, troubles, world, start } = stage();
     expect((await run('agentUnreachable', { subject: agentId })).outcome).toBe('nothing is wrong');
