@@ -10,6 +10,9 @@ import type { History, HistoryEvent } from './history-json.ts';
 import { recordedHistories, recordedWorkflows } from './recorded.ts';
 
 const recorded = recordedHistories();
+/** All of them take a minute and a half. */
+const everyPlace = process.env['REPLAY_PREFIXES'] === 'all';
+const oneIn = 8;
 let workflowBundle: Awaited<ReturnType<typeof bundleWorkflows>>;
 beforeAll(async () => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -54,6 +57,15 @@ function runningAtEnd({ events }: History): { readonly running: string[]; readon
   return { running: [...running.values()], raced };
 }
 
+/** The history as it was when each of its workflow tasks had been answered. */
+function prefixesOf<T extends { readonly name: string; readonly history: History }>(each: T) {
+  const { events } = each.history;
+  return events.flatMap(({ eventType }, index) => {
+    if (eventType !== 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED' || index < 2) return [];
+    return [{ name: `${each.name} up to ${index}`, history: { ...each.history, events: events.slice(0, index) } }];
+  });
+}
+
 function historyOf(wanted: string): History {
   return recorded.find(({ name }) => name === wanted)!.history;
 }
@@ -88,6 +100,12 @@ describe('recorded histories', () => {
   it('are repeated by the workflows as they are now', async () => {
     expect(await replay(recorded)).toEqual([]);
   });
+
+  it(`are repeated from ${everyPlace ? 'every place' : 'places'} where a worker may have died`, async () => {
+    const prefixes = recorded.flatMap(prefixesOf).filter((_, index) => everyPlace || index % oneIn === 0);
+    expect(prefixes.length).toBeGreaterThan(recorded.length);
+    expect(await replay(prefixes)).toEqual([]);
+  }, 300_000);
 });
 
 describe('replay', () => {
