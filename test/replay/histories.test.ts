@@ -58,7 +58,7 @@ function runningAtEnd({ events }: History): { readonly running: string[]; readon
 }
 
 /** The history as it was when each of its workflow tasks had been answered. */
-function prefixesOf<T extends { readonly name: string; readonly history: History }>(each: T) {
+function prefixesOf(each: { readonly name: string; readonly history: History }) {
   const { events } = each.history;
   return events.flatMap(({ eventType }, index) => {
     if (eventType !== 'EVENT_TYPE_WORKFLOW_TASK_SCHEDULED' || index < 2) return [];
