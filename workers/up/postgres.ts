@@ -7,6 +7,7 @@ import {
   readFileSync,
   readdirSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -40,6 +41,7 @@ export async function startPostgres(
   const directory = dataDirectory(state);
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   const program = await reachableProgram(owner, directory);
+  setAsideOrphan(directory, state.path('postgres-password'));
   const password = ensurePassword(state);
   const data = ensureCluster(program, owner, directory, password);
   const port = await state.port('postgres');
@@ -95,6 +97,19 @@ function dataDirectory(state: StateDirectory): string {
 function isReachable(path: string): boolean {
   const open = (statSync(path).mode & 0o001) !== 0;
   return open && (path === '/' || isReachable(dirname(path)));
+}
+
+/**
+ * Data outside of a state directory that was deleted, and its password with it, can be opened by nobody: it is put aside, and goes with the next `down`.
+ * Returns where it is.
+ */
+export function setAsideOrphan(directory: string, passwordFile: string): string | undefined {
+  const complete = join(directory, 'cluster.complete');
+  if (existsSync(passwordFile) || !existsSync(complete)) return undefined;
+  const aside = join(directory, `data-without-password-${statSync(complete).mtimeMs.toFixed(0)}`);
+  rmSync(complete);
+  renameSync(join(directory, 'data'), aside);
+  return aside;
 }
 
 function ensurePassword(state: StateDirectory): string {
