@@ -39,3 +39,8 @@ export function failure(
     ...(options.cause instanceof Error ? { cause: options.cause } : {}),
   });
 }
+
+/** What went wrong, in its own words. */
+export function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,12 +1,11 @@
 // `espalier schedules apply`: what runs by itself. Makes, changes and removes schedules until Temporal has those of the file, and no others of ours.
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
 import type { Client, ScheduleOptions } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { canonicalJson } from '../activities/trust/canonical-json.ts';
+import { digestOfJson } from '../activities/trust/canonical-json.ts';
 import type { TrustDomainSpec } from '../activities/spec/trust-domain-spec.ts';
 import { spiffeTrustDomain } from '../workflows/lib/search-attributes.ts';
 import { workflowId } from '../workflows/lib/workflow-ids.ts';
@@ -125,5 +124,5 @@ function optionsOf(id: string, { workflow, cron, input, paused }: Schedule, spec
 
 function digestOf(options: ScheduleOptions): string {
   const { spec, policies, action, state } = options;
-  return createHash('sha256').update(canonicalJson({ spec, policies, action, state })).digest('hex');
+  return digestOfJson({ spec, policies, action, state });
 }

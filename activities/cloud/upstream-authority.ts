@@ -10,7 +10,7 @@ import { certificatesFromPem } from '../../runtime/pki/pem.ts';
 import { verifyChain } from '../../runtime/pki/verify-chain.ts';
 import { authorityParts } from '../cloud.ts';
 import type { AuthorityPart } from '../cloud.ts';
-import { failure } from '../failures.ts';
+import { failure, reasonOf } from '../failures.ts';
 
 export type AuthorityFiles = Readonly<Record<AuthorityPart, string>>;
 
@@ -70,7 +70,7 @@ function faultOf(files: AuthorityFiles, directory: string, end: number, now: num
       return `it ends at ${new Date(first).toISOString()}, before a CA of ttl.root would at ${new Date(end).toISOString()}`;
     return undefined;
   } catch (cause) {
-    return `${directory} does not hold together: ${cause instanceof Error ? cause.message : String(cause)}`;
+    return `${directory} does not hold together: ${reasonOf(cause)}`;
   }
 }
 

@@ -60,7 +60,7 @@ function wireEntry({ spiffeId, parentId, selectors, downstream }: Entry): WireEn
   });
 }
 
-function wireId(text: string): { trustDomain: string; path: string } {
+export function wireId(text: string): { trustDomain: string; path: string } {
   const id = parseSpiffeId(text);
   return { trustDomain: id.trustDomain.name, path: id.path };
 }

@@ -3,9 +3,9 @@ import type { Agent } from '../../proto/gen/spire/api/types/agent.ts';
 import { HolderKind } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import type { Holding } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { RpcError, statusCode } from '../../runtime/rpc/status.ts';
-import { parseSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
 import type { X509Source } from '../../runtime/workloadapi/x509-source.ts';
 import type { SpireServer } from '../clients/spire-server.ts';
+import { wireId } from '../control/entries.ts';
 import { failure } from '../failures.ts';
 import { askTier } from '../trust/ask-tier.ts';
 import { listHoldings } from '../trust/judge-claim.ts';
@@ -105,9 +105,4 @@ async function holdingOf(server: SpireServer, agentId: string): Promise<Holding 
 
 function isNotFound(cause: unknown): boolean {
   return cause instanceof RpcError && cause.code === statusCode.NOT_FOUND;
-}
-
-function wireId(text: string): { trustDomain: string; path: string } {
-  const id = parseSpiffeId(text);
-  return { trustDomain: id.trustDomain.name, path: id.path };
 }

@@ -3,14 +3,16 @@ import { z } from 'zod';
 import { parseDuration } from '../../runtime/spiffe/duration.ts';
 import type { TrustDomainPlan } from '../plan.ts';
 import {
+  defined,
   duration,
   invalid,
   isSpiffeId,
   placeFaults,
+  signatureFaults,
   spiffeId,
   tierNames,
   topologySchema,
-} from '../trust/check-place.ts';
+} from '../trust/check-request.ts';
 import type { RunbookPolicy, RunbookRequest } from './runbook.ts';
 
 export const alertSchema = z.strictObject({
@@ -100,7 +102,7 @@ export async function checkRunbook(
   const policy = { ...defaults, ...defaultsOf[runbook], ...defined(asked.policy) };
   const faults = [
     ...placeFaults(asked),
-    ...policyFaults(policy, asked.requester),
+    ...signatureFaults(policy, asked.requester),
     ...(evicting.includes(runbook) && policy.approvals === 'none'
       ? [`policy.approvals: ${runbook} evicts nobody without an approval`]
       : []),
@@ -157,19 +159,4 @@ function checkNode(runbook: string, subject: string, plan: TrustDomainPlan | und
 function windowFaults({ deadline }: RunbookPolicy): string[] {
   if (parseDuration(deadline) <= parseDuration(widestWindow)) return [];
   return [`policy.deadline: the way in is open that long, ${widestWindow} at most: ${JSON.stringify(deadline)}`];
-}
-
-function policyFaults({ approvals, approvers }: RunbookPolicy, requester: string): string[] {
-  return [
-    ...(approvals === 'signed' && approvers.length === 0
-      ? ['policy.approvers: must list who may approve where approvals are signed']
-      : []),
-    ...(approvals === 'signed' && !isSpiffeId(requester)
-      ? [`requester: must be a SPIFFE ID where approvals are signed: ${JSON.stringify(requester)}`]
-      : []),
-  ];
-}
-
-function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

@@ -4,8 +4,9 @@ import { HolderKind, Proof } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import type { CountHoldingsResponse, Holding } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import type { X509Source } from '../../runtime/workloadapi/x509-source.ts';
 import { withServer } from '../clients/spire-server.ts';
-import { readStates } from '../trust/authorities.ts';
-import { listHoldings, nameOf } from '../trust/judge-claim.ts';
+import { reasonOf } from '../failures.ts';
+import { readAuthorities } from '../trust/authorities.ts';
+import { allHoldings, nameOf } from '../trust/judge-claim.ts';
 import type { Tier, TierServer, Topology } from '../trust/topology.ts';
 import { commonCauses } from './common-causes.ts';
 import type { HolderLook, ServerLook, SilentHolder, TierLook } from './runbook.ts';
@@ -19,7 +20,7 @@ export function lookAtTiers(source: X509Source, { trustDomain, tiers }: Topology
 }
 
 async function lookAtTier(source: X509Source, trustDomain: string, tier: Tier, now: number): Promise<TierLook> {
-  const servers = await Promise.all(tier.servers.map((server) => lookAtServer(source, trustDomain, server)));
+  const servers = await Promise.all(tier.servers.map((server) => lookAtServer(source, trustDomain, tier.name, server)));
   const look = { tier: tier.name, ...(tier.parent === undefined ? {} : { parent: tier.parent }), servers };
   const unseen = { agents: nobody, downstreams: nobody, unpublished: [] };
   const [answering] = servers.filter(({ answers }) => answers);
@@ -28,7 +29,7 @@ async function lookAtTier(source: X509Source, trustDomain: string, tier: Tier, n
     const asked = { trustDomain, address: answering.address };
     const { counted, holdings } = await withServer(source, asked, async (server) => ({
       counted: await server.fleet.countHoldings({ authorityId: '' }),
-      holdings: await collect(listHoldings(server, {})),
+      holdings: await allHoldings(server),
     }));
     const of = (kind: HolderKind): HolderLook =>
       lookAtHolders(
@@ -43,18 +44,23 @@ async function lookAtTier(source: X509Source, trustDomain: string, tier: Tier, n
       unpublished: servers.filter((server) => isUnpublished(server, counted)).map(({ name }) => name),
     };
   } catch (cause) {
-    return { ...look, datastore: 'away', datastoreSaid: textOf(cause), ...unseen };
+    return { ...look, datastore: 'away', datastoreSaid: reasonOf(cause), ...unseen };
   }
 }
 
 /** What it signs with it knows without its datastore. */
-async function lookAtServer(source: X509Source, trustDomain: string, server: TierServer): Promise<ServerLook> {
+async function lookAtServer(
+  source: X509Source,
+  trustDomain: string,
+  tier: string,
+  server: TierServer,
+): Promise<ServerLook> {
   const { name, address } = server;
   try {
-    const { active } = await withServer(source, { trustDomain, address }, (asked) => readStates(asked, 'x509'));
+    const { active } = await readAuthorities(source, { trustDomain, tier, server, kind: 'x509' });
     return { name, address, answers: true, authority: active };
   } catch (cause) {
-    return { name, address, answers: false, said: textOf(cause) };
+    return { name, address, answers: false, said: reasonOf(cause) };
   }
 }
 
@@ -84,14 +90,4 @@ function silentOf(holding: Holding): SilentHolder {
   const { version, reportedAtMs, own } = holding;
   const endsAt = own === undefined ? {} : { endsAt: new Date(own.latestNotAfter * 1000).toISOString() };
   return { id: nameOf(holding).id, version, heardAt: new Date(reportedAtMs).toISOString(), ...endsAt };
-}
-
-async function collect(items: AsyncIterable<Holding>): Promise<Holding[]> {
-  const found: Holding[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
-
-export function textOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,12 +1,10 @@
 // The activities that runbooks look and act with: on the `control` queue, with the worker's own SVID.
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { SpireServer } from '../clients/spire-server.ts';
-import { withServer } from '../clients/spire-server.ts';
 import type { TrustActivitiesOptions } from '../trust/trust-activities.ts';
 import { askTier } from '../trust/ask-tier.ts';
-import { readStates } from '../trust/authorities.ts';
-import { canonicalJson } from '../trust/canonical-json.ts';
+import { readAuthorities } from '../trust/authorities.ts';
+import { digestOfJson } from '../trust/canonical-json.ts';
 import type { ServerAuthorities } from '../trust/rotation.ts';
 import { ensureBanned, ensureEvicted, lookAtAgent } from './agents.ts';
 import { checkRunbook } from './check-runbook.ts';
@@ -27,20 +25,17 @@ export function createRunbookActivities({
     trustDomain,
     tier: tier.name,
   });
-  const authoritiesOf = ({ trustDomain, tier }: OnTier): Promise<ServerAuthorities[]> =>
-    Promise.all(
-      tier.servers.map(async (server) => {
-        const asked = { trustDomain, address: server.address };
-        const states = await withServer(await source.of(trustDomain), asked, (one) => readStates(one, 'x509'));
-        return { tier: tier.name, server, ...states };
-      }),
-    );
+  const authoritiesOf = async ({ trustDomain, tier }: OnTier): Promise<ServerAuthorities[]> => {
+    const own = await source.of(trustDomain);
+    const asked = { trustDomain, tier: tier.name, kind: 'x509' as const };
+    return Promise.all(tier.servers.map((server) => readAuthorities(own, { ...asked, server })));
+  };
 
   return {
     checkRunbook: ({ runbook, request }) => checkRunbook(runbook, request, planOf),
     lookAtTiers: async ({ topology }) => lookAtTiers(await source.of(topology.trustDomain), topology, clock()),
     lookAtAgent: async (input) => lookAtAgent(await source.of(input.topology.trustDomain), input, clock()),
-    digestAction: async (action) => createHash('sha256').update(canonicalJson(action)).digest('hex'),
+    digestAction: async (action) => digestOfJson(action),
     ensureBanned: (input) => on(input, (server) => ensureBanned(server, input.agentId)),
     ensureEvicted: (input) => on(input, (server) => ensureEvicted(server, input.agentId)),
     snapshotTrust: ({ topology: { trustDomain, tiers } }) =>

@@ -61,27 +61,17 @@ export async function takeSnapshot(
 }
 
 export async function compareEntries(place: SnapshotPlace, server: SpireServer): Promise<EntryDifference> {
-  const ids = new Set<string>();
-  for await (const page of listEntries(server)) for (const { id } of page) ids.add(id);
+  const ids = await entryIds(server);
   const file = (await listSnapshots(place)).at(-1);
   if (file === undefined) return { before: 0, now: ids.size, missing: 0, examples: [] };
-  const [before, missing] = [{ count: 0 }, [] as Entry[]];
-  const { takenAt } = await readSnapshot(place, file, (entry) => {
-    before.count += 1;
-    if (!ids.has(entry.id)) missing.push(entry);
-  });
+  const { takenAt, before, missing } = await findMissing(place, file, ids);
   const examples = missing.slice(0, mostNamed).map(nameOf);
-  return { snapshot: file, takenAt, before: before.count, now: ids.size, missing: missing.length, examples };
+  return { snapshot: file, takenAt, before, now: ids.size, missing: missing.length, examples };
 }
 
 /** What was taken away on purpose since comes back, too: that is why somebody has to approve it. */
 export async function restoreEntries(place: SnapshotPlace, server: SpireServer, file: string): Promise<number> {
-  const ids = new Set<string>();
-  for await (const page of listEntries(server)) for (const { id } of page) ids.add(id);
-  const missing: Entry[] = [];
-  await readSnapshot(place, file, (entry) => {
-    if (!ids.has(entry.id)) missing.push(entry);
-  });
+  const { missing } = await findMissing(place, file, await entryIds(server));
   const refused: string[] = [];
   let restored = 0;
   for (let from = 0; from < missing.length; from += batchSize) {
@@ -103,12 +93,29 @@ export async function compareAuthorities(
   authorities: readonly ServerAuthorities[],
 ): Promise<AuthorityDifference> {
   const file = (await listSnapshots(place)).at(-1);
-  const head = file === undefined ? undefined : await readSnapshot(place, file, () => undefined);
+  const head = file === undefined ? undefined : await readSnapshot(place, file);
   const servers = authorities.map(({ server, active }) => {
     const before = head?.authorities.find((one) => one.server.name === server.name)?.active;
     return { server, now: active, ...(before === undefined ? {} : { before }) };
   });
   return { servers, ...(head === undefined ? {} : { takenAt: head.takenAt }) };
+}
+
+async function entryIds(server: SpireServer): Promise<ReadonlySet<string>> {
+  const ids = new Set<string>();
+  for await (const page of listEntries(server)) for (const { id } of page) ids.add(id);
+  return ids;
+}
+
+/** Entries of the snapshot that are not among those. */
+async function findMissing(place: SnapshotPlace, file: string, ids: ReadonlySet<string>) {
+  const missing: Entry[] = [];
+  let before = 0;
+  const { takenAt } = await readSnapshot(place, file, (entry) => {
+    before += 1;
+    if (!ids.has(entry.id)) missing.push(entry);
+  });
+  return { takenAt, before, missing };
 }
 
 async function* listEntries({ entry }: SpireServer): AsyncGenerator<Entry[]> {
@@ -132,17 +139,23 @@ function prefixOf({ trustDomain, tier }: SnapshotPlace): string {
   return `snapshot ${trustDomain} ${tier} `;
 }
 
+/** Its head; where nobody takes the entries, they are not read. */
 async function readSnapshot(
   { directory, trustDomain, tier }: SnapshotPlace,
   file: string,
-  take: (entry: Entry) => void,
+  take?: (entry: Entry) => void,
 ): Promise<Head> {
   if (file.includes('/')) throw failure('InvalidRequest', `a snapshot is named without its folder: ${file}`);
   let head: Head | undefined;
-  const lines = createInterface({ input: createReadStream(join(directory, file), 'utf8'), crlfDelay: Infinity });
-  for await (const line of lines) {
-    if (head === undefined) head = JSON.parse(line) as Head;
-    else take(entryOf(line));
+  const input = createReadStream(join(directory, file), 'utf8');
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+      if (head !== undefined) take?.(entryOf(line));
+      else head = JSON.parse(line) as Head;
+      if (take === undefined) break;
+    }
+  } finally {
+    input.destroy();
   }
   if (head?.trustDomain !== trustDomain || head.tier !== tier)
     throw failure('InvalidRequest', `snapshot ${file} is not of tier ${tier} of ${trustDomain}`);

@@ -5,7 +5,7 @@ import { verifySignature } from '../../runtime/pki/signature-algorithm.ts';
 import { verifyX509Svid } from '../../runtime/pki/x509-svid.ts';
 import { parseSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
 import type { SpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
-import { failure } from '../failures.ts';
+import { failure, reasonOf } from '../failures.ts';
 import type { Approval, RotationPolicy } from './rotation.ts';
 
 /** What an approver signs: nothing of it can be used for another plan, another gate or in another name. */
@@ -61,7 +61,7 @@ function verified(chain: readonly Uint8Array[], roots: readonly Uint8Array[], { 
   try {
     return verifyX509Svid({ chain, roots, now, trustDomain });
   } catch (cause) {
-    throw refuse(`its certificates do not verify: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw refuse(`its certificates do not verify: ${reasonOf(cause)}`);
   }
 }
 

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { X509Source } from '../../runtime/workloadapi/x509-source.ts';
 import { withServer } from '../clients/spire-server.ts';
 import type { SpireServer } from '../clients/spire-server.ts';
-import { failure } from '../failures.ts';
+import { failure, reasonOf } from '../failures.ts';
 import type { Tier } from './topology.ts';
 
 export async function askTier<T>(
@@ -18,7 +18,7 @@ export async function askTier<T>(
       return await withServer(source, { trustDomain, address }, act);
     } catch (cause) {
       if (cause instanceof ApplicationFailure && cause.nonRetryable === true) throw cause;
-      reasons.push(cause instanceof Error ? cause.message : String(cause));
+      reasons.push(reasonOf(cause));
     }
   }
   throw failure('Unavailable', `no server of tier ${name} answers: ${reasons.join('; ')}`);

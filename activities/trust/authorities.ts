@@ -1,6 +1,8 @@
 // The steps of a forced rotation on one server, each safe to repeat: what has been done already is found in the server's own state, never guessed.
 import type { AuthorityState } from '../../proto/gen/spire/api/server/localauthority/v1/localauthority.ts';
 import { RpcError, statusCode } from '../../runtime/rpc/status.ts';
+import type { X509Source } from '../../runtime/workloadapi/x509-source.ts';
+import { withServer } from '../clients/spire-server.ts';
 import type { SpireServer } from '../clients/spire-server.ts';
 import { failure } from '../failures.ts';
 import type { AuthorityKind, AuthorityView, OnServer, ServerAuthorities } from './rotation.ts';
@@ -18,6 +20,16 @@ export async function readStates(server: SpireServer, kind: AuthorityKind): Prom
     ...(prepared === undefined ? {} : { prepared: viewOf(prepared) }),
     ...(old === undefined ? {} : { old: viewOf(old) }),
   };
+}
+
+/** The same of a server by its address, with where it stands. */
+export async function readAuthorities(
+  source: X509Source,
+  { trustDomain, tier, server, kind }: OnServer,
+): Promise<ServerAuthorities> {
+  const { address } = server;
+  const states = await withServer(source, { trustDomain, address }, (asked) => readStates(asked, kind));
+  return { tier, server, ...states };
 }
 
 /** One that this rotation prepared before its answer was lost is not among those known before, and is kept. */

@@ -1,4 +1,5 @@
 // JSON of which there is one form only (RFC 8785): what it takes to sign or digest a value. Node's own numbers and strings are the standard's.
+import { createHash } from 'node:crypto';
 
 /** Keys in the order of their UTF-16 code units (RFC 8785 §3.2.3). Throws for what JSON cannot say. */
 export function canonicalJson(value: unknown): string {
@@ -14,4 +15,9 @@ export function canonicalJson(value: unknown): string {
   const text = JSON.stringify(value) as string | undefined;
   if (text === undefined) throw new TypeError(`a ${typeof value} is no value of JSON`);
   return text;
+}
+
+/** SHA-256 of the one form, in hexadecimal. */
+export function digestOfJson(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }

@@ -2,7 +2,16 @@
 import { z } from 'zod';
 import { parseDuration } from '../../runtime/spiffe/duration.ts';
 import type { TrustDomainPlan } from '../plan.ts';
-import { duration, invalid, isSpiffeId, placeFaults, spiffeId, tierNames, topologySchema } from './check-place.ts';
+import {
+  defined,
+  duration,
+  invalid,
+  placeFaults,
+  signatureFaults,
+  spiffeId,
+  tierNames,
+  topologySchema,
+} from './check-request.ts';
 import type { AuthorityKind, RotationOperation, RotationPolicy, RotationRequest } from './rotation.ts';
 
 /** An ordinary rotation waits for everybody; a compromised key is replaced at a price, which somebody has to approve. */
@@ -116,7 +125,7 @@ function kindFaults(operation: RotationOperation, { kind, authorityId, resume }:
 }
 
 function policyFaults(policy: RotationPolicy, requester: string): string[] {
-  const { approvals, approveActivation, approveRevocation, approvers, atDeadline, agedOut } = policy;
+  const { approvals, approveActivation, approveRevocation, atDeadline, agedOut } = policy;
   const none = approvals === 'none';
   return [
     ...(none && (approveActivation || approveRevocation)
@@ -128,15 +137,6 @@ function policyFaults(policy: RotationPolicy, requester: string): string[] {
     ...(atDeadline === 'leave' && !approveRevocation
       ? ['policy.atDeadline: leave needs approveRevocation, as it locks out whoever is missing']
       : []),
-    ...(approvals === 'signed' && approvers.length === 0
-      ? ['policy.approvers: must list who may approve where approvals are signed']
-      : []),
-    ...(approvals === 'signed' && !isSpiffeId(requester)
-      ? [`requester: must be a SPIFFE ID where approvals are signed: ${JSON.stringify(requester)}`]
-      : []),
+    ...signatureFaults(policy, requester),
   ];
-}
-
-function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

@@ -218,3 +218,10 @@ export async function* listHoldings(
     pageToken = page.nextPageToken;
   }
 }
+
+/** All of them at once, where every one is looked at more than once. */
+export async function allHoldings(server: FleetOf): Promise<Holding[]> {
+  const found: Holding[] = [];
+  for await (const holding of listHoldings(server, {})) found.push(holding);
+  return found;
+}

@@ -3,10 +3,10 @@ import { parseDuration } from '../../runtime/spiffe/duration.ts';
 import type { X509Source } from '../../runtime/workloadapi/x509-source.ts';
 import { HolderKind, Proof } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import type { CountHoldingsResponse, Holding } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
-import { withServer } from '../clients/spire-server.ts';
+import { reasonOf } from '../failures.ts';
 import { askTier } from './ask-tier.ts';
-import { readStates } from './authorities.ts';
-import { listHoldings, nameOf } from './judge-claim.ts';
+import { readAuthorities } from './authorities.ts';
+import { allHoldings, nameOf } from './judge-claim.ts';
 import type { Finding, RotationRequest, ServerAuthorities, Survey } from './rotation.ts';
 import type { Tier, Topology } from './topology.ts';
 
@@ -50,14 +50,10 @@ async function surveyTier(options: SurveyOptions, tier: Tier): Promise<SurveyedT
   await Promise.all(
     tier.servers.map(async (server) => {
       try {
-        const states = await withServer(
-          source,
-          { trustDomain: topology.trustDomain, address: server.address },
-          (asked) => readStates(asked, request.kind),
-        );
-        authorities.push({ tier: tier.name, server, ...states });
+        const asked = { trustDomain: topology.trustDomain, tier: tier.name, server, kind: request.kind };
+        authorities.push(await readAuthorities(source, asked));
       } catch (cause) {
-        findings.push(blocker(`server ${server.name} at ${server.address} does not answer: ${textOf(cause)}`));
+        findings.push(blocker(`server ${server.name} at ${server.address} does not answer: ${reasonOf(cause)}`));
       }
     }),
   );
@@ -68,7 +64,7 @@ async function surveyTier(options: SurveyOptions, tier: Tier): Promise<SurveyedT
     const asked = clock();
     const { counted, holdings } = await askTier(source, topology.trustDomain, tier, async (server) => ({
       counted: await server.fleet.countHoldings({ authorityId: '' }),
-      holdings: await collect(listHoldings(server, {})),
+      holdings: await allHoldings(server),
     }));
     const skew = clockFinding(counted.nowMs, asked, clock(), request);
     findings.push(
@@ -86,7 +82,7 @@ async function surveyTier(options: SurveyOptions, tier: Tier): Promise<SurveyedT
     }
     return { authorities, findings, holders: { ...none, ...countsOf(counted) }, plainAgents };
   } catch (cause) {
-    findings.push(blocker(`nobody can be asked who holds what: ${textOf(cause)}`));
+    findings.push(blocker(`nobody can be asked who holds what: ${reasonOf(cause)}`));
     return { authorities, findings, holders: none, plainAgents: 0 };
   }
 }
@@ -214,14 +210,4 @@ function expectationsOf(
         };
   const told = 'everybody hears of it by push';
   return [held, moved, { claim: 'tainted', seconds: 5, why: told }, ended, { claim: 'gone', seconds: 5, why: told }];
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
-
-function textOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,5 +1,4 @@
 // The activities that change the authorities of servers and prove what holders hold: on the `control` queue, with the worker's own SVID.
-import { createHash } from 'node:crypto';
 import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
 import { withServer } from '../clients/spire-server.ts';
 import type { SpireServer } from '../clients/spire-server.ts';
@@ -12,10 +11,10 @@ import {
   ensureReissued,
   ensureRevoked,
   ensureTainted,
-  readStates,
+  readAuthorities,
   withdrawPrepared,
 } from './authorities.ts';
-import { canonicalJson } from './canonical-json.ts';
+import { digestOfJson } from './canonical-json.ts';
 import { checkRotation } from './check-rotation.ts';
 import { writeReport } from './report-file.ts';
 import type { OnServer, TrustActivities } from './rotation.ts';
@@ -42,13 +41,8 @@ export function createTrustActivities({
     checkRotation: ({ operation, request }) => checkRotation(operation, request, planOf),
     surveyTrust: async ({ topology, request }) =>
       surveyTrust({ source: await source.of(topology.trustDomain), topology, request, clock }),
-    digestPlan: async (plan) => createHash('sha256').update(canonicalJson(plan)).digest('hex'),
-    readAuthorities: (input) =>
-      on(input, async (asked) => ({
-        tier: input.tier,
-        server: input.server,
-        ...(await readStates(asked, input.kind)),
-      })),
+    digestPlan: async (plan) => digestOfJson(plan),
+    readAuthorities: async (input) => readAuthorities(await source.of(input.trustDomain), input),
     ensurePrepared: (input) => on(input, (asked) => ensurePrepared(asked, input)),
     withdrawPrepared: (input) => on(input, (asked) => withdrawPrepared(asked, input)),
     ensureActivated: (input) => on(input, (asked) => ensureActivated(asked, input.kind, input.authorityId)),

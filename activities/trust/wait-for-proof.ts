@@ -1,6 +1,7 @@
 // Waits until every tier bears out a claim, and says how things stand when the time is over. A tier that does not answer has proven nothing.
 import { Context } from '@temporalio/activity';
 import type { X509Source } from '../../runtime/workloadapi/x509-source.ts';
+import { reasonOf } from '../failures.ts';
 import { askTier } from './ask-tier.ts';
 import { judgeTier } from './judge-claim.ts';
 import type { TierJudgement } from './judge-claim.ts';
@@ -56,7 +57,7 @@ async function judgeOne(
     const question = { tier: tier.name, claim, kind, authorityIds, without, now };
     return await askTier(await source(), topology.trustDomain, tier, (server) => judgeTier(server, question));
   } catch (cause) {
-    const what = cause instanceof Error ? cause.message : String(cause);
+    const what = reasonOf(cause);
     const isLeftOut = without.includes(tier.name);
     const missing = isLeftOut ? [] : [{ tier: tier.name, kind: 'server' as const, id: tier.name, what }];
     const proof = { tier: tier.name, shown: 0, drained: 0, agedOut: 0, missing: missing.length };

@@ -1,10 +1,12 @@
-// Where a request says that it is meant: a specification, or the servers themselves, tier by tier. Shared by rotations and runbooks.
+// What the requests of rotations and runbooks have in common: where they are meant (a specification, or the servers themselves, tier by tier), who may
+// approve, and how their faults are told.
 import { z } from 'zod';
 import { parseDuration } from '../../runtime/spiffe/duration.ts';
 import { parseSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
 import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
 import { failure } from '../failures.ts';
 import type { TrustDomainPlan } from '../plan.ts';
+import type { RotationPolicy } from './rotation.ts';
 
 export const duration = z.string().refine(isDuration, 'must be a duration with units, such as 30m');
 export const spiffeId = z.string().refine(isSpiffeId, 'must be a SPIFFE ID');
@@ -49,6 +51,20 @@ export function placeFaults({ spec, topology }: AskedPlace): string[] {
   return faults;
 }
 
+/** A signature is somebody's who is listed, and not the requester's. */
+export function signatureFaults(
+  { approvals, approvers }: Pick<RotationPolicy, 'approvals' | 'approvers'>,
+  requester: string,
+): string[] {
+  if (approvals !== 'signed') return [];
+  return [
+    ...(approvers.length === 0 ? ['policy.approvers: must list who may approve where approvals are signed'] : []),
+    ...(isSpiffeId(requester)
+      ? []
+      : [`requester: must be a SPIFFE ID where approvals are signed: ${JSON.stringify(requester)}`]),
+  ];
+}
+
 export function tierNames({ upstream, segments }: TrustDomainPlan): string[] {
   return [upstream.name, ...segments.map(({ pool }) => pool.name)];
 }
@@ -79,4 +95,9 @@ function isParsed(parse: () => unknown): boolean {
 
 function isTrustDomain(text: string): boolean {
   return !text.includes('/') && isParsed(() => parseTrustDomain(text));
+}
+
+/** What was said, to be laid over what holds where nothing is said. */
+export function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }
