@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     pool: 'forks',
-    fileParallelism: false,
+    // Most of their time they wait for programs: two files share two cores well.
+    maxWorkers: 2,
     globalSetup: ['test/support/postgres.ts'],
     include: ['test/peers/**/*.test.ts'],
     // A machine may be busy with other tests.

@@ -2,7 +2,11 @@
 import type { NodeWorkload } from './boot/node.ts';
 import type { WorkerNode } from './boot/server.ts';
 import type { CloudResource, InstanceIdentity, InstanceRights } from './cloud.ts';
+import type { ClusterNode } from './clusters/cluster.ts';
+import type { DrillCloudActivities } from './drills/drill.ts';
+import type { NodeActivities } from './rollout/rollout.ts';
 import type { Instance, InstanceRole, ServerPool, TrustDomainPlan } from './plan.ts';
+import type { PlacingActivities } from './update/update.ts';
 import type { Cloud, TrustDomainSpec } from './spec/trust-domain-spec.ts';
 
 /** Which trust domain, and on which infrastructure its clouds are. */
@@ -13,6 +17,12 @@ export interface Where {
 
 export interface InRegion extends Where {
   readonly region: string;
+}
+
+/** A server pool and where it is; runs that began before that was asked say no region, and mean the worker's own. */
+export interface InPool extends Where {
+  readonly pool: string;
+  readonly region?: string;
 }
 
 export interface OneInstance extends InRegion {
@@ -50,6 +60,8 @@ export interface PlaceServer extends InRegion {
   readonly owner: string;
   readonly awsRoleArn: string | undefined;
   readonly worker: WorkerNode | undefined;
+  /** Absent where the specification has no clusters. */
+  readonly clusterNodes?: string;
   readonly upstream: { readonly address: string; readonly bundlePem: string } | undefined;
 }
 
@@ -65,7 +77,7 @@ export interface PlaceNode extends InRegion {
 }
 
 /** Activities of one cloud; the same names on the task queue of each cloud. */
-export interface CloudActivities {
+export interface CloudActivities extends NodeActivities, PlacingActivities, DrillCloudActivities {
   readonly ensureNetwork: (input: InRegion) => Promise<void>;
   readonly removeNetwork: (input: InRegion) => Promise<void>;
   readonly ensureInstanceIdentity: (
@@ -75,11 +87,11 @@ export interface CloudActivities {
   readonly ensureFederatedRole: (input: Where & { subject: string; audience: string }) => Promise<string>;
   readonly removeFederatedRole: (input: Where) => Promise<void>;
   /** A database and a role of its own for a server pool; the address goes straight into the cloud's secret store. Returns the secret's name. */
-  readonly ensureDatastore: (input: Where & { pool: string }) => Promise<string>;
+  readonly ensureDatastore: (input: InPool) => Promise<string>;
   /** The files of the authority above the root, from the worker's own directory straight into the cloud's secret store. Returns the secrets' names. */
-  readonly ensureUpstreamAuthority: (input: Where & { caTtl: string }) => Promise<string[]>;
-  readonly removeUpstreamAuthority: (input: Where) => Promise<void>;
-  readonly removeDatastore: (input: Where & { pool: string }) => Promise<void>;
+  readonly ensureUpstreamAuthority: (input: Where & { caTtl: string; region?: string }) => Promise<string[]>;
+  readonly removeUpstreamAuthority: (input: Where & { region?: string }) => Promise<void>;
+  readonly removeDatastore: (input: InPool) => Promise<void>;
   readonly ensureServerInstance: (input: PlaceServer) => Promise<void>;
   readonly ensureNodeInstance: (input: PlaceNode) => Promise<void>;
   readonly removeInstance: (input: OneInstance) => Promise<void>;
@@ -99,6 +111,10 @@ export interface ControlActivities {
   readonly removeWorkerIdentity: (input: { trustDomain: string }) => Promise<void>;
   readonly waitForServer: (input: ServerAddress) => Promise<void>;
   readonly waitForAgent: (input: ServerAddress & { agentId: string }) => Promise<void>;
+  /** The same for many at once, which attest by one method: names who is missing. */
+  readonly waitForAttestedAgents: (
+    input: ServerAddress & { method: string; agents: readonly ClusterNode[] },
+  ) => Promise<void>;
   /** Evicts the agent if its SVID has expired, so that it may attest again; says whether it did. */
   readonly readmitAgent: (input: ServerAddress & { agentId: string }) => Promise<boolean>;
   readonly ensureEntry: (input: ServerAddress & { entry: Entry }) => Promise<string>;

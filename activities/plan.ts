@@ -1,6 +1,6 @@
 // The plan that a checked specification becomes: every server, node, identity and entry by name. Workflows carry it from phase to phase;
 // nothing in it is secret. Types and fixed ports only: it is made in control/plan-trust-domain.ts.
-import type { Cloud, TrustDomainSpec } from './spec/trust-domain-spec.ts';
+import type { Cloud, ClusterSpec, Platform, TrustDomainSpec } from './spec/trust-domain-spec.ts';
 
 /** What an instance may do in its cloud; each has an identity (role or service account) of its own. */
 export type InstanceRole = 'upstream' | `server-${string}` | `node-${string}`;
@@ -49,6 +49,29 @@ export interface SegmentPlan {
   readonly workloads: readonly WorkloadPlan[];
 }
 
+/** A workload that somebody else runs: it has an entry and no program of ours. */
+export type RegisteredWorkload = Pick<WorkloadPlan, 'name' | 'spiffeId' | 'selectors'>;
+
+/** A cluster of Kubernetes that carries a part of the trust domain. */
+export interface ClusterPlan {
+  readonly name: string;
+  readonly platform: Platform;
+  /** Of the worker's kubeconfig; absent: the cluster that the worker runs in. */
+  readonly context?: string;
+  /** The pods of its servers, by name. */
+  readonly servers: readonly string[];
+  readonly caTtl: string;
+  readonly image: string;
+  readonly storageClass?: string;
+  readonly expose: ClusterSpec['expose'];
+  /** The servers' identity towards the upstream, and what attests them to the agent in their own pod. */
+  readonly downstreamId: string;
+  readonly downstreamSelectors: readonly string[];
+  readonly aliasId: string;
+  readonly aliasSelectors: readonly string[];
+  readonly workloads: readonly RegisteredWorkload[];
+}
+
 export interface Artifact {
   readonly url: string;
   readonly sha256: string;
@@ -75,6 +98,8 @@ export interface TrustDomainPlan {
   readonly places: readonly { readonly cloud: Cloud; readonly region: string }[];
   readonly upstream: ServerPool;
   readonly segments: readonly SegmentPlan[];
+  /** Absent where the specification has none. */
+  readonly clusters?: readonly ClusterPlan[];
 }
 
 /** A machine in a cloud, as the workflows know it. */

@@ -1,7 +1,9 @@
-// The control listener: one address for every API of both clouds, told apart by how requests speak, and the lab's own answer to where its
-// machines are, for the people in front of the computer: no cloud offers that, so nothing that must work on one may ask.
+// The control listener: one address for every API of both clouds, told apart by how requests speak, and what the lab does for the people in front
+// of the computer: it says where its machines are, and makes faults. No cloud offers that, so nothing that must work on one may ask.
 import { answerAws, isAws } from './aws/front-door.ts';
 import type { LabContext } from './context.ts';
+import { answerFaults } from './faults/faults.ts';
+import { listInstances } from './faults/instances.ts';
 import { GcpError } from './gcp/errors.ts';
 import { answerGcp } from './gcp/front-door.ts';
 import { authenticate } from './gcp/principals.ts';
@@ -9,24 +11,36 @@ import type { LabRequest, LabResponse } from './http.ts';
 import { json } from './http.ts';
 
 export async function answerControl(context: LabContext, request: LabRequest): Promise<LabResponse> {
-  if (request.path === '/lab/machines') return listMachines(context, request);
+  if (request.path === '/lab/machines') return forOwner(context, request, () => listMachines(context));
+  if (request.path === '/faults' || request.path.startsWith('/faults/'))
+    return forOwner(context, request, () => answerFaults(context, request));
   return isAws(request) ? answerAws(context, request) : answerGcp(context, request);
 }
 
-function listMachines(context: LabContext, request: LabRequest): LabResponse {
+async function forOwner(
+  context: LabContext,
+  request: LabRequest,
+  act: () => LabResponse | Promise<LabResponse>,
+): Promise<LabResponse> {
   try {
     if (authenticate(context, request).kind !== 'owner')
-      throw new GcpError('PERMISSION_DENIED', "only the lab's owner may list its machines");
+      throw new GcpError('PERMISSION_DENIED', "only the lab's owner may ask for this");
+    return await act();
   } catch (cause) {
     if (cause instanceof GcpError) return cause.toResponse();
     throw cause;
   }
-  const { aws, gcp } = context.state;
-  const machines = [
-    ...aws.instances
-      .filter(({ state }) => state !== 'terminated')
-      .map(({ id, machine }) => ({ cloud: 'aws', id, machine })),
-    ...gcp.instances.map(({ id, machine }) => ({ cloud: 'gcp', id, machine })),
-  ];
-  return json(200, machines.map(({ cloud, id, machine }) => ({ cloud, id, address: machine.address, ...context.fleet.describe(machine) }))); // prettier-ignore
+}
+
+function listMachines(context: LabContext): LabResponse {
+  return json(
+    200,
+    listInstances(context).map(({ cloud, id, name, machine }) => ({
+      cloud,
+      id,
+      name,
+      address: machine.address,
+      ...context.fleet.describe(machine),
+    })),
+  );
 }

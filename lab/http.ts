@@ -12,6 +12,8 @@ export interface LabRequest {
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** The address of who asks. */
+  readonly from: string;
 }
 
 export interface LabResponse {
@@ -86,6 +88,7 @@ async function respond(incoming: IncomingMessage, handle: Handler): Promise<LabR
     query: new URLSearchParams(rawQuery),
     headers: incoming.headers,
     body: Buffer.concat(chunks),
+    from: incoming.socket.remoteAddress ?? '',
   });
 }
 

@@ -16,10 +16,14 @@ import { listen, text } from './http.ts';
 import type { Handler, Listener } from './http.ts';
 import { createFleet } from './instance/fleet.ts';
 import { createMachines } from './instance/machines.ts';
+import type { Machines } from './instance/machines.ts';
+import { networkHolder } from './instance/network.ts';
 import { identify, isAlive } from './instance/processes.ts';
 import type { ProcessIdentity } from './instance/processes.ts';
+import { chooseIsolation, isolate } from './isolation.ts';
 import { createSeals } from './seals.ts';
 import { openState } from './state.ts';
+import type { Isolation } from './state.ts';
 
 export interface LabSettings {
   readonly stateDirectory: string;
@@ -27,8 +31,14 @@ export interface LabSettings {
   readonly port: number;
   /** Second byte of the first network to try, when no instance has an address yet; else the state directory decides. */
   readonly network?: number;
+  /** Absent: as its instances are, else `none`. */
+  readonly isolation?: Isolation;
+  /** Ports of loopback that instances in namespaces reach at the lab's address. */
+  readonly reach?: readonly number[];
   readonly clock: () => number;
   readonly log: (line: string) => void;
+  /** Other machines than processes on this one: for who plays thousands of nodes. The state is then written seldom, as nothing outlives the lab. */
+  readonly machines?: Machines;
 }
 
 export interface Lab {
@@ -44,7 +54,8 @@ export async function startLab(settings: LabSettings): Promise<Lab> {
   const stateDirectory = resolve(settings.stateDirectory);
   takeLock(stateDirectory);
   rmSync(join(stateDirectory, 'lab.json'), { force: true });
-  const { state, save } = openState(stateDirectory);
+  const { state, save: write } = openState(stateDirectory, settings.machines === undefined ? 'at once' : 'seldom');
+  const isolation = chooseIsolation(state, settings.isolation);
   ensureSigner(state.gcp, clock());
   await ensureRegionSigners(state.aws, clock());
   const imageDirectory = join(stateDirectory, 'image');
@@ -53,17 +64,32 @@ export async function startLab(settings: LabSettings): Promise<Lab> {
     starting.context === undefined ? text(503, 'starting\n') : answerControl(starting.context, request);
   const settled = state.aws.instances.length + state.gcp.instances.length > 0 ? state.network : undefined;
   const { listener, network } = await listenOnFreeNetwork(
-    { settled, first: settings.network ?? homeNetwork(stateDirectory), port: settings.port },
+    {
+      settled,
+      first: settings.network ?? homeNetwork(stateDirectory),
+      port: settings.port,
+      holder: (number) => (isolation === 'none' ? undefined : networkHolder(number, stateDirectory)),
+    },
     answer,
     log,
   );
   state.network = network;
+  state.isolation = isolation;
+  const { port } = listener;
+  const reach = settings.reach ?? [];
+  const isolated = await isolate(isolation, { state, stateDirectory, network, port, reach, answer, log });
   const runDirectory = createRunDirectory(stateDirectory);
-  const machines = createMachines({ stateDirectory, runDirectory, imageDirectory, log });
-  const fleet = createFleet(machines, log);
-  const endpoint = `http://${controlAddress(network)}:${listener.port}`;
+  const machines =
+    settings.machines ??
+    createMachines({ stateDirectory, runDirectory, imageDirectory, network: isolated.network, log });
+  const fleet = createFleet(machines, isolated.door);
+  const endpoint = `http://${controlAddress(network)}:${port}`;
+  const save = () => {
+    write();
+    isolated.follow();
+  };
   const seals = createSeals(Buffer.from(state.sealKey, 'base64'));
-  const context: LabContext = { state, save, fleet, seals, endpoint, clock, log };
+  const context: LabContext = { state, save, fleet, seals, endpoint, isolation, clock, log };
   starting.context = context;
   save();
   resumeEc2(context);
@@ -75,6 +101,7 @@ export async function startLab(settings: LabSettings): Promise<Lab> {
     async close() {
       rmSync(join(stateDirectory, 'lab.json'), { force: true });
       await listener.close();
+      await isolated.close();
       await fleet.close();
       rmSync(join(stateDirectory, 'lab.pid'), { force: true });
     },
@@ -87,6 +114,7 @@ function describe(context: LabContext, image: string) {
   return {
     pid: process.pid,
     endpoint: context.endpoint,
+    isolation: context.isolation,
     aws: {
       account,
       credentials: aws.administrator,
@@ -131,12 +159,23 @@ function writeDescription(file: string, description: object): void {
 
 /** A lab with instances keeps its network, whose addresses they have; a new one takes the first that no other lab is using. */
 async function listenOnFreeNetwork(
-  wanted: { settled: number | undefined; first: number; port: number },
+  wanted: {
+    settled: number | undefined;
+    first: number;
+    port: number;
+    holder: (network: number) => string | undefined;
+  },
   answer: Handler,
   log: (line: string) => void,
 ) {
   const port = wanted.port === 0 ? defaultControlPort : wanted.port;
   for (const network of wanted.settled === undefined ? networksFrom(wanted.first) : [wanted.settled]) {
+    const holder = wanted.holder(network);
+    if (holder !== undefined) {
+      if (wanted.settled !== undefined) throw new Error(`10.${network}.0.0/16, which this lab's instances are on, is used by ${holder}`); // prettier-ignore
+      log(`10.${network}.0.0/16 is used by ${holder}`);
+      continue;
+    }
     try {
       const listener: Listener = await listen(controlAddress(network), port, answer, log);
       return { listener, network };
@@ -146,7 +185,7 @@ async function listenOnFreeNetwork(
       log(`${controlAddress(network)}:${port} is in use, probably by another lab`);
     }
   }
-  throw new Error(`port ${port} is in use on every network that a lab may have`);
+  throw new Error(`port ${port} is in use or the addresses are used on every network that a lab may have`);
 }
 
 function takenFromInstances(network: number, port: number, cause: unknown): Error {

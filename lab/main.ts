@@ -2,24 +2,33 @@
 import { parseArgs } from 'node:util';
 import { firstNetwork, lastNetwork } from './addresses.ts';
 import { startLab } from './lab.ts';
+import { isolations } from './state.ts';
 
 const { values } = parseArgs({
   options: {
     state: { type: 'string' },
     port: { type: 'string', default: '0' },
     network: { type: 'string' },
+    isolation: { type: 'string' },
+    reach: { type: 'string', multiple: true, default: [] },
   },
 });
 const port = Number(values.port);
 const network = values.network === undefined ? undefined : Number(values.network);
+const isolation = isolations.find((one) => one === values.isolation);
+const reach = values.reach.map(Number);
 const isWithin = (value: number, least: number, most: number) =>
   Number.isInteger(value) && value >= least && value <= most;
 if (
   values.state === undefined ||
   !isWithin(port, 0, 65_535) ||
-  !isWithin(network ?? firstNetwork, firstNetwork, lastNetwork)
+  !isWithin(network ?? firstNetwork, firstNetwork, lastNetwork) ||
+  isolation !== values.isolation ||
+  !reach.every((each) => isWithin(each, 1, 65_535))
 ) {
-  process.stderr.write('usage: lab/main.ts --state <directory> [--port <port>] [--network <second byte of 127.x>]\n');
+  process.stderr.write(
+    `usage: lab/main.ts --state <directory> [--port <port>] [--network <second byte of 127.x>] [--isolation ${isolations.join('|')}] [--reach <port of loopback>]…\n`,
+  );
   process.exit(2);
 }
 
@@ -36,6 +45,8 @@ const starting = startLab({
   stateDirectory: values.state,
   port,
   ...(network === undefined ? {} : { network }),
+  ...(isolation === undefined ? {} : { isolation }),
+  reach,
   clock: Date.now,
   log,
 });

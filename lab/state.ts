@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emptyAwsState } from './aws/state.ts';
 import type { AwsState } from './aws/state.ts';
+import type { LinkFault } from './faults/links.ts';
 import { emptyGcpState } from './gcp/state.ts';
 import type { GcpState } from './gcp/state.ts';
 
@@ -15,9 +16,17 @@ export interface LabState {
   readonly sealKey: string;
   /** Number of the next machine: never used twice, so that directories and processes cannot be mistaken. */
   nextMachine: number;
+  /** How far its instances are kept apart; absent in the state of labs that did not keep it: `none`. */
+  isolation?: Isolation;
+  /** Absent until the first is made. */
+  links?: LinkFault[];
   readonly aws: AwsState;
   readonly gcp: GcpState;
 }
+
+/** `none`: instances share the machine's network, and what is said of their connections is only kept. */
+export const isolations = ['none', 'namespaces'] as const;
+export type Isolation = (typeof isolations)[number];
 
 export interface StateFile {
   readonly state: LabState;
@@ -25,7 +34,8 @@ export interface StateFile {
   readonly save: () => void;
 }
 
-export function openState(directory: string): StateFile {
+/** `seldom`: once a second, for who can do without what is lost by a kill. */
+export function openState(directory: string, written: 'at once' | 'seldom' = 'at once'): StateFile {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, 'state.json');
   const state = readState(file) ?? createState();
@@ -34,7 +44,19 @@ export function openState(directory: string): StateFile {
     renameSync(`${file}.new`, file);
   };
   save();
-  return { state, save };
+  return { state, save: written === 'at once' ? save : seldom(save) };
+}
+
+function seldom(save: () => void): () => void {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => {
+      waiting = false;
+      save();
+    }, 1000).unref();
+  };
 }
 
 function readState(file: string): LabState | undefined {

@@ -109,7 +109,12 @@ const life: readonly RuleRow[] = [
     'ignores a target that leaves 12 hours or less',
   ),
   agent('the pause after failures grows', 'sync/sync-loop', 'sync-loop', 'half as long again after each failure'),
-  agent('a tainted authority: all under it anew', 'sync/synchronizer', 'workload-api', 'whose authority is tainted'),
+  agent(
+    'a tainted authority: all under it anew',
+    'sync/synchronizer',
+    'workload-api',
+    'replaces an SVID whose authority %s',
+  ),
   agent('a server of another root', 'node/trust', 'identity', 'refuses a server of another root'),
 ];
 
@@ -168,7 +173,7 @@ const attestors: readonly RuleRow[] = [
     'where a property cannot be',
   ),
   workload('docker: no container', 'docker/docker', 'docker/docker', 'a process in no container'),
-  workload('docker: groups that name two', 'docker/container-locator', 'docker/docker', 'where the groups name two'),
+  workload('docker: groups that name two', 'container-locator', 'docker/docker', 'where the groups name two'),
   workload(
     'docker: an engine that is silent',
     'docker/engine',
@@ -176,6 +181,13 @@ const attestors: readonly RuleRow[] = [
     'where the engine does not answer in time',
   ),
   workload('docker: an engine that stays busy', 'docker/engine', 'docker/docker', 'where the engine stays busy'),
+  workload('k8s: a container that no pod has', 'k8s/k8s', 'k8s/k8s', 'for a container that no pod has'),
+  workload('k8s: a pod that was made up', 'k8s/pod-container', 'k8s/k8s', 'that a container made up'),
+  workload('k8s: one container in two pods', 'k8s/k8s', 'k8s/k8s', 'where two pods have the container'),
+  workload('k8s: below the slice of a user', 'k8s/k8s', 'k8s/k8s', 'below the slice of a user'),
+  workload('k8s: a pod that is late', 'k8s/pod-list', 'k8s/k8s', 'is waited for, and so is its container'),
+  workload('k8s: another kubelet', 'k8s/kubelet', 'k8s/k8s', 'is not believed by another CA'),
+  workload('k8s: sigstore is refused by name', 'k8s/config', 'k8s/k8s', 'sigstore'),
   workload('docker: sigstore is refused by name', 'docker/config', 'docker/docker', 'sigstore'),
 ];
 

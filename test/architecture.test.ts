@@ -43,6 +43,7 @@ const areas: Readonly<Record<string, Area>> = {
   'runtime/attest/gcp_iit': { may: [...program, 'runtime/attest'], not: foreign, but: google },
   'runtime/attest/k8s_psat': { may: [...program, 'runtime/attest'], not: foreign, but: [kubernetes] },
   'runtime/server': { may: [...program, 'runtime/attest', 'runtime/telemetry'], not: foreign },
+  'runtime/server/publish': { may: [...program, 'runtime/attest', 'runtime/server'], not: foreign, but: [kubernetes] },
   'runtime/server/upstream': {
     may: [...program, 'runtime/attest', 'runtime/server', 'runtime/workloadapi'],
     not: foreign,
@@ -65,6 +66,7 @@ const areas: Readonly<Record<string, Area>> = {
     may: ['workflows', 'activities', 'runtime/spiffe', 'runtime/workloadapi'],
     not: [kubernetes, aws, ...google],
   },
+  crossplane: { may: ['proto/gen', 'runtime/spiffe', 'activities/spec'], not: foreign },
   lab: { may: [], not: foreign },
 };
 
@@ -128,7 +130,7 @@ function isAllowed(path: string, name: string, area: Area, { specifier, typesOnl
 }
 
 const root = join(import.meta.dirname, '..');
-const roots = ['proto/gen', 'runtime', 'activities', 'workflows', 'workers', 'lab'];
+const roots = ['proto/gen', 'runtime', 'activities', 'workflows', 'workers', 'crossplane', 'lab'];
 
 function sources(directory: string): string[] {
   return readdirSync(join(root, directory), { recursive: true, withFileTypes: true })
@@ -158,6 +160,7 @@ test.for([
   ['workflows/a.ts', `import { b } from '../activities/b.ts';`],
   ['workflows/a.ts', `import { b } from 'node:fs';`],
   ['workflows/a.ts', `import type { B } from '../runtime/rpc/b.ts';`],
+  ['crossplane/functions/a.ts', `import type { B } from '../../activities/b.ts';`],
   ['lab/a.ts', `import type { B } from '../runtime/spiffe/b.ts';`],
   ['lab/a.ts', `import { b } from '../activities/b.ts';`],
 ] as const)('the scan finds that %s must not say %s', ([path, text]) => {

@@ -1,7 +1,8 @@
 // Adds up what the parts of `.ci/run` counted: vitest's JSON reports, and the last line `N passed, N failed` of the others. A part that ended
-// with an error and counted no failure is one failure itself; so is a part that counted nothing.
+// with an error and counted no failure is one failure itself; so is a part that counted nothing. Names what failed and the ten test files that took
+// longest.
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 const [, , directory] = process.argv;
 if (directory === undefined) throw new Error('usage: counts.ts <directory of results>');
@@ -11,10 +12,42 @@ interface Counts {
   readonly failed: number;
 }
 
+interface VitestReport {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    /** Milliseconds since 1970. */
+    readonly startTime: number;
+    readonly endTime: number;
+    readonly assertionResults: readonly { status: string; fullName: string; failureMessages: readonly string[] }[];
+  }[];
+}
+
+function vitestReport(file: string): VitestReport | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as VitestReport) : undefined;
+}
+
+function describeReport(part: string, { testResults }: VitestReport): readonly string[] {
+  const shown = (file: string) => relative(process.cwd(), file);
+  const failures = testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((each) => each.status === 'failed');
+    if (status === 'failed' && failed.length === 0) return [`${part}: FAILED ${shown(name)}: ${message}`];
+    return failed.map((each) => `${part}: FAILED ${shown(name)}: ${each.fullName}: ${each.failureMessages.join('; ')}`);
+  });
+  const longest = testResults
+    .map(({ name, startTime, endTime }) => ({ name, seconds: Math.round((endTime - startTime) / 1000) }))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, 10)
+    .map(({ name, seconds }) => `${part}: ${seconds} s ${shown(name)}`);
+  return [...longest, ...failures.map((failure) => failure.slice(0, 1_000))];
+}
+
 function vitestCounts(file: string): Counts | undefined {
-  if (!existsSync(file)) return undefined;
-  const report = JSON.parse(readFileSync(file, 'utf8')) as { numPassedTests: number; numFailedTests: number };
-  return { passed: report.numPassedTests, failed: report.numFailedTests };
+  const report = vitestReport(file);
+  return report && { passed: report.numPassedTests, failed: report.numFailedTests };
 }
 
 function printedCounts(file: string): Counts | undefined {
@@ -40,6 +73,7 @@ const parts = [
   'endurance',
   'endurance-authority',
   'endurance-rotation',
+  'endurance-sagas',
   'endurance-database',
   'endurance-agent',
   'endurance-abuse',
@@ -48,6 +82,15 @@ const parts = [
   ...countsOf(part),
 }));
 for (const { part, passed, failed } of parts) process.stdout.write(`${part}: ${passed} passed, ${failed} failed.\n`);
+for (const { part } of parts) {
+  const report = vitestReport(join(directory, `${part}.json`));
+  if (report !== undefined)
+    process.stdout.write(
+      describeReport(part, report)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+}
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
 const failed = sum(parts.map((part) => part.failed));
 process.stdout.write(`${sum(parts.map((part) => part.passed))} passed, ${failed} failed\n`);

@@ -1,4 +1,4 @@
-// The control plane's command line: `espalier up`, `down`, `approve`, `schedules apply` and `alerts`.
+// The control plane's command line: `espalier up`, `down`, `approve`, `schedules apply`, `alerts` and `operator`.
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,16 +8,19 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { openReceiver } from './alerts/receiver.ts';
 import { readAlertSettings } from './alerts/settings.ts';
 import { approve } from './approve.ts';
+import { operate } from './operator/operate.ts';
 import { down } from './down.ts';
 import { applySchedules } from './schedules.ts';
+import { isolations } from './up/isolation.ts';
 import { loadSpec } from './up/load-spec.ts';
 import { up } from './up.ts';
 
-const usage = `usage: espalier up [--once] [--file <trust-domain.yaml>] [--state <directory>]
+const usage = `usage: espalier up [--once] [--file <trust-domain.yaml>] [--state <directory>] [--isolation none|namespaces]
        espalier down [--file <trust-domain.yaml>] [--state <directory>]
        espalier approve --gate activation|revocation --reason <text> [--plan-digest <digest>] [--as <name>] [--file <trust-domain.yaml>]
        espalier schedules apply [--schedules <schedules.yaml>] [--file <trust-domain.yaml>]
        espalier alerts [--listen 127.0.0.1:9095] [--secret-file <file>] [--tls-certificate <file> --tls-key <file> [--client-ca <file>]] [--file <trust-domain.yaml> | --topology <file>]
+       espalier operator [--kubeconfig <file>] [--namespace <namespace>] [--lease-namespace <namespace>] [--health <address:port>]
 `;
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const { values, positionals } = parseArgs({
@@ -26,6 +29,7 @@ const { values, positionals } = parseArgs({
     once: { type: 'boolean', default: false },
     state: { type: 'string', default: join(root, '.espalier') },
     file: { type: 'string', default: join(root, 'trust-domain.yaml') },
+    isolation: { type: 'string' },
     schedules: { type: 'string', default: join(root, 'schedules.yaml') },
     gate: { type: 'string' },
     reason: { type: 'string' },
@@ -37,6 +41,10 @@ const { values, positionals } = parseArgs({
     'tls-key': { type: 'string' },
     'client-ca': { type: 'string' },
     topology: { type: 'string' },
+    kubeconfig: { type: 'string' },
+    namespace: { type: 'string' },
+    'lease-namespace': { type: 'string', default: 'espalier-system' },
+    health: { type: 'string' },
   },
 });
 
@@ -56,9 +64,12 @@ async function run(): Promise<number> {
   if (others.length > 0) return refuse(`unexpected argument ${others.join(' ')}`);
   if (command === 'approve') return approveChange();
   if (command === 'alerts') return receiveAlerts();
+  if (command === 'operator') return operateClaims();
   const options = { root, stateDirectory: resolve(values.state), specFile: values.file, output: process.stdout };
   if (command === 'up') {
-    await up({ ...options, once: values.once, signal: stopping.signal });
+    const isolation = isolations.find((one) => one === values.isolation);
+    if (isolation !== values.isolation) return refuse(`--isolation must be ${isolations.join(' or ')}`);
+    await up({ ...options, once: values.once, isolation, signal: stopping.signal });
     return 0;
   }
   if (command === 'down') return (await down({ ...options, signal: stopping.signal })) ? 0 : 1;
@@ -91,6 +102,16 @@ async function receiveAlerts(): Promise<number> {
   say(`alerts of ${settings.trustDomain} are taken at ${receiver.url}`);
   if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
   await receiver.close();
+  return 0;
+}
+
+/** Until it is stopped. */
+async function operateClaims(): Promise<number> {
+  const { kubeconfig, namespace, 'lease-namespace': leaseNamespace, health } = values;
+  const { connectionOptions, namespace: temporalNamespace = 'default' } = loadClientConnectConfig();
+  // Temporal may be away: that stands in the claims, and is no end.
+  const client = new Client({ connection: Connection.lazy(connectionOptions), namespace: temporalNamespace });
+  await operate({ client, kubeconfig, namespace, leaseNamespace, health, signal: stopping.signal });
   return 0;
 }
 

@@ -19,6 +19,8 @@ export const schedulable = [
   'verifyTrustDomain',
   'scanExpiry',
   'snapshotTrust',
+  // Refuses to break anything but the lab.
+  'drill',
 ] as const;
 
 const schema = z.strictObject({

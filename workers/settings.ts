@@ -7,6 +7,8 @@ const schema = z
     ESPALIER_LAB_FILE: z.string().optional(),
     ESPALIER_ARTIFACT_URL: z.url(),
     ESPALIER_ARTIFACT_SHA256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in hexadecimal'),
+    /** Of that archive's agent; this worker's own where nothing is said. */
+    ESPALIER_ARTIFACT_VERSION: z.string().optional(),
     /** An address with the right to create roles and databases. */
     ESPALIER_DATABASE_ADMIN_URL: z.string().optional(),
     /** The files of an authority above the root, on their way into a cloud's secret store. */
@@ -19,6 +21,20 @@ const schema = z
     ESPALIER_AWS_IMAGE: z.string().optional(),
     ESPALIER_GCP_PROJECT: z.string().optional(),
     ESPALIER_GCP_IMAGE: z.string().optional(),
+    /** Where our kinds are in Kubernetes; absent where Crossplane makes nothing for this worker. */
+    ESPALIER_CROSSPLANE_NAMESPACE: z
+      .string()
+      .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be a name of Kubernetes')
+      .optional(),
+    /** A kubeconfig, with a context for each cluster that a specification names; where nothing is said, the service account of the pod that this runs in. */
+    ESPALIER_KUBECONFIG: z.string().optional(),
+    ESPALIER_CROSSPLANE_PROVIDER_CONFIG: z.string().min(1).optional(),
+    /** `<name>/<key>` of a Secret in that namespace: what Cloud SQL takes its password from. */
+    ESPALIER_CROSSPLANE_PASSWORD_SECRET: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9.-]*\/[A-Za-z0-9._-]+$/, 'must be a name and a key, such as datastore/password')
+      .optional(),
+    ESPALIER_CROSSPLANE_SSLMODE: z.enum(['disable', 'require', 'verify-full']).optional(),
   })
   .readonly();
 

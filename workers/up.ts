@@ -4,6 +4,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { TrustDomainSpec } from '../activities/spec/trust-domain-spec.ts';
 import type { Output } from './up/progress-view.ts';
 import { createProgressView } from './up/progress-view.ts';
+import type { LabIsolation } from './up/isolation.ts';
 import { loadSpec } from './up/load-spec.ts';
 import { takeLock } from './up/lock.ts';
 import { openStateDirectory } from './up/state-directory.ts';
@@ -19,18 +20,27 @@ export interface UpOptions {
   readonly specFile: string;
   /** Ends after the validation. */
   readonly once: boolean;
+  readonly isolation?: LabIsolation | undefined;
   readonly output: Output;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
 }
 
-export async function up({ root, stateDirectory, specFile, once, output, signal }: UpOptions): Promise<void> {
+export async function up({
+  root,
+  stateDirectory,
+  specFile,
+  once,
+  isolation,
+  output,
+  signal,
+}: UpOptions): Promise<void> {
   const say = (line: string): void => void output.write(`${line}\n`);
   const spec = loadSpec(specFile);
   const state = openStateDirectory(stateDirectory);
   const release = takeLock(state);
   try {
-    await inWorld({ root, state, spec, say }, async (world) => {
+    await inWorld({ root, state, spec, isolation, say }, async (world) => {
       signal.throwIfAborted();
       // Never closed: a call that is being tried again would throw where nobody catches it. The process ends without asking it.
       const runs = await openRuns(world.temporal);

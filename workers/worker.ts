@@ -1,4 +1,4 @@
-// A worker process of one task queue: `worker.ts --queue control|aws|gcp`. Runs until SIGTERM, then lets what it does come to an end.
+// A worker process of one task queue: `worker.ts --queue control|aws|gcp|kubernetes`. Runs until SIGTERM, then lets what it does come to an end.
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { loadClientConnectConfig } from '@temporalio/envconfig';

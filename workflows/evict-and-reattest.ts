@@ -47,7 +47,7 @@ export function evictAndReattest(asked: unknown): Promise<KeptRunbookReport> {
         return 'needs a person';
       }
       const isOut = await act(`evict agent ${now.agentId}`, () =>
-        onRunbook().ensureEvicted({ trustDomain, tier: tier(segment.name), agentId: now.agentId }),
+        onRunbook().ensureEvicted({ trustDomain, tier: tier(segment.name), agentId: now.agentId, endsAt: look.endsAt }),
       );
       if (!isOut) return 'needs a person';
       const isBack = await until(`agent ${now.agentId} to attest again`, async () => {

@@ -3,6 +3,8 @@
 import { ApplicationFailure, executeChild } from '@temporalio/workflow';
 import type { Instance, SegmentPlan, ServerPool, TrustDomainPlan } from '../activities/plan.ts';
 import { issueIntermediate } from './issue-intermediate.ts';
+import { growCluster, listClusters, prepareClusters } from './grow-cluster.ts';
+import type { PreparedCluster } from './grow-cluster.ts';
 import { onCloud, onControl } from './lib/calls.ts';
 import type { ProgressKeeper } from './lib/progress.ts';
 import {
@@ -17,11 +19,13 @@ import {
   workerIdentityRemoval,
 } from './lib/removals.ts';
 import { saga, settleAll } from './lib/saga.ts';
+import { poolsOf } from './lib/topology.ts';
 import type { Undo } from './lib/saga.ts';
 import { workflowId } from './lib/workflow-ids.ts';
 import { provisionServer } from './provision-server.ts';
 import { registerWorkloads } from './register-workloads.ts';
-import { rollOutAgents } from './roll-out-agents.ts';
+import { startNodes } from './roll-out-agents.ts';
+import type { StartNodesInput } from './roll-out-agents.ts';
 import { verifyTrustDomain } from './verify-trust-domain.ts';
 import type { TrustDomainReport } from './verify-trust-domain.ts';
 
@@ -32,7 +36,7 @@ export interface GrowInput {
 }
 
 /** What the upstream gives to every segment. */
-interface Root {
+export interface Root {
   readonly address: string;
   readonly bundlePem: string;
 }
@@ -55,8 +59,16 @@ export function growTrustDomain(
     await progress.phase('plan', () => refuseOccupied(plan, owner));
     const awsRoleArn = await progress.phase('infrastructure', () => layInfrastructure(plan, undo));
     progress.skip('overlay'); // its place in the order: instances of one network need none
-    const root = await progress.phase('upstream', () => raiseUpstream(plan, owner, awsRoleArn, undo));
-    await settleAll(plan.segments.map((segment) => growSegment(plan, segment, root, owner, progress, undo)));
+    const { clusters, ...root } = await progress.phase('upstream', () => raiseUpstream(plan, owner, awsRoleArn, undo));
+    await settleAll([
+      ...plan.segments.map((segment) => growSegment(plan, segment, root, owner, progress, undo)),
+      ...clusters.map(({ cluster, nodes }) =>
+        growCluster({ plan, cluster, owner, nodes, upstream: root }, progress, (serverAddress) => {
+          const input = { plan, segment: cluster, serverAddress };
+          return runChild(plan, registerWorkloads, 'registerWorkloads', input, cluster.name);
+        }),
+      ),
+    ]);
     return progress.phase('validation', () =>
       runChild(plan, verifyTrustDomain, 'verifyTrustDomain', { spec: plan.spec }),
     );
@@ -75,7 +87,10 @@ async function refuseOccupied(plan: TrustDomainPlan, owner: string): Promise<voi
         .map(({ kind, name }) => `${cloud} ${kind} ${name}`);
     }),
   );
-  const occupied = found.flat();
+  const inClusters = (await listClusters(plan, 'validation'))
+    .filter((resource) => resource.owner !== owner)
+    .map(({ kind, name }) => `cluster ${kind} ${name}`);
+  const occupied = [...found.flat(), ...inClusters];
   if (occupied.length === 0) return;
   throw ApplicationFailure.create({
     type: 'Conflict',
@@ -86,19 +101,18 @@ async function refuseOccupied(plan: TrustDomainPlan, owner: string): Promise<voi
 
 /** Networks, databases with their secrets, and an identity for each kind of instance. Returns the role that lets the upstream see AWS. */
 async function layInfrastructure(plan: TrustDomainPlan, undo: Undo): Promise<string | undefined> {
-  const { spec, upstream, segments } = plan;
+  const { spec, segments } = plan;
   const where = whereOf(spec);
-  const pools = [upstream, ...segments.map(({ pool }) => pool)];
 
   const networks = plan.places.map(async ({ cloud, region }): Promise<undefined> => {
     undo(networkRemoval(spec, cloud, region));
     await onCloud(cloud, 'infrastructure').ensureNetwork({ ...where, region });
   });
-  const servers = pools.map(async (pool) => {
+  const servers = poolsOf(plan).map(async (pool) => {
     const cloud = onCloud(pool.cloud, 'infrastructure');
     const authority = pool.authority === undefined ? [] : await giveAuthority(plan, pool, undo);
     undo(datastoreRemoval(spec, pool));
-    const secret = await cloud.ensureDatastore({ ...where, pool: pool.name });
+    const secret = await cloud.ensureDatastore({ ...where, pool: pool.name, region: pool.region });
     undo(identityRemoval(spec, pool.cloud, pool.identity));
     const rights = {
       secrets: [...authority, secret],
@@ -109,7 +123,7 @@ async function layInfrastructure(plan: TrustDomainPlan, undo: Undo): Promise<str
   });
   const nodes = segments.map(async ({ cloud, nodeIdentity }): Promise<undefined> => {
     undo(identityRemoval(spec, cloud, nodeIdentity));
-    const rights = { secrets: [], describeInstances: false };
+    const rights = { secrets: [], describeInstances: false, takesCommands: true };
     await onCloud(cloud, 'infrastructure').ensureInstanceIdentity({ ...where, role: nodeIdentity, rights });
   });
   const settled = await settleAll([...networks, ...servers, ...nodes]);
@@ -119,7 +133,11 @@ async function layInfrastructure(plan: TrustDomainPlan, undo: Undo): Promise<str
 /** The key of an authority above the root, in the store of the servers' cloud, for their identity alone. Returns the secrets' names. */
 async function giveAuthority({ spec }: TrustDomainPlan, pool: ServerPool, undo: Undo): Promise<string[]> {
   undoAll(undo, authorityRemovals(spec, pool));
-  return onCloud(pool.cloud, 'infrastructure').ensureUpstreamAuthority({ ...whereOf(spec), caTtl: pool.caTtl });
+  return onCloud(pool.cloud, 'infrastructure').ensureUpstreamAuthority({
+    ...whereOf(spec),
+    caTtl: pool.caTtl,
+    region: pool.region,
+  });
 }
 
 /** Federated rights, never copied keys: the upstream proves its own cloud's identity to AWS. */
@@ -141,15 +159,20 @@ async function raiseUpstream(
   owner: string,
   awsRoleArn: string | undefined,
   undo: Undo,
-): Promise<Root> {
+): Promise<Root & { readonly clusters: readonly PreparedCluster[] }> {
   const { spec, upstream: pool } = plan;
   const { trustDomain } = spec;
   const control = onControl('spire');
   undo(workerIdentityRemoval(spec));
   const worker = await control.ensureWorkerKey({ trustDomain });
+  const clusters = await prepareClusters(plan, owner, undo);
 
   undoAll(undo, serverRemovals(spec, pool));
-  const input = { plan, pool, owner, worker, ...(awsRoleArn === undefined ? {} : { awsRoleArn }) };
+  const input = {
+    ...{ plan, pool, owner, worker },
+    ...(awsRoleArn === undefined ? {} : { awsRoleArn }),
+    ...(clusters.length === 0 ? {} : { clusterNodes: clusters.map(({ nodes }) => nodes.certificatePem).join('') }),
+  };
   const servers = await runChild(plan, provisionServer, 'provisionServer', input, pool.name);
   const digests = await settleAll(
     servers.map(({ name, region, cloud }) =>
@@ -159,15 +182,15 @@ async function raiseUpstream(
   const { address } = first(servers, pool);
   const bundlePem = await control.verifyFirstBundle({ trustDomain, address, digests: digests.flat() });
   await control.ensureWorkerIdentity({ trustDomain, address, bundlePem, agentId: worker.agentId });
-  return { address, bundlePem };
+  return { address, bundlePem, clusters };
 }
 
-async function growSegment(
+export async function growSegment(
   plan: TrustDomainPlan,
   segment: SegmentPlan,
   root: Root,
   owner: string,
-  progress: ProgressKeeper,
+  progress: Pick<ProgressKeeper, 'phase'>,
   undo: Undo,
 ): Promise<void> {
   const { spec } = plan;
@@ -192,13 +215,8 @@ async function growSegment(
   });
   const nodes = await progress.phase(`agents ${name}`, () => {
     undoAll(undo, nodeRemovals(spec, segment));
-    return runChild(
-      plan,
-      rollOutAgents,
-      'rollOutAgents',
-      { plan, segment, owner, serverAddress, bundlePem: root.bundlePem },
-      name,
-    );
+    const input: StartNodesInput = { plan, segment, owner, serverAddress, bundlePem: root.bundlePem };
+    return runChild(plan, startNodes, 'rollOutAgents', input, name);
   });
   await progress.phase(`entries ${name}`, () =>
     runChild(plan, registerWorkloads, 'registerWorkloads', { plan, segment, serverAddress }, name),
@@ -206,7 +224,7 @@ async function growSegment(
   await progress.phase(`workloads ${name}`, () => waitForWorkloads(plan, segment, nodes));
 }
 
-async function waitForWorkloads(
+export async function waitForWorkloads(
   plan: TrustDomainPlan,
   { workloads }: SegmentPlan,
   nodes: readonly Instance[],
@@ -227,7 +245,7 @@ async function waitForWorkloads(
 }
 
 /** A child under an id of its own; a cancellation waits until the child has ended, so that nothing is made behind the undo's back. */
-function runChild<Input, Output>(
+export function runChild<Input, Output>(
   { spec }: TrustDomainPlan,
   workflow: (input: Input) => Promise<Output>,
   type: string,

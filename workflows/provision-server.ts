@@ -14,20 +14,23 @@ export interface ProvisionServerInput {
   readonly awsRoleArn?: string;
   /** The upstream's first servers know the worker's own node. */
   readonly worker?: WorkerNode;
+  /** PEM: the upstream knows the servers of clusters by it. */
+  readonly clusterNodes?: string;
   /** A downstream's upstream. */
   readonly upstream?: { readonly address: string; readonly bundlePem: string };
 }
 
 /** Returns the instances, in the order of the plan. Whoever starts this has registered their removal. */
 export async function provisionServer(input: ProvisionServerInput): Promise<Instance[]> {
-  const { plan, pool, owner, awsRoleArn, worker, upstream } = input;
+  const { plan, pool, owner, awsRoleArn, worker, clusterNodes, upstream } = input;
   const cloud = onCloud(pool.cloud, 'spire');
   const control = onControl('spire');
   const where = { ...whereOf(plan.spec), region: pool.region };
 
   return settleAll(
     pool.servers.map(async (name) => {
-      await cloud.ensureServerInstance({ ...where, plan, pool, name, owner, awsRoleArn, worker, upstream });
+      const known = clusterNodes === undefined ? {} : { clusterNodes };
+      await cloud.ensureServerInstance({ ...where, ...known, plan, pool, name, owner, awsRoleArn, worker, upstream });
       const instance = await cloud.waitForInstance({ ...where, name });
       // A downstream is ready only once it has its intermediate CA, which needs its entry first: the gate is its agent's attestation.
       if (upstream === undefined)

@@ -2,11 +2,11 @@
 // agent stays out until a person evicts it – or this does, for instances that their cloud still lists as running. Banned agents stay banned.
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Instance, ServerPool, TrustDomainPlan } from '../activities/plan.ts';
-import { onCloud, onControl } from './lib/calls.ts';
+import { onControl } from './lib/calls.ts';
 import { changeTrust } from './lib/change-trust.ts';
 import { nameTrustDomain } from './lib/progress.ts';
-import { whereOf } from './lib/removals.ts';
 import { settleAll } from './lib/saga.ts';
+import { findInstances } from './lib/topology.ts';
 
 export interface ReadmitReport {
   readonly trustDomain: string;
@@ -26,7 +26,7 @@ export async function readmitExpired(plan: TrustDomainPlan): Promise<ReadmitRepo
   const upstream = await findServer(plan, plan.upstream);
   const readmitted = await settleAll(
     plan.segments.map(async ({ pool, cloud, region, nodes }) => {
-      const hosts = await findInstances(plan, pool, pool.servers);
+      const hosts = await findInstances(plan, pool, pool.servers, 'spire');
       const backAtUpstream = await readmit(plan, upstream, hosts);
       const server = await findServer(plan, pool);
       return [...backAtUpstream, ...(await readmit(plan, server, await findInstances(plan, { cloud, region }, nodes)))];
@@ -38,7 +38,7 @@ export async function readmitExpired(plan: TrustDomainPlan): Promise<ReadmitRepo
 /** The pool's first server, once it is ready. */
 async function findServer(plan: TrustDomainPlan, pool: ServerPool): Promise<Instance> {
   const { trustDomain } = plan.spec;
-  const servers = await findInstances(plan, pool, pool.servers);
+  const servers = await findInstances(plan, pool, pool.servers, 'spire');
   await settleAll(servers.map(({ address }) => onControl('spire').waitForServer({ trustDomain, address })));
   const [first] = servers;
   if (first === undefined) {
@@ -49,16 +49,6 @@ async function findServer(plan: TrustDomainPlan, pool: ServerPool): Promise<Inst
     });
   }
   return first;
-}
-
-function findInstances(
-  plan: TrustDomainPlan,
-  { cloud, region }: Pick<ServerPool, 'cloud' | 'region'>,
-  names: readonly string[],
-): Promise<Instance[]> {
-  return settleAll(
-    names.map((name) => onCloud(cloud, 'spire').waitForInstance({ ...whereOf(plan.spec), region, name })),
-  );
 }
 
 async function readmit(

@@ -1,11 +1,13 @@
-// Registers a segment's node alias and, under it, the segment's workloads: whichever node runs a workload, it gets its identity there.
-import type { SegmentPlan, TrustDomainPlan } from '../activities/plan.ts';
+// Registers the node alias of a segment or cluster and, under it, its workloads: whichever node runs a workload, it gets its identity there.
+import type { RegisteredWorkload, SegmentPlan, TrustDomainPlan } from '../activities/plan.ts';
 import { onControl } from './lib/calls.ts';
 import { settleAll } from './lib/saga.ts';
 
 export interface RegisterWorkloadsInput {
   readonly plan: TrustDomainPlan;
-  readonly segment: SegmentPlan;
+  readonly segment: Pick<SegmentPlan, 'aliasId' | 'aliasSelectors'> & {
+    readonly workloads: readonly RegisteredWorkload[];
+  };
   readonly serverAddress: string;
 }
 

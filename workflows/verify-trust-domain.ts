@@ -3,10 +3,12 @@
 import type { HandshakeReport, RefusalReport, WorkloadAddress, WorkloadReport } from '../activities/inputs.ts';
 import type { Instance, SegmentPlan, ServerPool, TrustDomainPlan } from '../activities/plan.ts';
 import type { Cloud } from '../activities/spec/trust-domain-spec.ts';
-import { onCloud, onControl } from './lib/calls.ts';
+import { verifyCluster } from './grow-cluster.ts';
+import type { ClusterReport } from './grow-cluster.ts';
+import { onControl } from './lib/calls.ts';
 import { nameTrustDomain } from './lib/progress.ts';
-import { whereOf } from './lib/removals.ts';
 import { settleAll } from './lib/saga.ts';
+import { findInstances, poolsOf } from './lib/topology.ts';
 
 export interface VerifyTrustDomainInput {
   /** As `trust-domain.yaml` has it. */
@@ -32,14 +34,15 @@ export interface TrustDomainReport {
   readonly workloads: readonly PlacedWorkload[];
   readonly handshakes: readonly HandshakeReport[];
   readonly refusals: readonly RefusalReport[];
+  /** Absent where there are none. What runs in them is somebody else's: servers and agents are proven. */
+  readonly clusters?: readonly ClusterReport[];
 }
 
 export async function verifyTrustDomain({ spec }: VerifyTrustDomainInput): Promise<TrustDomainReport> {
   const plan = await onControl('validation').planTrustDomain({ spec });
   nameTrustDomain(plan.spec.trustDomain);
-  const pools = [plan.upstream, ...plan.segments.map(({ pool }) => pool)];
   const [servers, agents] = await Promise.all([
-    settleAll(pools.map((pool) => verifyServers(plan, pool))),
+    settleAll(poolsOf(plan).map((pool) => verifyServers(plan, pool))),
     settleAll(plan.segments.map((segment) => findNodes(plan, segment))),
   ]);
   const addresses = workloadAddresses(plan, agents.flat());
@@ -51,31 +54,23 @@ export async function verifyTrustDomain({ spec }: VerifyTrustDomainInput): Promi
       onControl('validation').verifyRefusal({ trustDomain: plan.spec.trustDomain, workload }),
     ),
   );
+  const { spec: of, clusters } = plan;
+  const inClusters = await settleAll((clusters ?? []).map((cluster) => verifyCluster(of.trustDomain, cluster)));
   return {
-    trustDomain: plan.spec.trustDomain,
+    trustDomain: of.trustDomain,
     servers: servers.flat(),
     agents: agents.flat(),
     workloads,
     handshakes,
     refusals,
+    ...(clusters === undefined ? {} : { clusters: inClusters }),
   };
-}
-
-function findInstances(
-  plan: TrustDomainPlan,
-  cloud: Cloud,
-  region: string,
-  names: readonly string[],
-): Promise<Instance[]> {
-  return settleAll(
-    names.map((name) => onCloud(cloud, 'validation').waitForInstance({ ...whereOf(plan.spec), region, name })),
-  );
 }
 
 async function verifyServers(plan: TrustDomainPlan, pool: ServerPool): Promise<ServerReport[]> {
   const { trustDomain } = plan.spec;
   const control = onControl('validation');
-  const instances = await findInstances(plan, pool.cloud, pool.region, pool.servers);
+  const instances = await findInstances(plan, pool, pool.servers);
   await settleAll(
     instances.map(async ({ address }) => {
       await control.waitForServer({ trustDomain, address });
@@ -86,8 +81,9 @@ async function verifyServers(plan: TrustDomainPlan, pool: ServerPool): Promise<S
   return instances.map((instance) => ({ ...instance, role: pool.role }));
 }
 
-async function findNodes(plan: TrustDomainPlan, { name, cloud, region, nodes }: SegmentPlan): Promise<AgentReport[]> {
-  const instances = await findInstances(plan, cloud, region, nodes);
+async function findNodes(plan: TrustDomainPlan, segment: SegmentPlan): Promise<AgentReport[]> {
+  const { name, nodes } = segment;
+  const instances = await findInstances(plan, segment, nodes);
   return instances.map((instance) => ({ ...instance, segment: name }));
 }
 

@@ -1,7 +1,9 @@
 // The part of a boot script that runs a SPIRE agent which attests with its cloud's instance identity.
+import { digest } from '../cloud.ts';
 import type { Cloud } from '../spec/trust-domain-spec.ts';
 import { serverPort } from '../plan.ts';
-import { startUnit, writeFile } from './shell.ts';
+import { startHardenedUnit } from './hardened-unit.ts';
+import { writeFile } from './shell.ts';
 
 export interface AgentBoot {
   readonly cloud: Cloud;
@@ -37,11 +39,6 @@ ${writeFile('$ROOT/etc/spire/agent/agent.conf', config, { expand: true })}
 mkdir -p "$ROOT/var/lib/spire/agent" "$RUN/spire-agent/public"
 chmod 0700 "$ROOT/var/lib/spire/agent"
 program "$IMAGE/opt/espalier/bin/spire-agent"
-${startUnit({
-  name: 'spire-agent',
-  description: 'SPIRE agent',
-  execStart:
-    '$IMAGE/opt/espalier/bin/spire-agent $HERE/runtime/agent/cli/main.ts run -config $ROOT/etc/spire/agent/agent.conf',
-})}
+${startHardenedUnit('spire-agent', `configuration ${digest(config).slice(0, 8)}`)}
 say "spire-agent started"`;
 }

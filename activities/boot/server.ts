@@ -6,6 +6,7 @@ import type { Cloud, TrustDomainSpec } from '../spec/trust-domain-spec.ts';
 import { healthPort, serverPort } from '../plan.ts';
 import { serverProgram } from '../spec/identities.ts';
 import { agentSocket, bootAgent } from './agent.ts';
+import { startHardenedUnit } from './hardened-unit.ts';
 import { prelude, quote, startUnit, writeFile } from './shell.ts';
 
 export interface ServerBoot {
@@ -29,6 +30,8 @@ export interface ServerBoot {
   readonly awsRoleArn: string | undefined;
   /** Upstream only: the worker's own agent attests with this certificate authority's leaf. */
   readonly worker: WorkerNode | undefined;
+  /** Upstream only: PEM of the authorities that signed for the servers of clusters, as nodes. */
+  readonly clusterNodes?: string | undefined;
   /** Downstream only. */
   readonly upstream: { readonly address: string; readonly bundlePem: string } | undefined;
 }
@@ -40,6 +43,8 @@ export interface WorkerNode {
   readonly selectors: readonly string[];
 }
 
+const workerCaFile = '$ROOT/etc/spire/server/worker-ca.pem';
+const clusterNodesFile = '$ROOT/etc/spire/server/cluster-nodes-ca.pem';
 const socket = '$RUN/spire-server/private/api.sock';
 
 export function serverBootScript(boot: ServerBoot): string {
@@ -60,21 +65,15 @@ export function serverBootScript(boot: ServerBoot): string {
           }),
         ]),
     ...certificates,
-    ...(boot.worker === undefined
-      ? []
-      : [writeFile('$ROOT/etc/spire/server/worker-ca.pem', boot.worker.certificatePem)]),
+    ...(boot.worker === undefined ? [] : [writeFile(workerCaFile, boot.worker.certificatePem)]),
+    ...(boot.clusterNodes === undefined ? [] : [writeFile(clusterNodesFile, boot.clusterNodes)]),
     writeFile('$ROOT/etc/spire/server/server.conf', serverConfig(boot), { expand: true }),
     `mkdir -p "$ROOT/var/lib/spire/server" "$RUN/spire-server/private"
 chmod 0700 "$ROOT/var/lib/spire/server" "$RUN/spire-server/private"
 # The database's address is a secret: read by this instance's own role, never part of this script.
 "$HERE/bin/espalier-node" secret --cloud ${boot.cloud} --name ${quote(boot.databaseSecret)} --file "$ROOT/etc/spire/server/database.env"
 ${fetchAuthority(boot)}program "$IMAGE${serverProgram}"`,
-    startUnit({
-      name: 'spire-server',
-      description: 'SPIRE server',
-      environmentFile: '$ROOT/etc/spire/server/database.env',
-      execStart: `$IMAGE${serverProgram} $HERE/runtime/server/cli/main.ts run -expandEnv -config $ROOT/etc/spire/server/server.conf`,
-    }),
+    startHardenedUnit('spire-server'),
     'say "spire-server started"',
     ...(boot.worker === undefined ? [] : [announceUpstream(boot.worker)]),
     '',
@@ -162,8 +161,13 @@ function nodeAttestors(boot: ServerBoot): string[] {
   };
   return [
     ...boot.attestors.map((attestor) => lines[attestor]),
-    ...(boot.worker === undefined
-      ? []
-      : ['NodeAttestor "x509pop" { plugin_data { ca_bundle_path = "$ROOT/etc/spire/server/worker-ca.pem" } }']),
+    ...(boot.worker === undefined ? [] : [`NodeAttestor "x509pop" { plugin_data { ${authorities(boot)} } }`]),
   ];
+}
+
+/** A server has one x509pop, for whoever shows a certificate. */
+function authorities({ clusterNodes }: ServerBoot): string {
+  return clusterNodes === undefined
+    ? `ca_bundle_path = "${workerCaFile}"`
+    : `ca_bundle_paths = ["${workerCaFile}", "${clusterNodesFile}"]`;
 }

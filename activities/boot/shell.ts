@@ -8,15 +8,20 @@ export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** A file written with exactly this text; `$NAME` stays as it is unless `expand` lists the name. */
-export function writeFile(path: string, text: string, options: { mode?: string; expand?: boolean } = {}): string {
-  const marker = options.expand === true ? 'END_OF_FILE' : `'END_OF_FILE'`;
+/** A file written with exactly this text; `$NAME` stays as it is unless `expand` is said. `end`: a line that is not in the text. */
+export function writeFile(
+  path: string,
+  text: string,
+  options: { mode?: string; expand?: boolean; end?: string } = {},
+): string {
+  const { mode = '0644', expand = false, end = 'END_OF_FILE' } = options;
+  const marker = expand ? end : `'${end}'`;
   return [
     `mkdir -p "$(dirname "${path}")"`,
     `cat > "${path}.new" <<${marker}`,
     text.trimEnd(),
-    'END_OF_FILE',
-    `chmod ${options.mode ?? '0644'} "${path}.new"`,
+    end,
+    `chmod ${mode} "${path}.new"`,
     `mv -f "${path}.new" "${path}"`,
   ].join('\n');
 }
@@ -72,19 +77,17 @@ export function startUnit(unit: {
   description: string;
   execStart: string;
   environment?: Readonly<Record<string, string>>;
-  environmentFile?: string;
 }): string {
   const lines = [
     '[Unit]',
     `Description=${unit.description}`,
     'After=network-online.target',
-    // A server that waits for its database or its upstream starts again for as long as that takes.
+    // What waits for its agent starts again for as long as that takes.
     'StartLimitIntervalSec=0',
     '[Service]',
     'Type=simple',
     'Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"',
     ...Object.entries(unit.environment ?? {}).map(([name, value]) => `Environment="${name}=${value}"`),
-    ...(unit.environmentFile === undefined ? [] : [`EnvironmentFile=${unit.environmentFile}`]),
     `ExecStart=${unit.execStart}`,
     'Restart=always',
     'RestartSec=1',
@@ -92,7 +95,11 @@ export function startUnit(unit: {
     'WantedBy=multi-user.target',
   ];
   return `${writeFile(`$ROOT/etc/systemd/system/${unit.name}.service`, lines.join('\n'), { expand: true })}
-systemctl daemon-reload
-systemctl enable ${unit.name}
-systemctl restart ${unit.name}`;
+${enableUnit(unit.name)}`;
+}
+
+export function enableUnit(name: string): string {
+  return `systemctl daemon-reload
+systemctl enable ${name}
+systemctl restart ${name}`;
 }

@@ -2,6 +2,7 @@
 import type { IAMClient } from '@aws-sdk/client-iam';
 import type { CloudClient, CloudResource, InstanceRights } from '../cloud.ts';
 import { stem } from '../cloud.ts';
+import { takeCommandsActions } from '../spec/node-rights.ts';
 import type { AwsSettings } from './aws.ts';
 import { clientSettings } from './aws.ts';
 import { errorName } from './aws-errors.ts';
@@ -11,11 +12,15 @@ type Identities = Pick<
   'ensureInstanceIdentity' | 'removeInstanceIdentity' | 'ensureFederatedRole' | 'removeFederatedRole'
 > & {
   listIdentities(trustDomain: string): Promise<CloudResource[]>;
+  /** Without what comes before them in the names. */
+  listRoles(trustDomain: string): Promise<string[]>;
 };
 
 const policyName = 'espalier';
 const federatedRole = 'attestor';
 const describe = { Effect: 'Allow', Action: ['ec2:DescribeInstances', 'iam:GetInstanceProfile'], Resource: '*' };
+
+const beManaged = { Effect: 'Allow', Action: takeCommandsActions, Resource: '*' };
 
 export function createAwsIdentities(settings: AwsSettings): Identities {
   let connected: Promise<{ iam: IAMClient; sdk: typeof import('@aws-sdk/client-iam') }> | undefined;
@@ -93,16 +98,21 @@ export function createAwsIdentities(settings: AwsSettings): Identities {
     },
 
     async listIdentities(trustDomain) {
-      const { iam, sdk } = await connect();
-      const names: string[] = [];
-      for await (const page of sdk.paginateListRoles({ client: iam }, {})) {
-        names.push(...(page.Roles ?? []).flatMap((role) => role.RoleName ?? []));
-      }
-      return names
-        .filter((name) => name.startsWith(`${stem(trustDomain)}-`))
-        .map((name) => ({ kind: 'identity', name, owner: undefined }));
+      const roles = await listRoles(trustDomain);
+      return roles.map((role) => ({ kind: 'identity', name: `${stem(trustDomain)}-${role}`, owner: undefined }));
     },
+    listRoles,
   };
+
+  async function listRoles(trustDomain: string): Promise<string[]> {
+    const { iam, sdk } = await connect();
+    const names: string[] = [];
+    for await (const page of sdk.paginateListRoles({ client: iam }, {})) {
+      names.push(...(page.Roles ?? []).flatMap((role) => role.RoleName ?? []));
+    }
+    const prefix = `${stem(trustDomain)}-`;
+    return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  }
 }
 
 function statementsOf(settings: AwsSettings, rights: InstanceRights): object[] {
@@ -112,6 +122,7 @@ function statementsOf(settings: AwsSettings, rights: InstanceRights): object[] {
       ? []
       : [{ Effect: 'Allow', Action: ['secretsmanager:GetSecretValue'], Resource: secrets }]),
     ...(rights.describeInstances ? [describe] : []),
+    ...(rights.takesCommands === true ? [beManaged] : []),
   ];
 }
 

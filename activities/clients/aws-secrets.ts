@@ -1,26 +1,28 @@
-// AWS Secrets Manager for one trust domain. Values go in and are never read back here: only instances read them, by their own role.
+// AWS Secrets Manager for one trust domain. Its values go in and are never read back here: only instances read them, by their own role.
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import type { CloudClient, CloudResource } from '../cloud.ts';
+import type { CloudClient, CloudResource, SecretName } from '../cloud.ts';
 import { stem } from '../cloud.ts';
+import { failure } from '../failures.ts';
 import type { AwsSettings } from './aws.ts';
 import { clientSettings } from './aws.ts';
-import { errorName } from './aws-errors.ts';
+import { awsErrors, errorName } from './aws-errors.ts';
 
 type Secrets = Pick<CloudClient, 'hasSecret' | 'writeSecret' | 'removeSecret'> & {
-  listSecrets(trustDomain: string): Promise<CloudResource[]>;
+  /** In these regions. */
+  listSecrets(trustDomain: string, regions: readonly string[]): Promise<CloudResource[]>;
 };
 
 export function createAwsSecrets(settings: AwsSettings): Secrets {
-  let connected:
-    Promise<{ client: SecretsManagerClient; sdk: typeof import('@aws-sdk/client-secrets-manager') }> | undefined;
-  const connect = () =>
-    (connected ??= import('@aws-sdk/client-secrets-manager').then((sdk) => ({
-      sdk,
-      client: new sdk.SecretsManagerClient(clientSettings(settings)),
-    })));
+  const clients = new Map<string, SecretsManagerClient>();
+  const connect = async (region = settings.region) => {
+    const sdk = await import('@aws-sdk/client-secrets-manager');
+    const client = clients.get(region) ?? new sdk.SecretsManagerClient(clientSettings(settings, region));
+    clients.set(region, client);
+    return { client, sdk };
+  };
 
-  async function hasSecret(name: string): Promise<boolean> {
-    const { client, sdk } = await connect();
+  async function hasSecret({ name, region }: SecretName): Promise<boolean> {
+    const { client, sdk } = await connect(region);
     try {
       await client.send(new sdk.DescribeSecretCommand({ SecretId: name }));
       return true;
@@ -32,9 +34,9 @@ export function createAwsSecrets(settings: AwsSettings): Secrets {
 
   return {
     hasSecret,
-    async writeSecret({ trustDomain, name, value }) {
-      const { client, sdk } = await connect();
-      if (await hasSecret(name)) {
+    async writeSecret({ trustDomain, name, region, value }) {
+      const { client, sdk } = await connect(region);
+      if (await hasSecret({ name, region })) {
         await client.send(new sdk.PutSecretValueCommand({ SecretId: name, SecretString: value }));
         return;
       }
@@ -46,20 +48,41 @@ export function createAwsSecrets(settings: AwsSettings): Secrets {
         }),
       );
     },
-    async removeSecret(name) {
-      const { client, sdk } = await connect();
-      if (!(await hasSecret(name))) return;
+    async removeSecret({ name, region }) {
+      const { client, sdk } = await connect(region);
+      if (!(await hasSecret({ name, region }))) return;
       await client.send(new sdk.DeleteSecretCommand({ SecretId: name, ForceDeleteWithoutRecovery: true }));
     },
-    async listSecrets(trustDomain) {
-      const { client, sdk } = await connect();
-      const names: string[] = [];
-      for await (const page of sdk.paginateListSecrets({ client }, {})) {
-        names.push(...(page.SecretList ?? []).flatMap((secret) => secret.Name ?? []));
-      }
-      return names
+    async listSecrets(trustDomain, regions) {
+      const found = await Promise.all(
+        [...new Set(regions)].map(async (region) => {
+          const { client, sdk } = await connect(region);
+          const names: string[] = [];
+          for await (const page of sdk.paginateListSecrets({ client }, {}))
+            names.push(...(page.SecretList ?? []).flatMap((secret) => secret.Name ?? []));
+          return names;
+        }),
+      );
+      return found
+        .flat()
         .filter((name) => name.startsWith(`${stem(trustDomain)}-`))
         .map((name) => ({ kind: 'secret', name, owner: undefined }));
     },
+  };
+}
+
+/** What RDS keeps of a database's master user, for whoever makes roles and databases there: the one secret that is read here. */
+export function createMasterSecretReader(settings: AwsSettings): (arn: string, region: string) => Promise<string> {
+  return async (arn, region) => {
+    const sdk = await import('@aws-sdk/client-secrets-manager');
+    const client = new sdk.SecretsManagerClient(clientSettings(settings, region));
+    try {
+      return (await client.send(new sdk.GetSecretValueCommand({ SecretId: arn }))).SecretString ?? '';
+    } catch (cause) {
+      // The cause itself stays here: an SDK's error carries the request, headers with credentials among it.
+      throw failure(awsErrors.types[errorName(cause)] ?? 'Unavailable', `aws secret ${arn}: ${errorName(cause)}`);
+    } finally {
+      client.destroy();
+    }
   };
 }

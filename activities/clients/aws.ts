@@ -1,12 +1,15 @@
 // AWS for the control plane: instances and security groups of one trust domain. SDKs are loaded when first needed: they are large.
 import type { EC2Client, Instance as Ec2Instance, Tag } from '@aws-sdk/client-ec2';
 import type { CloudClient, CreateInstance } from '../cloud.ts';
-import { digest, stem } from '../cloud.ts';
+import { digest, releaseLabel, stem } from '../cloud.ts';
 import { failure } from '../failures.ts';
 import { healthPort, serverPort } from '../plan.ts';
+import { createAwsCommands, releaseTag } from './aws-commands.ts';
+import { groupPlaced } from './group-placed.ts';
 import { createAwsIdentities } from './aws-identities.ts';
 import { createAwsSecrets } from './aws-secrets.ts';
 import { awsErrors, errorName } from './aws-errors.ts';
+import { segmentRemains } from './segment-remains.ts';
 import { translated } from './translated.ts';
 
 export interface AwsSettings {
@@ -30,6 +33,7 @@ export function clientSettings(settings: AwsSettings, region = settings.region) 
   };
 }
 
+const settingsTag = 'espalier-settings';
 const alive = ['pending', 'running', 'stopping', 'stopped'];
 
 export function createAwsClient(settings: AwsSettings): CloudClient {
@@ -45,6 +49,7 @@ export function createAwsClient(settings: AwsSettings): CloudClient {
     return created;
   };
   const groupName = (trustDomain: string) => `${stem(trustDomain)}-instances`;
+  const isolatedName = (trustDomain: string) => `${stem(trustDomain)}-isolated`;
 
   async function listInstances(region: string, trustDomain: string, name?: string): Promise<Ec2Instance[]> {
     const { ec2, sdk } = await connect(region);
@@ -60,23 +65,37 @@ export function createAwsClient(settings: AwsSettings): CloudClient {
     return found;
   }
 
-  async function findGroup(region: string, trustDomain: string): Promise<string | undefined> {
+  async function listRegions(): Promise<string[]> {
+    const { ec2, sdk } = await connect(settings.region);
+    const { Regions: regions = [] } = await ec2.send(new sdk.DescribeRegionsCommand({}));
+    return regions.flatMap(({ RegionName: region }) => region ?? []);
+  }
+
+  async function findGroup(region: string, name: string): Promise<string | undefined> {
     const { ec2, sdk } = await connect(region);
     const groups = await ec2.send(
-      new sdk.DescribeSecurityGroupsCommand({ Filters: [{ Name: 'group-name', Values: [groupName(trustDomain)] }] }),
+      new sdk.DescribeSecurityGroupsCommand({ Filters: [{ Name: 'group-name', Values: [name] }] }),
     );
     return groups.SecurityGroups?.[0]?.GroupId;
   }
 
   const identities = createAwsIdentities(settings);
   const secrets = createAwsSecrets(settings);
+  const commands = createAwsCommands(settings, {
+    list: listInstances,
+    async tag(region, instanceIds, key, value) {
+      const { ec2, sdk } = await connect(region);
+      await ec2.send(new sdk.CreateTagsCommand({ Resources: [...instanceIds], Tags: [{ Key: key, Value: value }] }));
+    },
+  });
   const client: CloudClient = {
     ...identities,
     ...secrets,
+    ...commands,
 
     async ensureNetwork({ trustDomain, region }) {
       const { ec2, sdk } = await connect(region);
-      const existing = await findGroup(region, trustDomain);
+      const existing = await findGroup(region, groupName(trustDomain));
       const groupId = existing ?? (await createGroup(ec2, sdk, groupName(trustDomain), trustDomain));
       // Agents only dial out; servers are reached on their API and health ports, demonstration workloads on theirs.
       const permissions = [serverPort, healthPort].map((port) => ({
@@ -99,10 +118,11 @@ export function createAwsClient(settings: AwsSettings): CloudClient {
     },
 
     async removeNetwork({ trustDomain, region }) {
-      const groupId = await findGroup(region, trustDomain);
-      if (groupId === undefined) return;
       const { ec2, sdk } = await connect(region);
-      await ec2.send(new sdk.DeleteSecurityGroupCommand({ GroupId: groupId }));
+      for (const name of [groupName(trustDomain), isolatedName(trustDomain)]) {
+        const groupId = await findGroup(region, name);
+        if (groupId !== undefined) await ec2.send(new sdk.DeleteSecurityGroupCommand({ GroupId: groupId }));
+      }
     },
 
     async ensureInstance(input) {
@@ -115,7 +135,7 @@ export function createAwsClient(settings: AwsSettings): CloudClient {
         return;
       }
       const { ec2, sdk } = await connect(region);
-      const groupId = await findGroup(region, trustDomain);
+      const groupId = await findGroup(region, groupName(trustDomain));
       if (groupId === undefined)
         throw failure('Conflict', `security group ${groupName(trustDomain)} does not exist in ${region}`);
       await ec2.send(
@@ -146,6 +166,23 @@ export function createAwsClient(settings: AwsSettings): CloudClient {
       return { name, cloud: 'aws', region, instanceId, address, agentId, ...launched };
     },
 
+    async isolateInstance({ trustDomain, name, region }) {
+      const { ec2, sdk } = await connect(region);
+      const isolated = isolatedName(trustDomain);
+      const groupId = (await findGroup(region, isolated)) ?? (await createGroup(ec2, sdk, isolated, trustDomain));
+      // A new group lets everything out, until those rules are taken from it; the second is there where the network has IPv6.
+      for (const range of [{ IpRanges: [{ CidrIp: '0.0.0.0/0' }] }, { Ipv6Ranges: [{ CidrIpv6: '::/0' }] }]) {
+        const IpPermissions = [{ IpProtocol: '-1', ...range }];
+        try {
+          await ec2.send(new sdk.RevokeSecurityGroupEgressCommand({ GroupId: groupId, IpPermissions }));
+        } catch (cause) {
+          if (errorName(cause) !== 'InvalidPermission.NotFound') throw cause;
+        }
+      }
+      for (const { InstanceId } of await listInstances(region, trustDomain, name))
+        await ec2.send(new sdk.ModifyInstanceAttributeCommand({ InstanceId, Groups: [groupId] }));
+    },
+
     async removeInstance({ trustDomain, name, region }) {
       const { ec2, sdk } = await connect(region);
       const ids = (await listInstances(region, trustDomain, name)).flatMap((instance) => instance.InstanceId ?? []);
@@ -168,38 +205,76 @@ export function createAwsClient(settings: AwsSettings): CloudClient {
       return Buffer.from(console.Output ?? '', 'base64').toString('utf8');
     },
 
+    async listPlaced({ trustDomain }) {
+      const regions = await listRegions();
+      const found = await Promise.all(
+        regions.map((region) => listInstances(region, trustDomain).then((instances) => ({ region, instances }))),
+      );
+      const tag = ({ Tags }: Ec2Instance, key: string) => Tags?.find((one) => one.Key === key)?.Value;
+      return groupPlaced(
+        found.flatMap(({ region, instances }) =>
+          instances
+            .filter(({ State }) => alive.includes(State?.Name ?? ''))
+            .map((one) => ({
+              cloud: 'aws',
+              region,
+              role: tag(one, 'espalier-role'),
+              name: tag(one, 'espalier-name'),
+              settings: tag(one, settingsTag),
+            })),
+        ),
+      );
+    },
+
+    async listRemains({ trustDomain }) {
+      const [roles, regions] = await Promise.all([identities.listRoles(trustDomain), listRegions()]);
+      const kept = await Promise.all(
+        regions.map(async (region) => {
+          const listed = await secrets.listSecrets(trustDomain, [region]);
+          return listed.map(({ name }) => ({ name, region }));
+        }),
+      );
+      return segmentRemains(trustDomain, { roles, secrets: kept.flat() });
+    },
+
     async listResources({ trustDomain, regions }) {
       const found = await Promise.all(
         regions.map(async (region) => {
           const instances = await listInstances(region, trustDomain);
-          const group = await findGroup(region, trustDomain);
+          const groups = await Promise.all(
+            [groupName(trustDomain), isolatedName(trustDomain)].map((name) => findGroup(region, name)),
+          );
           return [
             ...instances.map((instance) => ({
               kind: 'instance' as const,
               name: instance.InstanceId ?? 'unnamed',
               owner: ownerOf(instance.Tags ?? []),
             })),
-            ...(group === undefined ? [] : [{ kind: 'network' as const, name: group, owner: undefined }]),
+            ...groups.flatMap((group) =>
+              group === undefined ? [] : [{ kind: 'network' as const, name: group, owner: undefined }],
+            ),
           ];
         }),
       );
       return [
         ...found.flat(),
         ...(await identities.listIdentities(trustDomain)),
-        ...(await secrets.listSecrets(trustDomain)),
+        ...(await secrets.listSecrets(trustDomain, [settings.region, ...regions])),
       ];
     },
   };
   return translated(client, awsErrors);
 }
 
-function tagsOf({ trustDomain, name, role, owner }: CreateInstance): Tag[] {
+function tagsOf({ trustDomain, name, role, owner, release, settings }: CreateInstance): Tag[] {
   return [
     { Key: 'Name', Value: name },
     { Key: 'espalier-trust-domain', Value: trustDomain },
     { Key: 'espalier-name', Value: name },
     { Key: 'espalier-role', Value: role },
     { Key: 'espalier-owner', Value: owner },
+    ...(settings === undefined ? [] : [{ Key: settingsTag, Value: settings }]),
+    ...(release === undefined ? [] : [{ Key: releaseTag, Value: releaseLabel(release) }]),
   ];
 }
 

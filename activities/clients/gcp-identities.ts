@@ -1,8 +1,9 @@
 // Service accounts for one trust domain: one for each kind of instance, so that each reads its own secret and nothing else.
 import type { CloudClient, CloudResource } from '../cloud.ts';
-import { digest, stem } from '../cloud.ts';
+import { stem } from '../cloud.ts';
 import { failure } from '../failures.ts';
 import type { InstanceRole } from '../plan.ts';
+import { accountId } from '../spec/resource-names.ts';
 import { unlessAbsent, unlessPresent } from './gcp-errors.ts';
 import { allowReading } from './gcp-policy.ts';
 import { createRequest } from './gcp-rest.ts';
@@ -13,15 +14,18 @@ type Identities = Pick<
   'ensureInstanceIdentity' | 'removeInstanceIdentity' | 'ensureFederatedRole' | 'removeFederatedRole'
 > & {
   listIdentities(trustDomain: string): Promise<CloudResource[]>;
+  /** What the accounts say that they are for: their ids are digests. */
+  listRoles(trustDomain: string): Promise<string[]>;
 };
+
+interface ServiceAccount {
+  readonly email: string;
+  readonly displayName?: string;
+}
 
 /** Account ids have at most 30 characters, roles may be longer: hence a digest. */
 export function accountEmail(project: string, trustDomain: string, role: InstanceRole): string {
   return `${accountId(trustDomain, role)}@${project}.iam.gserviceaccount.com`;
-}
-
-function accountId(trustDomain: string, role: InstanceRole): string {
-  return `${stem(trustDomain)}-${digest(role).slice(0, 8)}`;
 }
 
 export function createGcpIdentities(settings: GcpSettings): Identities {
@@ -57,18 +61,31 @@ export function createGcpIdentities(settings: GcpSettings): Identities {
     },
 
     async listIdentities(trustDomain) {
-      const found: CloudResource[] = [];
-      let pageToken = '';
-      do {
-        const page = (await iam('GET', `${accounts}?pageSize=100&pageToken=${pageToken}`)) as {
-          accounts?: { email: string }[];
-          nextPageToken?: string;
-        };
-        const own = (page.accounts ?? []).filter(({ email }) => email.startsWith(`${stem(trustDomain)}-`));
-        found.push(...own.map(({ email }) => ({ kind: 'identity' as const, name: email, owner: undefined })));
-        pageToken = page.nextPageToken ?? '';
-      } while (pageToken !== '');
-      return found;
+      const accountsOf = await listAccounts(trustDomain);
+      return accountsOf.map(({ email }) => ({ kind: 'identity', name: email, owner: undefined }));
+    },
+
+    async listRoles(trustDomain) {
+      const found = await listAccounts(trustDomain);
+      return found.flatMap(({ email, displayName = '' }) => {
+        const role = displayName.split(' ')[0] as InstanceRole;
+        // Somebody may have written another name there: the id says whether it is the role's.
+        return email === accountEmail(settings.project, trustDomain, role) ? [role] : [];
+      });
     },
   };
+
+  async function listAccounts(trustDomain: string): Promise<ServiceAccount[]> {
+    const found: ServiceAccount[] = [];
+    let pageToken = '';
+    do {
+      const page = (await iam('GET', `${accounts}?pageSize=100&pageToken=${pageToken}`)) as {
+        accounts?: ServiceAccount[];
+        nextPageToken?: string;
+      };
+      found.push(...(page.accounts ?? []).filter(({ email }) => email.startsWith(`${stem(trustDomain)}-`)));
+      pageToken = page.nextPageToken ?? '';
+    } while (pageToken !== '');
+    return found;
+  }
 }

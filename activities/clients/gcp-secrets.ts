@@ -14,7 +14,7 @@ export function createGcpSecrets(settings: GcpSettings): Secrets {
   const secrets = `/v1/projects/${settings.project}/secrets`;
 
   return {
-    async hasSecret(name) {
+    async hasSecret({ name }) {
       // A secret without a version is one whose writing was cut short.
       return (await unlessAbsent(() => request('GET', `${secrets}/${name}/versions/latest`))) !== undefined;
     },
@@ -24,7 +24,7 @@ export function createGcpSecrets(settings: GcpSettings): Secrets {
         payload: { data: Buffer.from(value).toString('base64') },
       });
     },
-    async removeSecret(name) {
+    async removeSecret({ name }) {
       await unlessAbsent(() => request('DELETE', `${secrets}/${name}`));
     },
     async listSecrets(trustDomain) {

@@ -1,99 +1,69 @@
-// Google Cloud for the control plane: instances and firewalls of one trust domain. The compute client is loaded when first needed: it is large.
-import type {
-  FirewallsClient,
-  InstancesClient,
-  ZoneOperationsClient,
-  GlobalOperationsClient,
-} from '@google-cloud/compute';
-import type { protos } from '@google-cloud/compute';
+// Google Cloud for the control plane: the instances of one trust domain; what else it has there is in the files beside.
 import type { CloudClient } from '../cloud.ts';
-import { digest, stem } from '../cloud.ts';
+import { digest, releaseLabel, stem } from '../cloud.ts';
 import { failure } from '../failures.ts';
-import { healthPort, serverPort } from '../plan.ts';
-import { gcpErrors, unlessAbsent, unlessPresent } from './gcp-errors.ts';
+import { createGcpCommands, guestAttributesItem, releaseLabelKey } from './gcp-commands.ts';
+import { groupPlaced } from './group-placed.ts';
+import { createGcpCompute, operationOf } from './gcp-compute.ts';
+import { gcpErrors, unlessAbsent } from './gcp-errors.ts';
 import { accountEmail, createGcpIdentities } from './gcp-identities.ts';
-import { createAuth } from './gcp-rest.ts';
+import { createGcpInstances, homeZoneOf, instanceNameOf, regionOf, zoneOf } from './gcp-instances.ts';
+import { createGcpNetworks } from './gcp-networks.ts';
 import type { GcpSettings } from './gcp-rest.ts';
 import { createGcpSecrets } from './gcp-secrets.ts';
+import { segmentRemains } from './segment-remains.ts';
 import { translated } from './translated.ts';
 
-type Operation = protos.google.cloud.compute.v1.IOperation;
-type GcpInstance = protos.google.cloud.compute.v1.IInstance;
-
-interface Compute {
-  readonly instances: InstancesClient;
-  readonly firewalls: FirewallsClient;
-  readonly zoneOperations: ZoneOperationsClient;
-  readonly globalOperations: GlobalOperationsClient;
-}
-
 const bootScriptKey = 'startup-script';
+const settingsLabel = 'espalier-settings';
 
 export function createGcpClient(settings: GcpSettings): CloudClient {
   const { project } = settings;
   const identities = createGcpIdentities(settings);
   const secrets = createGcpSecrets(settings);
-  let connected: Promise<Compute> | undefined;
-  const connect = () => (connected ??= connectCompute(settings));
-  const zoneOf = (region: string) => `${region}-a`;
-  const nameOf = (trustDomain: string, name: string) => `${stem(trustDomain)}-${name}`;
+  const compute = createGcpCompute(settings);
+  const { connect, finishZonal } = compute;
+  const networks = createGcpNetworks(compute);
+  const placed = createGcpInstances(compute);
 
-  async function getInstance(trustDomain: string, name: string, region: string): Promise<GcpInstance | undefined> {
-    const { instances } = await connect();
-    const request = { project, zone: zoneOf(region), instance: nameOf(trustDomain, name) };
-    const found = await unlessAbsent(() => instances.get(request));
-    return found?.[0];
-  }
-
-  async function finishZonal(zone: string, started: Operation): Promise<void> {
-    const { zoneOperations } = await connect();
-    let operation = started;
-    while (operation.status !== 'DONE') {
-      [operation] = await zoneOperations.wait({ project, zone, operation: operation.name ?? '' });
-    }
-    refuseFailed(operation);
-  }
-
-  async function finishGlobal(started: Operation): Promise<void> {
-    const { globalOperations } = await connect();
-    let operation = started;
-    while (operation.status !== 'DONE') {
-      [operation] = await globalOperations.wait({ project, operation: operation.name ?? '' });
-    }
-    refuseFailed(operation);
-  }
+  const commands = createGcpCommands({
+    project,
+    list: placed.list,
+    async setMetadata(instance, metadataResource) {
+      const { instances } = await connect();
+      const zone = zoneOf(instance);
+      const request = { project, zone, instance: instance.name ?? '', metadataResource };
+      const [response] = await instances.setMetadata(request);
+      await finishZonal(zone, operationOf(response));
+    },
+    async setLabels(instance, labels) {
+      const { instances } = await connect();
+      const zone = zoneOf(instance);
+      const [response] = await instances.setLabels({
+        project,
+        zone,
+        instance: instance.name ?? '',
+        instancesSetLabelsRequestResource: { labels, labelFingerprint: instance.labelFingerprint ?? '' },
+      });
+      await finishZonal(zone, operationOf(response));
+    },
+    async guestAttributes({ zone, name: instance }, namespace) {
+      const { instances } = await connect();
+      const request = { project, zone, instance, queryPath: `${namespace}/` };
+      const found = await unlessAbsent(() => instances.getGuestAttributes(request));
+      return new Map((found?.[0]?.queryValue?.items ?? []).map(({ key, value }) => [key ?? '', value ?? '']));
+    },
+  });
 
   const client: CloudClient = {
     ...identities,
     ...secrets,
+    ...commands,
+    ensureNetwork: ({ trustDomain }) => networks.ensure(trustDomain),
+    removeNetwork: ({ trustDomain }) => networks.remove(trustDomain),
 
-    async ensureNetwork({ trustDomain }) {
-      const { firewalls } = await connect();
-      const firewallResource = {
-        name: `${stem(trustDomain)}-instances`,
-        network: 'global/networks/default',
-        direction: 'INGRESS',
-        sourceRanges: ['10.0.0.0/8'],
-        targetTags: [stem(trustDomain)],
-        // Agents only dial out; servers are reached on their API and health ports, demonstration workloads on theirs.
-        allowed: [{ IPProtocol: 'tcp', ports: [String(serverPort), String(healthPort), '9443-9999'] }],
-      };
-      await unlessPresent(async () => {
-        const [response] = await firewalls.insert({ project, firewallResource });
-        await finishGlobal(operationOf(response));
-      });
-    },
-
-    async removeNetwork({ trustDomain }) {
-      const { firewalls } = await connect();
-      await unlessAbsent(async () => {
-        const [response] = await firewalls.delete({ project, firewall: `${stem(trustDomain)}-instances` });
-        await finishGlobal(operationOf(response));
-      });
-    },
-
-    async ensureInstance({ trustDomain, name, region, role, bootScript, owner }) {
-      const existing = await getInstance(trustDomain, name, region);
+    async ensureInstance({ trustDomain, name, region, role, bootScript, owner, release, settings: made }) {
+      const existing = await placed.find(trustDomain, name, region);
       if (existing !== undefined) {
         const actual = existing.labels?.['espalier-owner'];
         if (actual !== owner)
@@ -101,20 +71,22 @@ export function createGcpClient(settings: GcpSettings): CloudClient {
         return;
       }
       const { instances } = await connect();
-      const zone = zoneOf(region);
+      const zone = homeZoneOf(region);
       const [response] = await instances.insert({
         project,
         zone,
         // The same id for the same instance of the same run: a retry after a lost answer starts no second one.
         requestId: requestId(`${owner}/${trustDomain}/${name}`),
         instanceResource: {
-          name: nameOf(trustDomain, name),
+          name: instanceNameOf(trustDomain, name),
           machineType: `zones/${zone}/machineTypes/${settings.machineType}`,
           labels: {
             'espalier-trust-domain': digest(trustDomain).slice(0, 8),
             'espalier-name': name,
             'espalier-role': role,
             'espalier-owner': owner,
+            ...(made === undefined ? {} : { [settingsLabel]: made }),
+            ...(release === undefined ? {} : { [releaseLabelKey]: releaseLabel(release) }),
           },
           tags: { items: [stem(trustDomain)] },
           disks: [{ boot: true, autoDelete: true, initializeParams: { sourceImage: settings.image } }],
@@ -129,6 +101,7 @@ export function createGcpClient(settings: GcpSettings): CloudClient {
             items: [
               { key: bootScriptKey, value: bootScript },
               { key: 'espalier-trust-domain', value: trustDomain },
+              guestAttributesItem,
             ],
           },
         },
@@ -137,7 +110,7 @@ export function createGcpClient(settings: GcpSettings): CloudClient {
     },
 
     async findInstance({ trustDomain, name, region }) {
-      const found = await getInstance(trustDomain, name, region);
+      const found = await placed.find(trustDomain, name, region);
       const address = found?.networkInterfaces?.[0]?.networkIP;
       if (
         found?.status !== 'RUNNING' ||
@@ -159,32 +132,68 @@ export function createGcpClient(settings: GcpSettings): CloudClient {
       };
     },
 
+    async isolateInstance({ trustDomain, name, region }) {
+      const { instances } = await connect();
+      const tag = await networks.ensureIsolation(trustDomain);
+      const found = await placed.find(trustDomain, name, region);
+      const items = found?.tags?.items ?? [];
+      if (found === undefined || items.includes(tag)) return;
+      const zone = zoneOf(found);
+      const [response] = await instances.setTags({
+        project,
+        zone,
+        instance: found.name ?? '',
+        tagsResource: { items: [...items, tag], fingerprint: found.tags?.fingerprint ?? '' },
+      });
+      await finishZonal(zone, operationOf(response));
+    },
+
     async removeInstance({ trustDomain, name, region }) {
       const { instances } = await connect();
-      const zone = zoneOf(region);
+      const found = await placed.find(trustDomain, name, region);
+      if (found === undefined) return;
+      const zone = zoneOf(found);
       await unlessAbsent(async () => {
-        const [response] = await instances.delete({ project, zone, instance: nameOf(trustDomain, name) });
+        const [response] = await instances.delete({ project, zone, instance: found.name ?? '' });
         await finishZonal(zone, operationOf(response));
       });
     },
 
     async readConsole({ trustDomain, name, region }) {
       const { instances } = await connect();
+      const found = await placed.find(trustDomain, name, region);
+      if (found === undefined) throw failure('Unavailable', `gcp lists no instance ${name} in ${region}`);
       const [output] = await instances.getSerialPortOutput({
         project,
-        zone: zoneOf(region),
-        instance: nameOf(trustDomain, name),
+        zone: zoneOf(found),
+        instance: found.name ?? '',
         port: 1,
       });
       return output.contents ?? '';
     },
 
+    async listPlaced({ trustDomain }) {
+      const found = await placed.listEverywhere(trustDomain);
+      return groupPlaced(
+        found.map((instance) => ({
+          cloud: 'gcp',
+          region: regionOf(instance),
+          role: instance.labels?.['espalier-role'],
+          name: instance.labels?.['espalier-name'],
+          settings: instance.labels?.[settingsLabel],
+        })),
+      );
+    },
+
+    async listRemains({ trustDomain }) {
+      const [roles, kept] = await Promise.all([identities.listRoles(trustDomain), secrets.listSecrets(trustDomain)]);
+      return segmentRemains(trustDomain, { roles, secrets: kept.map(({ name }) => ({ name })) });
+    },
+
     async listResources({ trustDomain, regions }) {
-      const { instances, firewalls } = await connect();
       const found = await Promise.all(
         regions.map(async (region) => {
-          const filter = `labels.espalier-trust-domain=${digest(trustDomain).slice(0, 8)}`;
-          const [listed] = await instances.list({ project, zone: zoneOf(region), filter });
+          const listed = await placed.list(region, trustDomain);
           return listed.map((instance) => ({
             kind: 'instance' as const,
             name: instance.name ?? 'unnamed',
@@ -192,51 +201,15 @@ export function createGcpClient(settings: GcpSettings): CloudClient {
           }));
         }),
       );
-      const firewall = `${stem(trustDomain)}-instances`;
-      const network = await unlessAbsent(() => firewalls.get({ project, firewall }));
       return [
         ...found.flat(),
-        ...(network === undefined ? [] : [{ kind: 'network' as const, name: firewall, owner: undefined }]),
+        ...(await networks.list(trustDomain)),
         ...(await identities.listIdentities(trustDomain)),
         ...(await secrets.listSecrets(trustDomain)),
       ];
     },
   };
   return translated(client, gcpErrors);
-}
-
-async function connectCompute(settings: GcpSettings): Promise<Compute> {
-  const [{ v1 }, authClient] = await Promise.all([import('@google-cloud/compute'), createAuth(settings)]);
-  const endpoint = settings.endpoint === undefined ? undefined : new URL(settings.endpoint);
-  const options = {
-    fallback: true,
-    authClient: authClient as never, // the compute client declares the type of its own copy of google-auth-library
-    ...(endpoint === undefined
-      ? {}
-      : { apiEndpoint: endpoint.hostname, port: Number(endpoint.port), protocol: endpoint.protocol.replace(':', '') }),
-  };
-  return {
-    instances: new v1.InstancesClient(options),
-    firewalls: new v1.FirewallsClient(options),
-    zoneOperations: new v1.ZoneOperationsClient(options),
-    globalOperations: new v1.GlobalOperationsClient(options),
-  };
-}
-
-/** The client wraps the operation in one that polls Google's own address; ours must follow the endpoint. */
-function operationOf(response: { latestResponse: unknown }): Operation {
-  return response.latestResponse as Operation;
-}
-
-function refuseFailed(operation: Operation): void {
-  const errors = operation.error?.errors ?? [];
-  if (errors.length === 0) return;
-  const [first] = errors;
-  const type = first?.code?.includes('QUOTA') === true ? 'QuotaExceeded' : 'Unavailable';
-  throw failure(
-    type,
-    `gcp ${operation.operationType ?? 'operation'}: ${errors.map(({ code, message }) => `${code ?? ''}: ${message ?? ''}`).join('; ')}`,
-  );
 }
 
 /** A UUID made of a name: Google takes nothing else as a request id. */

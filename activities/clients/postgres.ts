@@ -14,8 +14,13 @@ export interface Datastore {
     keep: (url: string) => Promise<void>;
   }): Promise<void>;
   removeDatabase(input: { trustDomain: string; pool: string }): Promise<void>;
+  /** Ends the connections of the pool's servers and lets none in; content where that is so. */
+  closeDatabase(input: { trustDomain: string; pool: string }): Promise<void>;
+  openDatabase(input: { trustDomain: string; pool: string }): Promise<void>;
   /** Names of the databases of a trust domain that exist. */
   listDatabases(trustDomain: string): Promise<string[]>;
+  /** Names of the pools of which a database or a role exists: they have no underscores of their own. */
+  listPools(trustDomain: string): Promise<string[]>;
 }
 
 export function createDatastore(adminUrl: string): Datastore {
@@ -33,6 +38,8 @@ export function createDatastore(adminUrl: string): Datastore {
         const roles = await admin.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [name]);
         // Neither statement takes parameters; the name and the password are of our own making.
         await admin.query(`${roles.rowCount === 1 ? 'ALTER' : 'CREATE'} ROLE ${name} LOGIN PASSWORD '${password}'`);
+        // Who is no superuser gives only what is his own, and takes it away again only as one of them.
+        await admin.query(`GRANT ${name} TO CURRENT_USER`);
         if (!exists) await admin.query(`CREATE DATABASE ${name} OWNER ${name}`);
         // Other pools' roles have nothing to look for here.
         await admin.query(`REVOKE CONNECT ON DATABASE ${name} FROM PUBLIC`);
@@ -52,16 +59,40 @@ export function createDatastore(adminUrl: string): Datastore {
       });
     },
 
-    listDatabases(trustDomain) {
+    closeDatabase({ trustDomain, pool }) {
+      const name = nameOf(trustDomain, pool);
       return withAdmin(adminUrl, async (admin) => {
-        const found = await admin.query<{ datname: string }>(
-          'SELECT datname FROM pg_database WHERE starts_with(datname, $1)',
-          [prefixOf(trustDomain)],
-        );
-        return found.rows.map((row) => row.datname);
+        await admin.query(`ALTER ROLE ${name} NOLOGIN`);
+        await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
       });
     },
+
+    openDatabase({ trustDomain, pool }) {
+      return withAdmin(adminUrl, async (admin) => {
+        await admin.query(`ALTER ROLE ${nameOf(trustDomain, pool)} LOGIN`);
+      });
+    },
+
+    listDatabases(trustDomain) {
+      return listNames(trustDomain, 'SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)');
+    },
+    async listPools(trustDomain) {
+      // A role may be left where its database went.
+      const names = await listNames(
+        trustDomain,
+        `SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)
+         UNION SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)`,
+      );
+      return names.map((name) => name.slice(prefixOf(trustDomain).length).replaceAll('_', '-')).toSorted();
+    },
   };
+
+  function listNames(trustDomain: string, statement: string): Promise<string[]> {
+    return withAdmin(adminUrl, async (admin) => {
+      const found = await admin.query<{ name: string }>(statement, [prefixOf(trustDomain)]);
+      return found.rows.map(({ name }) => name);
+    });
+  }
 }
 
 /** A connection for one act; its errors carry the statement, which may hold a password, so only the message goes on. */

@@ -4,6 +4,7 @@ import type { Bundle } from '../../proto/gen/spire/api/types/bundle.ts';
 import { AgentService } from '../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { EntryService } from '../../proto/gen/spire/api/server/entry/v1/entry.ts';
 import { LocalAuthorityService } from '../../proto/gen/spire/api/server/localauthority/v1/localauthority.ts';
+import { SVIDService } from '../../proto/gen/spire/api/server/svid/v1/svid.ts';
 import { FleetService } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { connect, createClient } from '../../runtime/rpc/client.ts';
 import type { RpcChannel } from '../../runtime/rpc/client.ts';
@@ -23,6 +24,7 @@ export interface SpireServer {
   readonly bundle: Client<typeof BundleService>;
   readonly entry: Client<typeof EntryService>;
   readonly localAuthority: Client<typeof LocalAuthorityService>;
+  readonly svid: Client<typeof SVIDService>;
   /** Ours; a plain SPIRE server answers UNIMPLEMENTED. */
   readonly fleet: Client<typeof FleetService>;
 }
@@ -41,6 +43,7 @@ export async function withServer<T>(
       bundle: createClient(BundleService, channel),
       entry: createClient(EntryService, channel),
       localAuthority: createClient(LocalAuthorityService, channel),
+      svid: createClient(SVIDService, channel),
       fleet: createClient(FleetService, channel),
     }),
   );

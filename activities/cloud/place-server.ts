@@ -1,11 +1,11 @@
 // From what a workflow knows of a server to the instance that runs it: its identity in the cloud and its boot script. Pure.
 import { serverBootScript } from '../boot/server.ts';
-import { authoritySecretPrefix, databaseSecretName } from '../cloud.ts';
+import { authoritySecretPrefix, databaseSecretName, settingsOf } from '../cloud.ts';
 import type { CreateInstance } from '../cloud.ts';
 import type { PlaceServer } from '../inputs.ts';
 
 export function placeServer(input: PlaceServer): CreateInstance {
-  const { plan, pool, name, region, owner, upstream, worker, awsRoleArn } = input;
+  const { plan, pool, name, region, owner, upstream, worker, clusterNodes, awsRoleArn } = input;
   const { spec } = plan;
   const bootScript = serverBootScript({
     kind: pool.role,
@@ -22,7 +22,9 @@ export function placeServer(input: PlaceServer): CreateInstance {
     attestors: pool.attestors,
     awsRoleArn,
     worker,
+    clusterNodes,
     upstream,
   });
-  return { trustDomain: spec.trustDomain, name, region, owner, bootScript, role: pool.identity };
+  const settings = settingsOf(spec, pool);
+  return { trustDomain: spec.trustDomain, name, region, owner, bootScript, settings, role: pool.identity };
 }

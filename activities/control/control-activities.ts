@@ -1,4 +1,5 @@
 // The activities of the `control` queue: the specification, the worker's own identity, SPIRE servers' admin API, and the workloads' own reports.
+import { activityInfo } from '@temporalio/activity';
 import { withServer } from '../clients/spire-server.ts';
 import { failure } from '../failures.ts';
 import type { Infrastructure } from '../infrastructure.ts';
@@ -7,7 +8,7 @@ import type { Artifact } from '../plan.ts';
 import { healthPort } from '../plan.ts';
 import { waitUntil } from '../poll.ts';
 import { parseTrustDomainSpec, SpecError } from '../spec/check-spec.ts';
-import { checkAgent, ensureEntry, readmitAgent } from './entries.ts';
+import { checkAgent, checkAgents, ensureEntry, readmitAgent } from './entries.ts';
 import { verifyFirstBundle } from './first-bundle.ts';
 import { verifyIntermediate } from './intermediate.ts';
 import { planTrustDomain } from './plan-trust-domain.ts';
@@ -64,9 +65,16 @@ export function createControlActivities({
         withServer(await source.of(input.trustDomain), input, (server) => checkAgent(server, input.agentId, clock())),
       ),
 
+    waitForAttestedAgents: (input) =>
+      waitUntil(`${input.agents.length} agents to attest by ${input.method}`, async () =>
+        withServer(await source.of(input.trustDomain), input, (server) => checkAgents(server, input, clock())),
+      ),
+
     readmitAgent: (input) =>
       waitUntil(`agent ${input.agentId} to be looked at`, async () =>
-        withServer(await source.of(input.trustDomain), input, (server) => readmitAgent(server, input.agentId, clock())),
+        withServer(await source.of(input.trustDomain), input, (server) =>
+          readmitAgent(server, input.agentId, { now: clock(), isAgain: activityInfo().attempt > 1 }),
+        ),
       ),
 
     // After a crash of everything the server, and the worker's own agent, may take longer to come back than a retry waits.

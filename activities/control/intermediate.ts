@@ -9,7 +9,7 @@ import { peerVerifier, tlsCredentialsOf } from '../../runtime/workloadapi/tls.ts
 import type { X509Source } from '../../runtime/workloadapi/x509-source.ts';
 import { failure } from '../failures.ts';
 import type { CertificateReport, ServerAddress } from '../inputs.ts';
-import { serverPort } from '../plan.ts';
+import { parseAddress } from '../clients/spire-server.ts';
 import { reportCertificate } from './certificate-report.ts';
 
 /** Certificates begin a little before they are issued, so that slow clocks take them. */
@@ -47,10 +47,8 @@ async function chainOf(
   const expected = serverId(parseTrustDomain(trustDomain));
   const verifyServer = peerVerifier({ source, authorize: (id) => id.equals(expected), clock: () => now });
   const credentials = () => tlsCredentialsOf(source);
-  const { socket, peerChain } = await dialTls(
-    { port: serverPort },
-    { host: address, credentials, verifyServer, alpnProtocol },
-  );
+  const { host, port } = parseAddress(address);
+  const { socket, peerChain } = await dialTls({ port }, { host, credentials, verifyServer, alpnProtocol });
   socket.destroy();
   return [...peerChain];
 }

@@ -2,7 +2,9 @@
 import { accountEmail } from '../clients/gcp-identities.ts';
 import { stem } from '../cloud.ts';
 import type { Artifact, SegmentPlan, ServerPool, Substrate, TrustDomainPlan, WorkloadPlan } from '../plan.ts';
-import { downstreamServerPath, nodeAliasPath, serverProgram, workerPath, workloadPath } from '../spec/identities.ts';
+import { planCluster } from './plan-cluster.ts';
+import { downstreamServerPath, nodeAliasPath, serverProgram, workerPath } from '../spec/identities.ts';
+import { workloadIdOf } from './workload-ids.ts';
 import type { SegmentSpec, TrustDomainSpec } from '../spec/trust-domain-spec.ts';
 
 /** The first workload of a node serves its peers here; its control port is the next one. */
@@ -23,6 +25,7 @@ export function planTrustDomain(spec: TrustDomainSpec, artifact: Artifact, subst
     serverId: `${prefix}/spire/server`,
     upstream: planUpstream(spec),
     segments: spec.segments.map((segment) => planSegment(spec, segment, substrate)),
+    ...(spec.clusters === undefined ? {} : { clusters: spec.clusters.map((cluster) => planCluster(spec, cluster)) }),
   };
 }
 
@@ -94,11 +97,11 @@ function planWorkloads(
   nodes: readonly string[],
   substrate: Substrate,
 ): WorkloadPlan[] {
-  const ids = spec.workloads.map((workload) => idOf(spec, workload));
+  const ids = spec.workloads.map((workload) => workloadIdOf(spec, workload));
   return spec.workloads
     .filter((workload) => workload.segment === segment.name)
     .map((workload, index) => {
-      const spiffeId = idOf(spec, workload);
+      const spiffeId = workloadIdOf(spec, workload);
       return {
         name: workload.name,
         spiffeId,
@@ -109,12 +112,6 @@ function planWorkloads(
         peers: ids.filter((id) => id !== spiffeId),
       };
     });
-}
-
-function idOf(spec: TrustDomainSpec, workload: TrustDomainSpec['workloads'][number]): string {
-  const segment = spec.segments.find(({ name }) => name === workload.segment);
-  if (segment === undefined) throw new Error(`no segment has the name ${JSON.stringify(workload.segment)}`);
-  return `spiffe://${spec.trustDomain}${workloadPath(segment.cloud, workload)}`;
 }
 
 function numbered(stem: string, count: number): string[] {

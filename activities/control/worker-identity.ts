@@ -1,17 +1,12 @@
 // The worker's own identity: a node key made where the worker runs, and an ordinary SPIRE agent that attests with it (x509pop). The key never
 // leaves this directory; what travels is the certificate of the authority that signed for it, and that authority's key is thrown away.
-import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createSpiffeId } from '../../runtime/spiffe/spiffe-id.ts';
-import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
-import { issueSelfSignedCa, issueX509Svid } from '../../runtime/pki/issue.ts';
-import { generateKeyPair } from '../../runtime/pki/key-type.ts';
-import { certificatesFromPem, certificatesToPem } from '../../runtime/pki/pem.ts';
-import { signerOf } from '../../runtime/pki/signer.ts';
+import { certificatesFromPem } from '../../runtime/pki/pem.ts';
 import type { WorkerNode } from '../boot/server.ts';
 import { serverPort } from '../plan.ts';
 import { workerPath } from '../spec/identities.ts';
+import { issueNodeCertificates, nodeAgentId } from './node-certificates.ts';
 
 export interface WorkerIdentityOptions {
   /** Ours alone (0700): key, certificate, the agent's configuration and data. Whoever runs the agent starts it when `agent.conf` appears. */
@@ -28,9 +23,6 @@ export interface AgentSettings {
   readonly bundlePem: string;
 }
 
-/** The node's identity is looked at again only when it attests: a year outlives every agent's data directory that is kept. */
-const lifetimeMs = 365 * 24 * 3_600_000;
-
 /** Makes the key once; afterwards the same certificate is answered. */
 export async function ensureWorkerKey(
   { directory, selectors, clock }: WorkerIdentityOptions,
@@ -42,8 +34,7 @@ export async function ensureWorkerKey(
   if (leaf === undefined) throw new Error(`no certificate in ${directory}/certificate.pem`);
   return {
     certificatePem: authorityPem,
-    // x509pop names an agent by the SHA-1 of its leaf certificate.
-    agentId: `spiffe://${trustDomain}/spire/agent/x509pop/${createHash('sha1').update(leaf).digest('hex')}`,
+    agentId: nodeAgentId(trustDomain, leaf),
     spiffeId: `spiffe://${trustDomain}${workerPath}`,
     selectors,
   };
@@ -51,27 +42,15 @@ export async function ensureWorkerKey(
 
 async function createNodeKey(directory: string, trustDomain: string, now: number): Promise<string> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const [authority, node] = await Promise.all([generateKeyPair('ec-p256'), generateKeyPair('ec-p256')]);
-  const domain = parseTrustDomain(trustDomain);
-  const signer = signerOf(authority.privateKey);
-  const validity = { notBefore: now - 10_000, notAfter: now + lifetimeMs };
-  const certificate = issueSelfSignedCa({
-    signer,
-    subject: { organization: 'Espalier', commonName: `nodes of ${trustDomain}'s control plane` },
-    spiffeId: createSpiffeId(domain, ''),
-    ...validity,
+  const { authorityPem, nodes } = await issueNodeCertificates(trustDomain, {
+    commonName: `nodes of ${trustDomain}'s control plane`,
+    paths: ['/espalier/control-plane-node'],
+    now,
   });
-  const leaf = issueX509Svid({
-    issuer: { certificate, signer },
-    publicKey: node.publicKey,
-    spiffeId: createSpiffeId(domain, '/espalier/control-plane-node'),
-    ...validity,
-    notAfter: validity.notAfter - 1000,
-  });
-  const authorityPem = certificatesToPem([certificate.der]);
-  const keyPem = node.privateKey.export({ type: 'pkcs8', format: 'pem' });
-  await writeWhole(join(directory, 'key.pem'), keyPem.toString(), 0o600);
-  await writeWhole(join(directory, 'certificate.pem'), certificatesToPem([leaf.der]), 0o644);
+  const [node] = nodes;
+  if (node === undefined) throw new Error('no certificate was made for the control plane');
+  await writeWhole(join(directory, 'key.pem'), node.keyPem, 0o600);
+  await writeWhole(join(directory, 'certificate.pem'), node.certificatePem, 0o644);
   // Last: its presence says that the others are there.
   await writeWhole(join(directory, 'authority.pem'), authorityPem, 0o644);
   return authorityPem;

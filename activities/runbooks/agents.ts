@@ -61,7 +61,7 @@ function lookOf(
     banned: agent.banned,
     canReattest: agent.canReattest,
     attestor: agent.attestationType,
-    endsAt: new Date(agent.x509svidExpiresAt * 1000).toISOString(),
+    endsAt: endOf(agent),
     hasExpired: agent.x509svidExpiresAt * 1000 <= now,
     streams: holding?.streams ?? 0,
     serves: issued.reduce((sum, { count }) => sum + count, 0),
@@ -79,7 +79,17 @@ export async function ensureBanned({ agent }: SpireServer, agentId: string): Pro
   }
 }
 
-export async function ensureEvicted({ agent }: SpireServer, agentId: string): Promise<void> {
+/** `endsAt`: RFC 3339; an agent whose SVID ends at another time has attested since, and tried twice this must not put it out again. */
+export async function ensureEvicted(
+  server: Pick<SpireServer, 'agent'>,
+  agentId: string,
+  endsAt?: string,
+): Promise<void> {
+  const { agent } = server;
+  if (endsAt !== undefined) {
+    const found = await findAgent(server, agentId);
+    if (found === undefined || endOf(found) !== endsAt) return;
+  }
   try {
     await agent.deleteAgent({ id: wireId(agentId) });
   } catch (cause) {
@@ -87,7 +97,11 @@ export async function ensureEvicted({ agent }: SpireServer, agentId: string): Pr
   }
 }
 
-async function findAgent({ agent }: SpireServer, agentId: string): Promise<Agent | undefined> {
+function endOf({ x509svidExpiresAt }: Agent): string {
+  return new Date(x509svidExpiresAt * 1000).toISOString();
+}
+
+async function findAgent({ agent }: Pick<SpireServer, 'agent'>, agentId: string): Promise<Agent | undefined> {
   try {
     return await agent.getAgent({ id: wireId(agentId), outputMask: undefined });
   } catch (cause) {

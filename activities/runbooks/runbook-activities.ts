@@ -37,7 +37,7 @@ export function createRunbookActivities({
     lookAtAgent: async (input) => lookAtAgent(await source.of(input.topology.trustDomain), input, clock()),
     digestAction: async (action) => digestOfJson(action),
     ensureBanned: (input) => on(input, (server) => ensureBanned(server, input.agentId)),
-    ensureEvicted: (input) => on(input, (server) => ensureEvicted(server, input.agentId)),
+    ensureEvicted: (input) => on(input, (server) => ensureEvicted(server, input.agentId, input.endsAt)),
     snapshotTrust: ({ topology: { trustDomain, tiers } }) =>
       Promise.all(
         tiers.map(async (tier) => {

@@ -174,8 +174,8 @@ export interface RunbookActivities {
   readonly digestAction: (input: RunbookAction) => Promise<string>;
   /** It gets nothing more and is not let in again until somebody evicts it. */
   readonly ensureBanned: (input: OnTier & { agentId: string }) => Promise<void>;
-  /** It may attest again. */
-  readonly ensureEvicted: (input: OnTier & { agentId: string }) => Promise<void>;
+  /** It may attest again. With `endsAt`, the end of the SVID that was looked at, one that has attested meanwhile is left in. */
+  readonly ensureEvicted: (input: OnTier & { agentId: string; endsAt?: string }) => Promise<void>;
   /** Keeps every tier's entries and authorities in files beside the reports. */
   readonly snapshotTrust: (input: { topology: Topology }) => Promise<TrustSnapshot[]>;
   readonly compareEntries: (input: OnTier) => Promise<EntryDifference>;

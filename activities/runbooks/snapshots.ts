@@ -5,6 +5,7 @@ import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Entry, EntryMask } from '../../proto/gen/spire/api/types/entry.ts';
+import { eachPage } from '../clients/pages.ts';
 import type { SpireServer } from '../clients/spire-server.ts';
 import { failure } from '../failures.ts';
 import type { ServerAuthorities } from '../trust/rotation.ts';
@@ -119,11 +120,9 @@ async function findMissing(place: SnapshotPlace, file: string, ids: ReadonlySet<
 }
 
 async function* listEntries({ entry }: SpireServer): AsyncGenerator<Entry[]> {
-  for (let pageToken = '', isFirst = true; isFirst || pageToken !== ''; isFirst = false) {
-    const page = await entry.listEntries({ pageSize, pageToken, filter: undefined, outputMask: undefined });
-    yield page.entries;
-    pageToken = page.nextPageToken;
-  }
+  const ask = (pageToken: string) =>
+    entry.listEntries({ pageSize, pageToken, filter: undefined, outputMask: undefined });
+  for await (const { entries } of eachPage(ask)) yield entries;
 }
 
 /** Oldest first. */

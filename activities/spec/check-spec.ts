@@ -1,4 +1,5 @@
 // Checks a trust domain's specification whole, before anything starts: every fault is reported, each with its place in the document.
+import { createHash } from 'node:crypto';
 import { parseDuration } from '../../runtime/spiffe/duration.ts';
 import { parseSelector } from '../../runtime/spiffe/selector.ts';
 import { parseTrustDomain } from '../../runtime/spiffe/trust-domain.ts';
@@ -8,7 +9,7 @@ import { workloadPath } from './identities.ts';
 import { readParts } from './spec-parts.ts';
 import type { Placed, SpecParts } from './spec-parts.ts';
 import { trustDomainSchema } from './trust-domain-spec.ts';
-import type { Cloud, TrustDomainSpec, WorkloadSpec } from './trust-domain-spec.ts';
+import type { Platform, TrustDomainSpec, WorkloadSpec } from './trust-domain-spec.ts';
 
 export interface SpecFault {
   /** Where in the document, such as `segments[1].region`. */
@@ -44,10 +45,17 @@ export function parseTrustDomainSpec(input: unknown): TrustDomainSpec {
     ...checkTrustDomain(parts),
     ...checkLattice(parts),
     ...checkSegments(parts),
+    ...checkClusters(parts),
     ...checkWorkloads(parts),
+    ...(shaped.success ? checkContexts(shaped.data) : []),
   ];
   if (!shaped.success || faults.length > 0) throw new SpecError(faults);
   return shaped.data;
+}
+
+/** By it a trust domain that stands is known to be that of a specification. */
+export function specDigest(spec: TrustDomainSpec): string {
+  return createHash('sha256').update(JSON.stringify(spec)).digest('hex');
 }
 
 function checkTrustDomain({ trustDomain }: SpecParts): SpecFault[] {
@@ -64,18 +72,22 @@ function checkTrustDomain({ trustDomain }: SpecParts): SpecFault[] {
 }
 
 /** A level whose TTL has no right shape leaves the other levels to be checked: it stands as one that breaks nothing. */
-function checkLattice({ ttl, segments }: SpecParts): SpecFault[] {
+function checkLattice({ ttl, segments, clusters }: SpecParts): SpecFault[] {
   const root = millisecondsOf(ttl.root, Infinity);
   const x509Svid = millisecondsOf(ttl.x509Svid, 0);
   const jwtSvid = millisecondsOf(ttl.jwtSvid, 0);
-  return segments.flatMap(({ index, value }) => {
+  const check = (list: string, { index, value }: SpecParts['segments' | 'clusters'][number]): SpecFault[] => {
     if (value.intermediateTtl === undefined) return [];
     const intermediate = parseDuration(value.intermediateTtl);
     return checkTtlLattice({ root, intermediate, x509Svid, jwtSvid }).map((fault) => ({
-      place: `segments[${index}].intermediateTtl`,
+      place: `${list}[${index}].intermediateTtl`,
       message: `TTL lattice broken: ${fault.message}`,
     }));
-  });
+  };
+  return [
+    ...segments.flatMap((segment) => check('segments', segment)),
+    ...clusters.flatMap((cluster) => check('clusters', cluster)),
+  ];
 }
 
 function millisecondsOf(text: string | undefined, absent: number): number {
@@ -107,29 +119,64 @@ function checkSegments({ segments }: SpecParts): SpecFault[] {
   return [...findDuplicates(segments, 'segments', (segment) => segment.name), ...taken, ...mismatched];
 }
 
-function checkWorkloads({ segments, segmentNames, workloads }: SpecParts): SpecFault[] {
-  const cloudOf = new Map(segments.map(({ value }) => [value.name, value.cloud]));
+/** A cluster has a name of its own among segments too: tiers, entries and runs are named after either. */
+function checkClusters({ segments, clusters }: SpecParts): SpecFault[] {
+  const segmentNames = segments.map(({ value }) => value.name);
+  const clashes = clusters.flatMap(({ index, value: { name } }) => {
+    if (name === undefined) return [];
+    const place = `clusters[${index}].name`;
+    if (name === upstreamName) return [{ place, message: `${upstreamName} is the name of the tier above` }];
+    return segmentNames.includes(name)
+      ? [{ place, message: `a segment has the name ${JSON.stringify(name)} already` }]
+      : [];
+  });
+  return [...findDuplicates(clusters, 'clusters', (cluster) => cluster.name), ...clashes];
+}
+
+/** Two by one context would be one cluster. Asked where all have the right shape: saying none and saying a wrong one are two things. */
+function checkContexts({ clusters = [] }: TrustDomainSpec): SpecFault[] {
+  const contexts = clusters.map(({ context }) => context);
+  return contexts.flatMap((context, index) => {
+    const first = contexts.indexOf(context);
+    if (first === index) return [];
+    const said = context === undefined ? 'no context either' : `this context too: ${JSON.stringify(context)}`;
+    return [{ place: `clusters[${index}].context`, message: `clusters[${first}] has ${said}` }];
+  });
+}
+
+function checkWorkloads({ segments, clusters, placeNames, workloads }: SpecParts): SpecFault[] {
+  const platformOf = new Map<string | undefined, Platform | undefined>([
+    ...clusters.map(({ value }) => [value.name, value.platform] as const),
+    ...segments.map(({ value }) => [value.name, value.cloud] as const),
+  ]);
+  const segmentNames = segments.map(({ value }) => value.name);
+  const isCluster = (name: string | undefined): boolean =>
+    name !== undefined && !segmentNames.includes(name) && clusters.some(({ value }) => value.name === name);
   const faults = workloads.flatMap(({ index, value }) => {
     const place = `workloads[${index}]`;
     const { segment, selectors = [] } = value;
     return [
-      ...(segment === undefined || segmentNames.has(segment)
+      ...(segment === undefined || placeNames.has(segment)
         ? []
         : [{ place: `${place}.segment`, message: `no segment has the name ${JSON.stringify(segment)}` }]),
-      ...checkWorkloadPath(place, value, segment === undefined ? undefined : cloudOf.get(segment)),
+      ...checkWorkloadPath(place, value, segment === undefined ? undefined : platformOf.get(segment)),
       ...selectors.flatMap((selector, s) =>
-        attempt(`${place}.selectors[${s}]`, selector, () => parseSelector(selector)),
+        attempt(`${place}.selectors[${s}]`, selector, () => {
+          const { type } = parseSelector(selector);
+          if (type !== 'k8s' && isCluster(segment))
+            throw new Error('agents of a cluster attest workloads by k8s alone');
+        }),
       ),
     ];
   });
   return [...faults, ...findDuplicates(workloads, 'workloads', workloadName)];
 }
 
-/** Where the cloud is not known, any cloud's name serves: what is checked does not depend on it. */
-function checkWorkloadPath(place: string, workload: Partial<WorkloadSpec>, cloud: Cloud = 'gcp'): SpecFault[] {
+/** Where the platform is not known, any platform's name serves: what is checked does not depend on it. */
+function checkWorkloadPath(place: string, workload: Partial<WorkloadSpec>, platform: Platform = 'gcp'): SpecFault[] {
   const { environment, team, name } = workload;
   if (environment === undefined || team === undefined || name === undefined) return [];
-  const path = workloadPath(cloud, { environment, team, name });
+  const path = workloadPath(platform, { environment, team, name });
   return attempt(place, path, () => createSpiffeId(parseTrustDomain('example.org'), path));
 }
 

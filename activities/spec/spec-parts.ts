@@ -1,7 +1,7 @@
 // What of a specification has the right shape by itself, field by field, so that one wrong field hides no fault of another.
 import { z } from 'zod';
-import { segmentSchema, ttlSchema, workloadSchema } from './trust-domain-spec.ts';
-import type { SegmentSpec, TrustDomainSpec, WorkloadSpec } from './trust-domain-spec.ts';
+import { clusterSchema, segmentSchema, ttlSchema, workloadSchema } from './trust-domain-spec.ts';
+import type { ClusterSpec, SegmentSpec, TrustDomainSpec, WorkloadSpec } from './trust-domain-spec.ts';
 
 export interface Placed<T> {
   readonly index: number;
@@ -12,18 +12,20 @@ export interface SpecParts {
   readonly trustDomain?: string;
   readonly ttl: Partial<TrustDomainSpec['ttl']>;
   readonly segments: readonly Placed<Partial<SegmentSpec>>[];
-  /** Misspelt names too: a workload that refers to one is not at fault as well. */
-  readonly segmentNames: ReadonlySet<unknown>;
+  readonly clusters: readonly Placed<Partial<ClusterSpec>>[];
+  /** Of segments and clusters, misspelt names too: a workload that refers to one is not at fault as well. */
+  readonly placeNames: ReadonlySet<unknown>;
   readonly workloads: readonly Placed<Partial<WorkloadSpec>>[];
 }
 
 export function readParts(input: unknown): SpecParts {
-  const { trustDomain, ttl, segments, workloads } = recordOf(input);
+  const { trustDomain, ttl, segments, clusters, workloads } = recordOf(input);
   return {
     ...(typeof trustDomain === 'string' ? { trustDomain } : {}),
     ttl: rightFields(ttlSchema, ttl),
     segments: placed(segmentSchema, segments),
-    segmentNames: new Set(listOf(segments).map((segment) => recordOf(segment)['name'])),
+    clusters: placed(clusterSchema, clusters),
+    placeNames: new Set([...listOf(segments), ...listOf(clusters)].map((place) => recordOf(place)['name'])),
     workloads: placed(workloadSchema, workloads),
   };
 }

@@ -21,6 +21,7 @@ const pathSegment = z
   .regex(/^[A-Za-z0-9._-]+$/, 'must be one path segment of letters, digits, dots, dashes and underscores');
 
 export const workloadSchema = z.strictObject({
+  /** Of a segment, or of a cluster. */
   segment: z.string(),
   environment: z.enum(['prod', 'staging', 'dev', 'poc']),
   team: pathSegment,
@@ -39,6 +40,37 @@ export const segmentSchema = z.strictObject({
   intermediateTtl: duration.default('12h'),
 });
 
+/** With a tag or a digest: what a cluster runs is the same wherever a pod is made again. */
+const image = z
+  .string()
+  .regex(/^[a-z0-9][A-Za-z0-9.:/_-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$/, {
+    error: 'must be an image with a tag or a digest, such as registry.example.org/espalier-runtime:0.1.0',
+    abort: true,
+  })
+  .refine((reference) => !reference.endsWith(':latest'), 'must have a tag that stays what it is');
+
+/** A cluster of Kubernetes: its server stands below the upstream, its nodes attest there. */
+export const clusterSchema = z.strictObject({
+  name: label,
+  /** The word in SPIFFE IDs: where the cluster is, never that it is one. */
+  platform: z.enum(['gcp', 'aws', 'azure', 'onprem']),
+  /** Of the worker's kubeconfig; the cluster that the worker runs in where nothing is said. */
+  context: z
+    .string()
+    .regex(/^[^\s/]([^\s]{0,251}[^\s])?$/, 'must be the name of a context: 1 to 253 characters without white space')
+    .optional(),
+  servers: z.int().min(1).max(9).default(1),
+  intermediateTtl: duration.default('12h'),
+  image,
+  /** Of the volumes of servers and database; the cluster's own default where nothing is said. */
+  storageClass: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'must be the name of a storage class')
+    .optional(),
+  /** How the control plane reaches the servers. */
+  expose: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP'),
+});
+
 export const ttlSchema = z.strictObject({
   root: duration.default('8760h'),
   x509Svid: duration.default('1h'),
@@ -47,8 +79,8 @@ export const ttlSchema = z.strictObject({
 
 export const trustDomainSchema = z.strictObject({
   trustDomain: z.string(),
-  /** Where the clouds are: the lab on this machine, or the real ones. Ambient cloud credentials are read for `cloud` only. */
-  infrastructure: z.enum(['lab', 'cloud']).default('lab'),
+  /** Where the clouds are, and who makes what is in them: the lab on this machine, the real ones, or Crossplane in one of the two. */
+  infrastructure: z.enum(['lab', 'cloud', 'crossplane']).default('lab'),
   keyType: z.enum(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096']).default('ec-p256'),
   ttl: ttlSchema.default({ root: '8760h', x509Svid: '1h', jwtSvid: '5m' }),
   upstream: z
@@ -62,12 +94,17 @@ export const trustDomainSchema = z.strictObject({
     .default({ cloud: 'gcp', region: 'us-central1', servers: 1 }),
   segments: z.array(segmentSchema).min(1, 'must name at least one segment'),
   workloads: z.array(workloadSchema).default([]),
+  /** No default is filled in here either. */
+  clusters: z.array(clusterSchema).min(1, 'must name at least one cluster where it is there').optional(),
 });
 
 export type TrustDomainSpec = z.output<typeof trustDomainSchema>;
 export type TrustDomainInput = z.input<typeof trustDomainSchema>;
 export type SegmentSpec = TrustDomainSpec['segments'][number];
 export type WorkloadSpec = TrustDomainSpec['workloads'][number];
+export type ClusterSpec = z.output<typeof clusterSchema>;
+/** What stands in SPIFFE IDs for the place that something runs in. */
+export type Platform = ClusterSpec['platform'];
 export type Cloud = z.output<typeof cloud>;
 
 /** Zero is no lifetime, and Go, in which peers are written, cannot count longer. */

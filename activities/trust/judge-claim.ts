@@ -8,6 +8,7 @@ import type {
   ListHoldingsRequest,
 } from '../../proto/gen/espalier/fleet/v1/fleet.ts';
 import { RpcError, statusCode } from '../../runtime/rpc/status.ts';
+import { eachPage } from '../clients/pages.ts';
 import type { SpireServer } from '../clients/spire-server.ts';
 import type { AuthorityKind, Claim, MissingHolder, TierProof } from './rotation.ts';
 
@@ -212,11 +213,9 @@ export async function* listHoldings(
   { fleet }: FleetOf,
   wanted: Partial<Pick<ListHoldingsRequest, 'kinds' | 'onlyBehind'>>,
 ): AsyncGenerator<Holding> {
-  for (let pageToken = '', isFirst = true; isFirst || pageToken !== ''; isFirst = false) {
-    const page = await fleet.listHoldings({ pageSize, kinds: [], onlyBehind: false, ...wanted, pageToken });
-    yield* page.holdings;
-    pageToken = page.nextPageToken;
-  }
+  const ask = (pageToken: string) =>
+    fleet.listHoldings({ pageSize, kinds: [], onlyBehind: false, ...wanted, pageToken });
+  for await (const { holdings } of eachPage(ask)) yield* holdings;
 }
 
 /** All of them at once, where every one is looked at more than once. */

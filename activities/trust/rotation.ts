@@ -1,7 +1,10 @@
 // What a rotation is asked, what it proves and what it reports: plain JSON, nothing secret. Types only.
 import type { TierServer, Topology } from './topology.ts';
 import type { TrustDomainPlan } from '../plan.ts';
+import type { RollOutReport } from '../rollout/rollout.ts';
+import type { DrillReport } from '../drills/drill.ts';
 import type { RunbookReport } from '../runbooks/runbook.ts';
+import type { UpdateReport } from '../update/update.ts';
 
 export type AuthorityKind = 'x509' | 'jwt';
 
@@ -269,5 +272,8 @@ export interface TrustActivities {
     requester: string;
   }) => Promise<GivenApproval>;
   /** Returns where it was written. */
-  readonly writeReport: (input: { name: string; report: RotationReport | RunbookReport }) => Promise<string>;
+  readonly writeReport: (input: {
+    name: string;
+    report: RotationReport | RunbookReport | RollOutReport | UpdateReport | DrillReport;
+  }) => Promise<string>;
 }

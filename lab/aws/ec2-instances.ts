@@ -96,6 +96,18 @@ export const instanceActions: QueryService = {
     return { instanceId: instance.id };
   },
 
+  ModifyInstanceAttribute(call, parameters) {
+    authorize(call.principal, 'ec2:ModifyInstanceAttribute', '*');
+    const instance = findInstance(call, parameters.required('InstanceId'));
+    const groups = parameters.strings('GroupId');
+    if (groups.length === 0)
+      throw new AwsError('InvalidParameterCombination', "the lab changes an instance's groups, and nothing else of it");
+    for (const id of groups) findGroup(call, id);
+    instance.groupIds.splice(0, instance.groupIds.length, ...groups);
+    call.context.save();
+    return { return: true };
+  },
+
   CreateTags(call, parameters) {
     authorize(call.principal, 'ec2:CreateTags', '*');
     const tags = parameters

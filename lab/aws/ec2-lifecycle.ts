@@ -15,7 +15,10 @@ export function launch(context: LabContext, instance: Ec2Instance): void {
       metadataPort: metadataPorts.aws,
       metadata: createAwsMetadata(context, instance),
       environment: {
-        AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://${instance.machine.address}:${metadataPorts.aws}`,
+        // In a network of its own the service is where every program looks first.
+        ...(context.isolation === 'none'
+          ? { AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://${instance.machine.address}:${metadataPorts.aws}` }
+          : {}),
         AWS_ENDPOINT_URL: context.endpoint,
         ESPALIER_GCP_SECRETMANAGER_ENDPOINT: context.endpoint,
         // There is no metadata server of Google's here, and nobody should go looking for one.

@@ -1,9 +1,11 @@
-// Security groups: kept and answered for. Nothing enforces them while instances share the machine's network.
+// Security groups: kept and answered for. What they mean for a network is in instance-rules.ts.
 import { AwsError } from './errors.ts';
+import { faultOf } from '../instance/firewall.ts';
 import { groupMatches, parseFilters } from './ec2-filters.ts';
 import type { AwsCall, QueryService } from './front-door.ts';
 import { authorize } from './principals.ts';
 import type { Parameters, XmlValue } from './query.ts';
+import { allow } from './instance-rules.ts';
 import { account, resourceId } from './state.ts';
 import type { AwsTag, IngressRule, SecurityGroup } from './state.ts';
 
@@ -56,13 +58,23 @@ export const securityGroupActions: QueryService = {
     authorize(call.principal, 'ec2:AuthorizeSecurityGroupIngress', '*');
     const group = findGroup(call, parameters.required('GroupId'));
     const rules = readRules(parameters);
+    for (const { groupId } of rules) if (groupId !== undefined) findGroup(call, groupId);
     const duplicate = rules.find((rule) => group.ingress.some((other) => sameRule(rule, other)));
     if (duplicate !== undefined)
       throw new AwsError(
         'InvalidPermission.Duplicate',
-        `the rule for ${duplicate.cidr} port ${duplicate.fromPort} already exists`,
+        `the rule for ${peerOf(duplicate)} port ${duplicate.fromPort} already exists`,
       );
     group.ingress.push(...rules);
+    call.context.save();
+    return { return: true };
+  },
+
+  RevokeSecurityGroupEgress(call, parameters) {
+    authorize(call.principal, 'ec2:RevokeSecurityGroupEgress', '*');
+    const group = findGroup(call, parameters.required('GroupId'));
+    if (group.egressRevoked === true) throw new AwsError('InvalidPermission.NotFound', 'the rule does not exist');
+    group.egressRevoked = true;
     call.context.save();
     return { return: true };
   },
@@ -73,7 +85,7 @@ export const securityGroupActions: QueryService = {
     const rules = readRules(parameters);
     const missing = rules.find((rule) => !group.ingress.some((other) => sameRule(rule, other)));
     if (missing !== undefined)
-      throw new AwsError('InvalidPermission.NotFound', `no rule for ${missing.cidr} port ${missing.fromPort}`);
+      throw new AwsError('InvalidPermission.NotFound', `no rule for ${peerOf(missing)} port ${missing.fromPort}`);
     group.ingress = group.ingress.filter((other) => !rules.some((rule) => sameRule(rule, other)));
     call.context.save();
     return { return: true };
@@ -100,21 +112,32 @@ export function encodeTags(tags: readonly AwsTag[]): XmlValue {
 }
 
 function readRules(parameters: Parameters): IngressRule[] {
-  const rules = parameters.items('IpPermissions').flatMap((permission) =>
-    permission.items('IpRanges').map((range) => ({
+  const rules = parameters.items('IpPermissions').flatMap((permission): IngressRule[] => {
+    const what = {
       protocol: permission.required('IpProtocol'),
       fromPort: Number(permission.optional('FromPort') ?? -1),
       toPort: Number(permission.optional('ToPort') ?? -1),
-      cidr: range.required('CidrIp'),
-    })),
-  );
+    };
+    return [
+      ...permission.items('IpRanges').map((range) => ({ ...what, cidr: range.required('CidrIp') })),
+      ...permission.items('Groups').map((group) => ({ ...what, cidr: '', groupId: group.required('GroupId') })),
+    ];
+  });
   if (rules.length === 0)
-    throw new AwsError('MissingParameter', 'the request must contain IpPermissions with IpRanges');
+    throw new AwsError('MissingParameter', 'the request must contain IpPermissions with IpRanges or Groups');
+  for (const rule of rules) {
+    const fault = faultOf(allow(rule, []));
+    if (fault !== undefined) throw new AwsError('InvalidParameterValue', `the lab cannot enforce ${fault}`);
+  }
   return rules;
 }
 
+function peerOf({ cidr, groupId }: IngressRule): string {
+  return groupId ?? cidr;
+}
+
 function sameRule(a: IngressRule, b: IngressRule): boolean {
-  return a.protocol === b.protocol && a.fromPort === b.fromPort && a.toPort === b.toPort && a.cidr === b.cidr;
+  return a.protocol === b.protocol && a.fromPort === b.fromPort && a.toPort === b.toPort && peerOf(a) === peerOf(b);
 }
 
 function describeGroup(group: SecurityGroup): XmlValue {
@@ -128,8 +151,12 @@ function describeGroup(group: SecurityGroup): XmlValue {
       ipProtocol: rule.protocol,
       fromPort: rule.fromPort,
       toPort: rule.toPort,
-      ipRanges: [{ cidrIp: rule.cidr }],
+      ...(rule.groupId === undefined
+        ? { ipRanges: [{ cidrIp: rule.cidr }] }
+        : { groups: [{ groupId: rule.groupId, userId: account }] }),
     })),
+    ipPermissionsEgress:
+      group.egressRevoked === true ? [] : [{ ipProtocol: '-1', ipRanges: [{ cidrIp: '0.0.0.0/0' }] }],
     tagSet: encodeTags(group.tags),
   };
 }

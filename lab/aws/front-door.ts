@@ -14,6 +14,7 @@ import { secretsManager } from './secrets-manager.ts';
 import { readSignature } from './signature.ts';
 import { regions } from './state.ts';
 import { assumeRoleWithWebIdentity, sts } from './sts.ts';
+import { systemsManager } from './systems-manager.ts';
 
 export interface AwsCall {
   readonly context: LabContext;
@@ -25,6 +26,10 @@ export type QueryAction = (call: AwsCall, parameters: Parameters) => XmlValue | 
 export type QueryService = Readonly<Record<string, QueryAction>>;
 export type JsonAction = (call: AwsCall, input: Readonly<Record<string, unknown>>) => unknown;
 
+const jsonServices: Readonly<Record<string, Readonly<Record<string, JsonAction>>>> = {
+  secretsmanager: secretsManager,
+  ssm: systemsManager,
+};
 const queryServices: Readonly<Record<string, QueryService>> = { ec2, iam, sts };
 
 export async function answerAws(context: LabContext, request: LabRequest): Promise<LabResponse> {
@@ -88,8 +93,7 @@ async function answerJson(context: LabContext, request: LabRequest, target: stri
   try {
     const signed = readSignature(request, context.clock());
     const call = callOf(context, signed);
-    const perform =
-      signed.service === 'secretsmanager' ? secretsManager[target.replace(/^secretsmanager\./, '')] : undefined;
+    const perform = jsonServices[signed.service]?.[target.slice(target.indexOf('.') + 1)];
     if (perform === undefined) throw new AwsError('UnknownOperationException', `the lab has no operation ${target}`);
     const input = JSON.parse(request.body.toString('utf8')) as Record<string, unknown>;
     return { status: 200, headers, body: JSON.stringify(perform(call, input)) };

@@ -70,13 +70,13 @@ export function authorize(principal: Principal, action: string, resource: string
   if (isAllowed(principal, action, resource)) return;
   const code = action.startsWith('ec2:')
     ? 'UnauthorizedOperation'
-    : action.startsWith('secretsmanager:')
+    : /^(?:secretsmanager|ssm):/.test(action)
       ? 'AccessDeniedException'
       : 'AccessDenied';
   throw new AwsError(
     code,
     `${principal.arn} is not authorized to perform ${action} on ${resource}`,
-    action.startsWith('secretsmanager:') ? 400 : 403,
+    /^(?:secretsmanager|ssm):/.test(action) ? 400 : 403,
   );
 }
 

@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { AwsError } from './errors.ts';
 import type { AwsCall, JsonAction } from './front-door.ts';
+import { optionalText, text } from './json-input.ts';
+import type { Input } from './json-input.ts';
 import { authorize } from './principals.ts';
 import { paginate } from './query.ts';
 import { account, randomName } from './state.ts';
 import type { AwsSecret } from './state.ts';
-
-type Input = Readonly<Record<string, unknown>>;
 
 export const secretsManager: Readonly<Record<string, JsonAction>> = {
   CreateSecret(call, input) {
@@ -120,16 +120,4 @@ function readTags(input: Input): { key: string; value: string }[] {
     key: String(Key),
     value: String(Value),
   }));
-}
-
-function text(input: Input, name: string): string {
-  const value = optionalText(input, name);
-  if (value === undefined || value === '') throw new AwsError('ValidationException', `${name} is missing`);
-  return value;
-}
-
-function optionalText(input: Input, name: string): string | undefined {
-  const value = input[name];
-  if (value === undefined || typeof value === 'string') return value;
-  throw new AwsError('ValidationException', `${name} must be a text`);
 }

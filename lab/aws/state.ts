@@ -50,7 +50,9 @@ export interface IngressRule {
   readonly protocol: string;
   readonly fromPort: number;
   readonly toPort: number;
+  /** Empty where a group is meant. */
   readonly cidr: string;
+  readonly groupId?: string;
 }
 
 export interface SecurityGroup {
@@ -60,6 +62,8 @@ export interface SecurityGroup {
   readonly description: string;
   readonly tags: AwsTag[];
   ingress: IngressRule[];
+  /** The rule that a new group has, and that lets everything out, was taken from it. */
+  egressRevoked?: boolean;
 }
 
 export interface AwsSecret {

@@ -1,4 +1,5 @@
 // An instance as Compute Engine's JSON describes it.
+import { createHash } from 'node:crypto';
 import type { LabContext } from '../context.ts';
 import { linkOf } from './compute-operations.ts';
 import type { GceInstance } from './state.ts';
@@ -16,9 +17,10 @@ export function encodeInstance(context: LabContext, instance: GceInstance): obje
     machineType: linkOf(context, `zones/${instance.zone}/machineTypes/${instance.machineType}`),
     labels: instance.labels,
     labelFingerprint: Buffer.from(String(instance.fingerprint)).toString('base64'),
-    tags: { items: instance.tags },
+    tags: { items: instance.tags, fingerprint: tagsFingerprintOf(instance) },
     metadata: {
       kind: 'compute#metadata',
+      fingerprint: metadataFingerprintOf(instance),
       items: Object.entries(instance.metadata).map(([key, value]) => ({ key, value })),
     },
     networkInterfaces: [
@@ -44,4 +46,13 @@ export function encodeInstance(context: LabContext, instance: GceInstance): obje
     serviceAccounts: instance.serviceAccount === undefined ? [] : [instance.serviceAccount],
     selfLink: linkOf(context, `zones/${instance.zone}/instances/${instance.name}`),
   };
+}
+
+/** Changes with the metadata: what a change must name, and what who waits for one has seen. */
+export function metadataFingerprintOf({ metadata }: GceInstance): string {
+  return createHash('sha256').update(JSON.stringify(metadata)).digest('base64').slice(0, 12);
+}
+
+export function tagsFingerprintOf({ tags }: GceInstance): string {
+  return createHash('sha256').update(JSON.stringify(tags)).digest('base64').slice(0, 12);
 }

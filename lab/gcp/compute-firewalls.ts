@@ -1,8 +1,9 @@
-// Firewall rules and the default network: kept and answered for. Nothing enforces them while instances share the machine's network.
+// Firewall rules and the default network: kept and answered for. What the rules mean for a network is in instance-rules.ts.
 import { createHash } from 'node:crypto';
 import { beginOperation, encodeOperation, findEarlier, finishOperation, linkOf } from './compute-operations.ts';
 import { GcpError } from './errors.ts';
 import { paginate, text } from './fields.ts';
+import { checkFirewall } from './instance-rules.ts';
 import type { GcpCall, Route } from './front-door.ts';
 import { authorize } from './principals.ts';
 import { numericId, project } from './state.ts';
@@ -20,6 +21,7 @@ export const firewallRoutes: readonly Route[] = [
       const name = text(body, 'name');
       if (!/^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name))
         throw new GcpError('INVALID_ARGUMENT', `Invalid value for field 'resource.name': '${name}'`);
+      checkFirewall(body);
       const requestId = query.get('requestId') ?? undefined;
       const requestDigest = createHash('sha256')
         .update(JSON.stringify(['firewalls.insert', body]))
@@ -55,7 +57,9 @@ export const firewallRoutes: readonly Route[] = [
     route: `PATCH ${collection}/{firewall}`,
     answer(call) {
       const firewall = find(call, 'compute.firewalls.update');
-      firewall.body = { ...firewall.body, ...call.body, name: firewall.name };
+      const body = { ...firewall.body, ...call.body, name: firewall.name };
+      checkFirewall(body);
+      firewall.body = body;
       return done(call, 'patch', firewall, undefined, '');
     },
   },

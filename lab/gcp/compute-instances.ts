@@ -1,7 +1,7 @@
 // Compute Engine's instances: inserted, read, changed and deleted over REST.
 import { createHash } from 'node:crypto';
 import { allocateMachine } from '../addresses.ts';
-import { encodeInstance } from './compute-encode.ts';
+import { encodeInstance, metadataFingerprintOf, tagsFingerprintOf } from './compute-encode.ts';
 import { halt, launch, remove, reset } from './compute-lifecycle.ts';
 import { beginOperation, encodeOperation, findEarlier, finishOperation, linkOf } from './compute-operations.ts';
 import { GcpError } from './errors.ts';
@@ -32,6 +32,17 @@ export const instanceRoutes: readonly Route[] = [
         items: page.map((instance) => encodeInstance(context, instance)),
         ...more,
       };
+    },
+  },
+  {
+    route: 'GET /compute/v1/projects/{project}/aggregated/instances',
+    answer({ context, principal, query }) {
+      authorize(context, principal, 'compute.instances.list', project);
+      const matches = parseFilter(query.get('filter') ?? '');
+      const items: Record<string, { instances: object[] }> = {};
+      for (const instance of context.state.gcp.instances.filter((one) => matches(one)))
+        (items[`zones/${instance.zone}`] ??= { instances: [] }).instances.push(encodeInstance(context, instance));
+      return { kind: 'compute#instanceAggregatedList', id: `projects/${project}/aggregated/instances`, items };
     },
   },
   {
@@ -74,6 +85,42 @@ export const instanceRoutes: readonly Route[] = [
         instance.fingerprint += 1;
         finishOperation(call.context, operation);
       }),
+  },
+  {
+    route: `POST ${collection}/{instance}/setTags`,
+    answer: (call) =>
+      change(call, 'setTags', (instance, operation) => {
+        if (text(call.body, 'fingerprint') !== tagsFingerprintOf(instance))
+          throw new GcpError('ABORTED', 'Supplied fingerprint does not match current tags fingerprint.');
+        instance.tags = [...texts(call.body, 'items')];
+        finishOperation(call.context, operation);
+      }),
+  },
+  {
+    route: `POST ${collection}/{instance}/setMetadata`,
+    answer: (call) =>
+      change(call, 'setMetadata', (instance, operation) => {
+        if (text(call.body, 'fingerprint') !== metadataFingerprintOf(instance))
+          throw new GcpError('ABORTED', 'Supplied fingerprint does not match current metadata fingerprint.');
+        instance.metadata = readMetadata(call.body);
+        finishOperation(call.context, operation);
+      }),
+  },
+  {
+    route: `GET ${collection}/{instance}/getGuestAttributes`,
+    answer(call) {
+      const instance = find(call, 'compute.instances.getGuestAttributes');
+      const queryPath = call.query.get('queryPath') ?? '';
+      const items = Object.entries(instance.guestAttributes ?? {})
+        .filter(([path]) => path.startsWith(queryPath))
+        .map(([path, value]) => {
+          const [namespace = '', key = ''] = path.split('/');
+          return { namespace, key, value };
+        });
+      if (items.length === 0)
+        throw new GcpError('NOT_FOUND', `The resource '${queryPath}' of type 'Guest Attribute' was not found.`);
+      return { kind: 'compute#guestAttributes', queryPath, queryValue: { items } };
+    },
   },
   {
     route: `GET ${collection}/{instance}/serialPort`,

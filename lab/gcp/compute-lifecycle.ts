@@ -1,6 +1,7 @@
 // A Compute Engine instance's way from PROVISIONING to gone, each step under an operation that callers can wait on.
 import { metadataPorts } from '../addresses.ts';
 import type { LabContext } from '../context.ts';
+import { metadataAddress } from '../instance/firewall.ts';
 import { finishOperation } from './compute-operations.ts';
 import { createGcpMetadata } from './metadata.ts';
 import type { GceInstance, GceStatus, Operation } from './state.ts';
@@ -13,7 +14,9 @@ export function launch(context: LabContext, instance: GceInstance, operation?: O
       metadataPort: metadataPorts.gcp,
       metadata: createGcpMetadata(context, instance),
       environment: {
-        GCE_METADATA_HOST: `${instance.machine.address}:${metadataPorts.gcp}`,
+        // No name leads there: the lab has no DNS.
+        GCE_METADATA_HOST:
+          context.isolation === 'none' ? `${instance.machine.address}:${metadataPorts.gcp}` : metadataAddress,
         AWS_ENDPOINT_URL: context.endpoint,
         // There is no metadata service of AWS's here, and nobody should go looking for one.
         AWS_EC2_METADATA_DISABLED: 'true',

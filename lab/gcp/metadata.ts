@@ -1,8 +1,10 @@
 // The Compute Engine metadata server: for who says `Metadata-Flavor: Google` and forwards for nobody; what the instance is, and tokens of
 // the service account that it runs as. https://cloud.google.com/compute/docs/metadata/overview
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LabContext } from '../context.ts';
 import type { Handler, LabRequest, LabResponse } from '../http.ts';
 import { header, json, text } from '../http.ts';
+import { metadataFingerprintOf } from './compute-encode.ts';
 import { createIdentityToken } from './identity-tokens.ts';
 import { serviceAccountToken } from './principals.ts';
 import { project, projectNumber } from './state.ts';
@@ -10,19 +12,23 @@ import type { GceInstance, ServiceAccount } from './state.ts';
 
 const base = '/computeMetadata/v1';
 const tokenLifetimeSeconds = 3599;
+/** Of who waits for a change; seconds. */
+const longestWait = 300;
+const lookEveryMs = 200;
 const flavor = { 'metadata-flavor': 'Google', server: 'Metadata Server for VM' };
 
 type Tree = string | number | boolean | readonly string[] | { readonly [name: string]: Tree };
 
 export function createGcpMetadata(context: LabContext, instance: GceInstance): Handler {
-  return (request) => {
-    const response = answer(context, instance, request);
+  return async (request) => {
+    const response = await answer(context, instance, request);
     return { ...response, headers: { ...response.headers, ...flavor } };
   };
 }
 
-function answer(context: LabContext, instance: GceInstance, request: LabRequest): LabResponse {
-  if (request.method !== 'GET') return text(405, 'Method Not Allowed\n');
+async function answer(context: LabContext, instance: GceInstance, request: LabRequest): Promise<LabResponse> {
+  const isPut = request.method === 'PUT' && request.path.startsWith(`${base}/instance/guest-attributes/`);
+  if (request.method !== 'GET' && !isPut) return text(405, 'Method Not Allowed\n');
   // A request that came through a proxy is not the instance's own.
   if (header(request, 'x-forwarded-for') !== undefined) return text(403, 'Forbidden: X-Forwarded-For is not allowed\n');
   if (request.path === '/') return text(200, 'computeMetadata/\n');
@@ -32,6 +38,8 @@ function answer(context: LabContext, instance: GceInstance, request: LabRequest)
     .slice(base.length)
     .split('/')
     .filter((part) => part !== '');
+  if (path[0] === 'instance' && path[1] === 'guest-attributes')
+    return guestAttribute(context, instance, path.slice(2), request);
   const account = accountOf(context, instance);
   if (path[0] === 'instance' && path[1] === 'service-accounts' && path.length === 4 && account !== undefined) {
     const found = path[2] === 'default' || path[2] === account.email;
@@ -39,7 +47,38 @@ function answer(context: LabContext, instance: GceInstance, request: LabRequest)
     if (path[3] === 'identity')
       return found ? giveIdentity(context, instance, account, request) : text(404, 'Not Found\n');
   }
-  return show(lookUp(metadataTree(context, instance), path), request);
+  await unchanged(instance, request);
+  const shown = show(lookUp(metadataTree(context, instance), path), request);
+  return { ...shown, headers: { ...shown.headers, etag: metadataFingerprintOf(instance) } };
+}
+
+/** Waits where the caller wants to hear of changes only. The lab knows of changes to attributes alone. */
+async function unchanged(instance: GceInstance, { query }: LabRequest): Promise<void> {
+  if (query.get('wait_for_change') !== 'true') return;
+  const seen = query.get('last_etag') ?? metadataFingerprintOf(instance);
+  const seconds = Math.min(Number(query.get('timeout_sec') ?? longestWait), longestWait);
+  const until = performance.now() + seconds * 1000;
+  while (metadataFingerprintOf(instance) === seen && performance.now() < until) await sleep(lookEveryMs);
+}
+
+/** What programs on the instance say of it: `namespace/key`. */
+function guestAttribute(
+  context: LabContext,
+  instance: GceInstance,
+  path: readonly string[],
+  request: LabRequest,
+): LabResponse {
+  if (instance.metadata['enable-guest-attributes']?.toLowerCase() !== 'true')
+    return text(403, 'Guest attributes endpoint access is disabled.\n');
+  if (path.length !== 2) return text(404, 'Not Found\n');
+  const name = path.join('/');
+  if (request.method === 'PUT') {
+    instance.guestAttributes = { ...instance.guestAttributes, [name]: request.body.toString('utf8') };
+    context.save();
+    return text(200, '');
+  }
+  const value = instance.guestAttributes?.[name];
+  return value === undefined ? text(404, 'Not Found\n') : text(200, value);
 }
 
 function giveToken(context: LabContext, instance: GceInstance, account: ServiceAccount): LabResponse {

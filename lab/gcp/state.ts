@@ -70,6 +70,8 @@ export interface GceInstance {
   readonly serviceAccount: { readonly email: string; readonly scopes: readonly string[] } | undefined;
   /** Metadata of the instance: `startup-script` and others. */
   metadata: Record<string, string>;
+  /** What the instance says of itself, by `namespace/key`; absent in the state of labs that did not keep it. */
+  guestAttributes?: Record<string, string>;
   labels: Record<string, string>;
   tags: string[];
   description: string;

@@ -1,7 +1,7 @@
 // Machines with their metadata servers: what an instance of either cloud is made of. One power operation at a time for each machine.
-import { listen } from '../http.ts';
 import type { Handler, Listener } from '../http.ts';
 import type { MachineDirectories, MachineRecord, Machines } from './machines.ts';
+import type { MetadataDoor } from './metadata-door.ts';
 
 export interface Hosted {
   readonly machine: MachineRecord;
@@ -15,13 +15,14 @@ export interface Fleet {
   powerOff(machine: MachineRecord): Promise<void>;
   destroy(machine: MachineRecord): Promise<void>;
   forget(machine: MachineRecord): void;
+  run: Machines['run'];
   readConsole(machine: MachineRecord): Buffer;
   describe(machine: MachineRecord): MachineDirectories;
   close(): Promise<void>;
 }
 
-export function createFleet(machines: Machines, log: (line: string) => void): Fleet {
-  const listeners = new Map<number, Listener>();
+export function createFleet(machines: Machines, door: MetadataDoor): Fleet {
+  const listeners = new Map<number, Pick<Listener, 'close'>>();
   const pending = new Map<number, Promise<void>>();
   let closing = false;
 
@@ -42,7 +43,7 @@ export function createFleet(machines: Machines, log: (line: string) => void): Fl
       inTurn(machine, async () => {
         if (closing) throw new Error('the lab is being stopped');
         if (!listeners.has(machine.number))
-          listeners.set(machine.number, await listen(machine.address, metadataPort, metadata, log));
+          listeners.set(machine.number, await door.open(machine, metadataPort, metadata));
         await machines.start(machine, environment);
       }),
     powerOff: (machine) =>
@@ -56,6 +57,7 @@ export function createFleet(machines: Machines, log: (line: string) => void): Fl
         await silence(machine);
       }),
     forget: (machine) => machines.forget(machine),
+    run: (machine, script, timeoutMs) => machines.run(machine, script, timeoutMs),
     readConsole: (machine) => machines.readConsole(machine),
     describe: (machine) => machines.describe(machine),
     async close() {
@@ -63,6 +65,7 @@ export function createFleet(machines: Machines, log: (line: string) => void): Fl
       await Promise.allSettled(pending.values());
       await machines.close();
       await Promise.all([...listeners.values()].map((listener) => listener.close()));
+      await door.close();
     },
   };
 }

@@ -1,5 +1,5 @@
 // The machines under the instances of both clouds: each a directory, an address of its own and a tree of processes. How far they are kept
-// apart is decided here and nowhere else; without root it is only their addresses and directories.
+// apart is decided here and nowhere else: by their addresses and directories, and with a network of the lab's own each in a namespace of it.
 import { spawn } from 'node:child_process';
 import {
   closeSync,
@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Network } from './network.ts';
 import { findProcesses, isAlive, killProcesses, marker, signalProcess } from './processes.ts';
 import type { ProcessIdentity } from './processes.ts';
 import type { MachineFile } from './supervisor.ts';
@@ -39,10 +40,19 @@ export interface Machines {
   /** Ends all of its processes and removes its disk; its console stays until {@link forget}. */
   destroy(machine: MachineRecord): Promise<void>;
   forget(machine: MachineRecord): void;
+  /** Runs a script on a machine that runs, as its administrator does. Undefined where the machine does not run. */
+  run(machine: MachineRecord, script: string, timeoutMs: number): Promise<ScriptEnd | undefined>;
   readConsole(machine: MachineRecord): Buffer;
   describe(machine: MachineRecord): MachineDirectories;
   /** Stops every machine; they are started again by the next lab on the same state. */
   close(): Promise<void>;
+}
+
+export interface ScriptEnd {
+  /** Undefined where its time was over. */
+  readonly code: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 export interface MachineSettings {
@@ -50,12 +60,16 @@ export interface MachineSettings {
   /** For sockets: short, because Linux allows 107 bytes; emptied at each boot, like /run. */
   readonly runDirectory: string;
   readonly imageDirectory: string;
+  /** Absent: machines share the computer's network. */
+  readonly network?: Network | undefined;
   readonly log: (line: string) => void;
 }
 
 /** Less than the patience of who stops the lab, and more than a unit's time to end. */
 const stopGrace = 7000;
 const watchInterval = 1000;
+/** Of a script's output; what SSM keeps. */
+const largestOutput = 24_000;
 
 export function createMachines(settings: MachineSettings): Machines {
   /** Machines that should run, and the environment they run with. */
@@ -98,7 +112,10 @@ export function createMachines(settings: MachineSettings): Machines {
     writeFileSync(join(directory, 'machine.json'), JSON.stringify(file), { mode: 0o600 });
     appendFileSync(file.console, `lab: booting at ${machine.address}\n`, { mode: 0o600 });
     const log = openSync(join(directory, 'supervisor.log'), 'a', 0o600);
-    const supervisor = spawn(process.execPath, [join(import.meta.dirname, 'supervisor.ts'), directory], {
+    settings.network?.attach(machine);
+    const command = [process.execPath, join(import.meta.dirname, 'supervisor.ts'), directory];
+    const [program = '', ...words] = [...(settings.network?.entering(machine) ?? []), ...command];
+    const supervisor = spawn(program, words, {
       cwd: directory,
       env: file.environment,
       stdio: ['ignore', log, log],
@@ -151,6 +168,7 @@ export function createMachines(settings: MachineSettings): Machines {
       while (isAlive(supervisor) && Date.now() < deadline) await sleep(20);
     }
     await killProcesses(directory);
+    settings.network?.detach(machine);
     rmSync(join(directory, 'supervisor.json'), { force: true });
     rmSync(runOf(machine), { recursive: true, force: true });
   }
@@ -160,7 +178,10 @@ export function createMachines(settings: MachineSettings): Machines {
       const before = readJson(join(directoryOf(machine), 'machine.json')) as MachineFile | undefined;
       running.set(machine.number, { machine, environment });
       const same = JSON.stringify(before) === JSON.stringify(machineFile(machine, environment));
-      if (same && adoptable(machine)) return;
+      if (same && adoptable(machine) && settings.network?.isAttached(machine) !== false) {
+        settings.network?.attach(machine);
+        return;
+      }
       await killProcesses(directoryOf(machine));
       rmSync(join(directoryOf(machine), 'supervisor.json'), { force: true });
       boot(machine, environment);
@@ -174,6 +195,16 @@ export function createMachines(settings: MachineSettings): Machines {
     forget(machine) {
       rmSync(directoryOf(machine), { recursive: true, force: true });
     },
+    async run(machine, script, timeoutMs) {
+      const until = Date.now() + timeoutMs;
+      // Right after its start it is not there yet.
+      while (running.has(machine.number) && supervisorOf(machine) === undefined && Date.now() < until) await sleep(50);
+      const on = running.get(machine.number);
+      if (on === undefined || supervisorOf(machine) === undefined) return undefined;
+      const { root, environment } = machineFile(machine, on.environment);
+      const command = [...(settings.network?.entering(machine) ?? []), '/bin/sh', '-s'];
+      return runScript(command, script, { cwd: root, env: environment, timeoutMs });
+    },
     readConsole(machine) {
       try {
         return readFileSync(join(directoryOf(machine), 'console.log'));
@@ -186,9 +217,38 @@ export function createMachines(settings: MachineSettings): Machines {
     async close() {
       clearInterval(watch);
       await Promise.all([...running.values()].map(({ machine }) => stop(machine)));
+      settings.network?.close();
       rmSync(settings.runDirectory, { recursive: true, force: true });
     },
   };
+}
+
+function runScript(
+  [program = '', ...words]: readonly string[],
+  script: string,
+  { cwd, env, timeoutMs }: { cwd: string; env: Readonly<Record<string, string>>; timeoutMs: number },
+): Promise<ScriptEnd> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, words, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const said = { stdout: '', stderr: '' };
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+      if (child.pid !== undefined) signalProcess(-child.pid, 'SIGKILL');
+    }, timeoutMs);
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].on('data', (chunk: Buffer) => {
+        said[stream] = (said[stream] + chunk.toString('utf8')).slice(0, largestOutput);
+      });
+    }
+    child.once('error', reject);
+    child.once('close', (code) => {
+      clearTimeout(late);
+      resolve({ code: isLate ? undefined : (code ?? 255), ...said });
+    });
+    child.stdin.on('error', () => undefined); // it may end before it has read everything
+    child.stdin.end(script);
+  });
 }
 
 /** The machine image: nothing but the stand-in systemctl. Boot scripts add the programs, each by a link of its own. */

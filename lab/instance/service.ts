@@ -12,16 +12,19 @@ export class Service {
   readonly name: string;
   readonly unit: Unit;
   readonly #logFile: string;
+  readonly #isHeldDown: () => boolean;
   #state: ServiceState = 'inactive';
   #child: ChildProcess | undefined;
   #restartTimer: NodeJS.Timeout | undefined;
   #starts: number[] = [];
   #stopping = false;
 
-  constructor(name: string, unit: Unit, logFile: string) {
+  /** `isHeldDown`: a fault of the lab's keeps the program from running; it is asked at each start. */
+  constructor(name: string, unit: Unit, logFile: string, isHeldDown: () => boolean) {
     this.name = name;
     this.unit = unit;
     this.#logFile = logFile;
+    this.#isHeldDown = isHeldDown;
   }
 
   get state(): ServiceState {
@@ -33,6 +36,11 @@ export class Service {
   }
 
   start(): void {
+    if (this.#isHeldDown()) {
+      this.#state = 'failed';
+      this.#note('held down by a fault of the lab');
+      return;
+    }
     const { interval, burst } = this.unit.startLimit;
     const now = Date.now();
     this.#starts = [...this.#starts.filter((time) => now - time < interval), now];
@@ -64,6 +72,15 @@ export class Service {
     child.once('exit', (code, signal) =>
       onEnd(code !== 0, signal === null ? `ended with code ${code ?? 0}` : `ended by ${signal}`),
     );
+  }
+
+  /** As if the machine had run out of memory: no goodbye. What the unit says of restarts holds. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child?.pid === undefined) return;
+    const ended = once(child, 'exit');
+    signalProcess(-child.pid, 'SIGKILL');
+    await ended;
   }
 
   async stop(): Promise<void> {

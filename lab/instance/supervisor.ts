@@ -20,6 +20,7 @@ import {
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { isHeldDown } from './held-programs.ts';
 import { identify, signalProcess } from './processes.ts';
 import { Service } from './service.ts';
 import { loadUnit } from './unit-file.ts';
@@ -36,6 +37,7 @@ export interface MachineFile {
 const directory = process.argv[2];
 if (directory === undefined) throw new Error('usage: supervisor.ts <instance directory>');
 const machine = JSON.parse(readFileSync(join(directory, 'machine.json'), 'utf8')) as MachineFile;
+const isHeld = (unit: string): boolean => isHeldDown(directory, unit);
 const unitDirectory = join(machine.root, 'etc/systemd/system');
 const logDirectory = join(machine.root, 'var/log');
 const controlDirectory = join(machine.run, 'systemd');
@@ -125,6 +127,10 @@ async function perform(verb: string, name: string): Promise<Answer> {
     case 'stop':
       await service?.stop();
       return { code: 0, text: '' };
+    case 'kill':
+      if (service === undefined) return { code: 5, text: `Unit ${name}.service not loaded.` };
+      await service.kill();
+      return { code: 0, text: '' };
     case 'is-active':
       return { code: service?.state === 'active' ? 0 : 3, text: service?.state ?? 'inactive' };
     case 'status':
@@ -141,7 +147,7 @@ function start(name: string): Answer {
   try {
     const unit = loadUnit(file, machine.environment);
     if (unit.unknown.length > 0) say(`${name}.service: this stand-in ignores ${unit.unknown.join(', ')}`);
-    const service = new Service(name, unit, join(logDirectory, `${name}.log`));
+    const service = new Service(name, unit, join(logDirectory, `${name}.log`), () => isHeld(name));
     services.set(name, service);
     service.start();
     return { code: 0, text: '' };

@@ -32,6 +32,17 @@ const known = new Set([
   'Service.WorkingDirectory', 'Service.TimeoutStopSec', 'Install.WantedBy',
 ]); // prettier-ignore
 
+/**
+ * What keeps a service from harming its machine, and the directories that systemd makes for it: known, and not done here, for an instance of the lab is no
+ * machine of its own, and its boot script makes the directories.
+ */
+const guards = new Set([
+  'AmbientCapabilities', 'CacheDirectory', 'CapabilityBoundingSet', 'LockPersonality', 'NoNewPrivileges', 'PrivateDevices', 'PrivateTmp', 'ProtectClock',
+  'ProtectControlGroups', 'ProtectHome', 'ProtectHostname', 'ProtectKernelLogs', 'ProtectKernelModules', 'ProtectKernelTunables', 'ProtectSystem',
+  'RestrictAddressFamilies', 'RestrictNamespaces', 'RestrictRealtime', 'RestrictSUIDSGID', 'RuntimeDirectory', 'RuntimeDirectoryMode',
+  'RuntimeDirectoryPreserve', 'StateDirectory', 'StateDirectoryMode', 'SystemCallArchitectures', 'SystemCallErrorNumber', 'SystemCallFilter', 'UMask',
+].map((key) => `Service.${key}`)); // prettier-ignore
+
 export function loadUnit(file: string, baseEnvironment: Readonly<Record<string, string>>): Unit {
   const source = readFileSync(file, 'utf8');
   const settings = parseSettings(source, file);
@@ -60,7 +71,7 @@ export function loadUnit(file: string, baseEnvironment: Readonly<Record<string, 
     },
     stopTimeout: Math.min(parseSpan(last('Service.TimeoutStopSec') ?? '90s', file), 5000),
     source: [source, ...files.map(({ text }) => text)].join('\0'),
-    unknown: settings.map((setting) => setting.key).filter((key) => !known.has(key)),
+    unknown: settings.map((setting) => setting.key).filter((key) => !known.has(key) && !guards.has(key)),
   };
 }
 

@@ -12,6 +12,7 @@ const attestors: ReadonlyMap<string, Create> = new Map([
   ['unix', createUnix],
   ['systemd', createSystemd],
   ['docker', createDocker],
+  ['k8s', createK8s],
 ]);
 
 /** Rejects where there is no such attestor or its configuration does not hold. */
@@ -47,6 +48,14 @@ async function createDocker(_name: string, data: HclObject, log: Logger): Promis
     import('../attest/workload/docker/docker.ts'),
   ]);
   return createDockerAttestor({ ...parseDockerConfig(data), log });
+}
+
+async function createK8s(_name: string, data: HclObject, log: Logger): Promise<WorkloadAttestor> {
+  const [{ parseK8sConfig }, { createK8sAttestor }] = await Promise.all([
+    import('../attest/workload/k8s/config.ts'),
+    import('../attest/workload/k8s/k8s.ts'),
+  ]);
+  return createK8sAttestor({ ...parseK8sConfig(data, { env: process.env }), log });
 }
 
 function finish(name: string, reader: HclReader): void {

@@ -10,6 +10,7 @@ const attestors: ReadonlyMap<string, () => Promise<Create>> = new Map(
     aws_iid: () => import('./aws_iid/agent.ts').then((method) => method.createAwsIidAgentAttestor),
     gcp_iit: () => import('./gcp_iit/agent.ts').then((method) => method.createGcpIitAgentAttestor),
     join_token: () => import('./join_token/agent.ts').then((method) => method.createJoinTokenAgentAttestor),
+    k8s_psat: () => import('./k8s_psat/agent.ts').then((method) => method.createK8sPsatAgentAttestor),
     x509pop: () => import('./x509pop/agent.ts').then((method) => method.createX509PopAgentAttestor),
   }),
 );

@@ -57,7 +57,18 @@ export type AttestRefusal =
   | 'TOKEN_CLAIMS'
   | 'PROJECT_NOT_ALLOWED'
   | 'METADATA_TOO_LARGE'
-  | 'KEYS_UNAVAILABLE';
+  | 'KEYS_UNAVAILABLE'
+  // k8s_psat
+  | 'CLUSTER_UNKNOWN'
+  | 'CLUSTER_UNAVAILABLE'
+  | 'TOKEN_UNAUTHENTICATED'
+  | 'TOKEN_REVIEW'
+  | 'SERVICE_ACCOUNT'
+  | 'SERVICE_ACCOUNT_NOT_ALLOWED'
+  | 'POD_UNBOUND'
+  | 'POD_NOT_FOUND'
+  | 'POD_REPLACED'
+  | 'NODE_UNKNOWN';
 
 export class AttestError extends Error {
   readonly code: AttestCode;

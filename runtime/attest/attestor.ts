@@ -21,7 +21,7 @@ export interface AttestResult {
 }
 
 export interface AttestContext {
-  /** Whether an agent of that ID is on record. */
+  /** Whether an agent of that ID is on record, made for another than the caller. */
   hasAttested(spiffeId: SpiffeId): Promise<boolean>;
   readonly signal: AbortSignal;
   /** Address of the caller as the transport knows it, without a port; absent on the local socket. Never from metadata. */

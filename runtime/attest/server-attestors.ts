@@ -2,6 +2,7 @@
 import type { ServerAttestor, ServerAttestorDeps } from './attestor.ts';
 import { createAwsIidServerAttestor } from './aws_iid/server.ts';
 import { createGcpIitServerAttestor } from './gcp_iit/server.ts';
+import { createK8sPsatServerAttestor } from './k8s_psat/server.ts';
 import type { PluginData } from './plugin-config.ts';
 import { PluginConfigError } from './plugin-config.ts';
 import { createX509PopServerAttestor } from './x509pop/server.ts';
@@ -12,6 +13,7 @@ const attestors: ReadonlyMap<string, Create> = new Map(
   Object.entries({
     aws_iid: createAwsIidServerAttestor,
     gcp_iit: createGcpIitServerAttestor,
+    k8s_psat: createK8sPsatServerAttestor,
     x509pop: createX509PopServerAttestor,
   }),
 );

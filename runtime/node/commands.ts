@@ -4,6 +4,7 @@ import { parseFlags } from '../cli/flags.ts';
 import { followAuthorityFiles, writeAuthorityFiles } from './authority-files.ts';
 import { clouds, createCloudNode } from './cloud-node.ts';
 import type { Cloud, CloudNodeDeps } from './cloud-node.ts';
+import { followInstructions } from './instructions.ts';
 import { retry } from './retry.ts';
 import { writeSecret } from './write-secret.ts';
 
@@ -33,6 +34,7 @@ export const commands: ReadonlyMap<string, Command> = new Map([
   ['authority', keepAuthority],
   ['bundle-digest', printBundleDigest],
   ['wait-ready', waitReady],
+  ['instructions', obeyInstructions],
 ]);
 
 async function printAddress(argv: readonly string[], deps: CommandDeps): Promise<void> {
@@ -97,6 +99,16 @@ async function waitReady(argv: readonly string[], deps: CommandDeps): Promise<vo
     reason = await notReadyBecause(url, deps);
     if (reason === '') return;
   }
+}
+
+async function obeyInstructions(argv: readonly string[], deps: CommandDeps): Promise<void> {
+  const { values } = parseFlags(argv, {
+    cloud: cloudFlag,
+    directory: { kind: 'string', help: 'where the script and its end are kept' },
+  });
+  if (cloudOf(values.cloud) !== 'gcp') throw new UsageError('flag -cloud: AWS runs instructions by its own agent');
+  const { signal = new AbortController().signal } = deps;
+  await followInstructions({ ...deps, directory: required('directory', values.directory), signal });
 }
 
 /** Empty when ready. */

@@ -7,3 +7,8 @@ export function subjectKeyIdOf(spki: Uint8Array): Uint8Array {
   const digest = hash('sha1', publicKeyBits(spki), 'buffer');
   return new Uint8Array(digest.buffer, digest.byteOffset, digest.length);
 }
+
+/** SHA-256 of a whole SubjectPublicKeyInfo, base64url: says whether two keys are the same one. */
+export function keyDigestOf(spki: Uint8Array): string {
+  return hash('sha256', spki, 'base64url');
+}

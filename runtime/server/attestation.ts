@@ -6,6 +6,7 @@ import type { AttestContext, AttestResult, Challenge, ServerAttestor } from '../
 import { failedPrecondition, internal, invalidArgument, RpcError, statusCode } from '../rpc/status.ts';
 import { checkPathSegment } from '../spiffe/id-text.ts';
 import { agentId, isServerPath } from '../spiffe/spiffe-id.ts';
+import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import type { TrustDomain } from '../spiffe/trust-domain.ts';
 import { attempt, errorText } from './api/refusal.ts';
 import type { JoinTokenStore } from './store/store.ts';
@@ -15,15 +16,25 @@ export const joinTokenType = 'join_token';
 export interface NodeAttestationOptions {
   readonly trustDomain: TrustDomain;
   readonly attestors: readonly ServerAttestor[];
-  readonly joinTokens: Pick<JoinTokenStore, 'takeJoinToken'>;
+  readonly joinTokens: Pick<JoinTokenStore, 'fetchJoinToken' | 'takeJoinToken'>;
   readonly clock: () => number;
+}
+
+export interface NodeAttestationContext extends AttestContext {
+  /** Whether the caller asks for the answer that it did not get: the agent of that ID was made for its very key, and has not renewed since. */
+  isAskedAgain(spiffeId: SpiffeId): Promise<boolean>;
+}
+
+export interface JudgedNode extends AttestResult {
+  /** To be taken away when the agent is recorded, no sooner. */
+  readonly joinToken?: string;
 }
 
 export type NodeAttestation = (
   data: AttestationData,
   challenge: Challenge,
-  context: AttestContext,
-) => Promise<AttestResult>;
+  context: NodeAttestationContext,
+) => Promise<JudgedNode>;
 
 export function createNodeAttestation({
   trustDomain,
@@ -34,7 +45,7 @@ export function createNodeAttestation({
   const byType = new Map(attestors.map((attestor) => [attestor.type, attestor]));
 
   return async (data, challenge, context) => {
-    if (data.type === joinTokenType) return attestJoinToken(data.payload);
+    if (data.type === joinTokenType) return attestJoinToken(data.payload, context);
     const attestor = byType.get(data.type);
     if (attestor === undefined) {
       throw failedPrecondition(`error getting node attestor: could not find node attestor type "${data.type}"`);
@@ -44,13 +55,18 @@ export function createNodeAttestation({
     return result;
   };
 
-  async function attestJoinToken(payload: Uint8Array): Promise<AttestResult> {
-    const asked = decodeToken(payload);
-    const token = await attempt('failed to fetch join token', () => joinTokens.takeJoinToken(asked));
-    if (token === undefined) throw noSuchToken();
-    if (token.expiresAt * 1000 < clock()) throw invalidArgument('join token expired');
-    // From the stored token, never from what the agent sent.
-    return { spiffeId: agentId(trustDomain, joinTokenType, token.token), selectors: [], canReattest: false };
+  async function attestJoinToken(payload: Uint8Array, context: NodeAttestationContext): Promise<JudgedNode> {
+    const asked = decodeToken(payload, trustDomain);
+    const found = await attempt('failed to fetch join token', () => joinTokens.fetchJoinToken(asked));
+    // From the stored token, never from what the agent sent, unless it stands in the ID of an agent that is there.
+    const joinToken = found?.token ?? asked;
+    const spiffeId = agentId(trustDomain, joinTokenType, joinToken);
+    if (found === undefined && !(await context.isAskedAgain(spiffeId))) throw noSuchToken();
+    if (found !== undefined && found.expiresAt * 1000 < clock()) {
+      await attempt('failed to delete join token', () => joinTokens.takeJoinToken(joinToken));
+      throw invalidArgument('join token expired');
+    }
+    return { spiffeId, selectors: [], canReattest: false, joinToken };
   }
 
   /** A path that an attestor made out of the node's own words must not lead anywhere else. */
@@ -62,18 +78,19 @@ export function createNodeAttestation({
   }
 }
 
-/** Tokens are path segments: what is none was never made here, and a database might fold it into one that was. */
-function decodeToken(payload: Uint8Array): string {
+/** Tokens are path segments of an agent's ID: what is none was never made here, and a database might fold it into one that was. */
+function decodeToken(payload: Uint8Array, trustDomain: TrustDomain): string {
   try {
     const token = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload);
     checkPathSegment(token);
+    agentId(trustDomain, joinTokenType, token);
     return token;
   } catch (cause) {
     throw noSuchToken(cause);
   }
 }
 
-function noSuchToken(cause?: unknown): RpcError {
+export function noSuchToken(cause?: unknown): RpcError {
   return invalidArgument('failed to attest: join token does not exist or has already been used', { cause });
 }
 

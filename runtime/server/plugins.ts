@@ -14,6 +14,7 @@ import type { ServerConfig } from './config/server-config.ts';
 import { openDiskKeyManager } from './keys/disk.ts';
 import type { KeyManager } from './keys/key-manager.ts';
 import { createMemoryKeyManager } from './keys/memory.ts';
+import { createBundlePublishers } from './publisher-plugins.ts';
 import { checkUpstream } from './upstream-plugins.ts';
 
 const diskKeys = z.strictObject({ keys_path: text.refine((path) => path !== '', { error: 'keys_path must be set' }) });
@@ -85,6 +86,7 @@ export function checkPlugins(config: ServerConfig): void {
   const { keyManager, upstreamAuthority } = config.plugins;
   collect(() => checkKeyManager(keyManager));
   collect(() => upstreamAuthority && checkUpstream(upstreamAuthority));
+  collect(() => createBundlePublishers(config.plugins, pino({ level: 'silent' })));
   collect(() =>
     createAttestors(config, {
       log: pino({ level: 'silent' }),

@@ -21,7 +21,7 @@ export interface ReloadOptions extends AttestorSurroundings {
 export function createReloadableAttestors({ config, load, ...around }: ReloadOptions): ReloadableAttestors {
   const current = new Map(createAttestors(config, around).map((attestor) => [attestor.type, attestor]));
   const loaded = new Map<PluginConfig, string>();
-  const { nodeAttestors, keyManager, upstreamAuthority } = config.plugins;
+  const { nodeAttestors, keyManager, upstreamAuthority, bundlePublishers } = config.plugins;
 
   const replace = (plugin: PluginConfig): void => {
     const plugins = { ...config.plugins, nodeAttestors: [plugin] };
@@ -55,6 +55,7 @@ export function createReloadableAttestors({ config, load, ...around }: ReloadOpt
         ...nodeAttestors,
         keyManager,
         ...(upstreamAuthority === undefined ? [] : [upstreamAuthority]),
+        ...bundlePublishers,
       ]) {
         if (plugin.dataFile === undefined) continue;
         const log = around.log.child({ plugin_type: plugin.type, plugin_name: plugin.name });

@@ -20,6 +20,8 @@ import { listenForHealth } from './health/health-listener.ts';
 import { openKeyManager } from './plugins.ts';
 import { listenForProfiling } from './profiling.ts';
 import { startPruning } from './prune.ts';
+import { startPublishing } from './publish/publishing.ts';
+import { createBundlePublishers } from './publisher-plugins.ts';
 import { openAuthorizedEntries } from './store/authorized-entries.ts';
 import { openPostgresStore } from './store/postgres-store.ts';
 import { measureAuthority } from './telemetry/measured-authority.ts';
@@ -174,6 +176,10 @@ async function start(
     metrics,
   });
   onStop(() => federation.close());
+
+  const publishLog = log.child({ subsystem_name: 'bundle_publishing' });
+  const publishers = createBundlePublishers(config.plugins, publishLog);
+  if (publishers.length > 0) onStop(startPublishing({ publishers, authority, log: publishLog }));
 
   const address = await serve(
     config,

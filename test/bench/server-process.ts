@@ -8,6 +8,15 @@ import { createLog } from '../../runtime/log.ts';
 import { parseServerConfig } from '../../runtime/server/config/server-config.ts';
 import { startServer } from '../../runtime/server/server.ts';
 
+/** What a case wants otherwise than the rest. */
+export interface ServerChoices {
+  readonly address?: string;
+  readonly port?: number;
+  /** Lines of the server's section, and of its plugins. */
+  readonly settings?: string;
+  readonly plugins?: string;
+}
+
 export interface ServerReady {
   readonly kind: 'ready';
   readonly port: number;
@@ -27,7 +36,8 @@ export interface ServerUsage {
 
 export type ServerMessage = ServerReady | ServerUsage;
 
-const [databaseUrl = ''] = process.argv.slice(2);
+const [databaseUrl = '', given = '{}'] = process.argv.slice(2);
+const { address = '127.0.0.1', port = 0, settings = '', plugins = '' } = JSON.parse(given) as ServerChoices;
 const send = (message: ServerMessage): void => void process.send?.(message);
 
 const directory = await mkdtemp(join(tmpdir(), 'bench-'));
@@ -35,17 +45,19 @@ const socketPath = join(directory, 'private/api.sock');
 const config = parseServerConfig(
   parseHcl(`
     server {
-      bind_address = "127.0.0.1"
-      bind_port = 0
+      bind_address = "${address}"
+      bind_port = ${port}
       socket_path = "${socketPath}"
       trust_domain = "example.org"
       data_dir = "${directory}/data"
       log_level = "WARN"
       ratelimit { attestation = false signing = false }
+      ${settings}
     }
     plugins {
       DataStore "sql" { plugin_data { database_type = "postgres" connection_string = "${databaseUrl}" } }
       KeyManager "memory" { plugin_data {} }
+      ${plugins}
     }`),
 );
 const stopping = new AbortController();

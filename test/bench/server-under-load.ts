@@ -9,7 +9,7 @@ import { serverId } from '../../runtime/spiffe/spiffe-id.ts';
 import { authorized, createEntries, synchronized } from './cases.ts';
 import { clientsOf, makeAdmin, makeAgent, trustDomain } from './callers.ts';
 import type { Clients, Connect } from './callers.ts';
-import type { ServerMessage, ServerReady, ServerUsage } from './server-process.ts';
+import type { ServerChoices, ServerMessage, ServerReady, ServerUsage } from './server-process.ts';
 
 const batch = 100;
 
@@ -20,9 +20,14 @@ function launcherFlags(): string[] {
 }
 
 /** The server in a process of its own. */
-export async function startServerProcess(databaseUrl: string) {
-  const child = fork(new URL('./server-process.ts', import.meta.url), [databaseUrl], {
+export async function startServerProcess(
+  databaseUrl: string,
+  choices: ServerChoices = {},
+  env: Readonly<Record<string, string>> = {},
+) {
+  const child = fork(new URL('./server-process.ts', import.meta.url), [databaseUrl, JSON.stringify(choices)], {
     stdio: 'inherit',
+    env: { ...process.env, ...env },
     execArgv: launcherFlags(),
   });
   const answer = async (): Promise<ServerMessage> => ((await once(child, 'message')) as [ServerMessage])[0];

@@ -1,4 +1,4 @@
-// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers' authorities, of rotations, of the database, of agents and of
+// The matrices. Of the bootstrap: every kind of fault in every phase. Of the servers’ authorities, of rotations, of sagas, of the database, of agents and of
 // abuse: see their folders.
 import { abuseCases } from './abuse/abuse-cases.ts';
 import type { AbuseCase } from './abuse/abuse-cases.ts';
@@ -9,6 +9,8 @@ import type { AgentCase } from './agents/agent-cases.ts';
 import { createChance } from './random.ts';
 import { rotationCases } from './rotation/rotation-cases.ts';
 import type { RotationCase } from './rotation/rotation-cases.ts';
+import { sagaCases } from './sagas/saga-cases.ts';
+import type { SagaCase } from './sagas/saga-cases.ts';
 import { authorityCases } from './tiers/authority-cases.ts';
 import type { AuthorityCase } from './tiers/authority-cases.ts';
 
@@ -39,7 +41,7 @@ export interface BootstrapCase {
   readonly phase: Phase;
 }
 
-export type Case = BootstrapCase | AuthorityCase | RotationCase | CutCase | AgentCase | AbuseCase;
+export type Case = BootstrapCase | AuthorityCase | RotationCase | SagaCase | CutCase | AgentCase | AbuseCase;
 export type Matrix = Case['matrix'];
 
 const bootstrapCases: readonly BootstrapCase[] = phases.flatMap((phase) =>
@@ -50,6 +52,7 @@ export const matrices: Readonly<Record<Matrix, readonly Case[]>> = {
   bootstrap: bootstrapCases,
   authority: authorityCases,
   rotation: rotationCases,
+  sagas: sagaCases,
   database: cutCases,
   agent: agentCases,
   abuse: abuseCases,

@@ -1,5 +1,6 @@
-// `npm run endurance`: what must survive, disturbed everywhere: a bootstrap in each of its phases, servers between two steps of a rotation, the
-// connection to their database around each commit, agents between two steps of attestation, and both abused by their clients; see cases.ts.
+// `npm run endurance`: what must survive, disturbed everywhere: a bootstrap in each of its phases, servers between two steps of a rotation, runbooks and
+// rollouts at each of their activities, the connection to their database around each commit, agents between two steps of attestation, and both abused by
+// their clients; see cases.ts.
 //   node test/endurance/run.ts [--seed <number>] [--matrix <name>] [--only <part of a case's name>] [--sample <number>] [--resume]
 // One case at a time. `--resume` leaves out what passed before with the same seed.
 import { randomInt } from 'node:crypto';

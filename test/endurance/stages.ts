@@ -14,6 +14,9 @@ import { performCutCase } from './cuts/cut-story.ts';
 import { openRotationStage } from './rotation/rotation-stage.ts';
 import type { RotationStage } from './rotation/rotation-stage.ts';
 import { performRotationCase } from './rotation/rotation-story.ts';
+import { openSagaStage } from './sagas/saga-stage.ts';
+import type { SagaStage } from './sagas/saga-stage.ts';
+import { performSagaCase } from './sagas/saga-story.ts';
 import { performAuthorityCase } from './tiers/authority-story.ts';
 import { startTiers } from './tiers/tiers.ts';
 import type { Tiers } from './tiers/tiers.ts';
@@ -33,6 +36,7 @@ export interface Stages {
 export function createStages(): Stages {
   const tiers = createStage<Tiers>(startTiers);
   const rotations = createStage<RotationStage>(openRotationStage);
+  const sagas = createStage<SagaStage>(openSagaStage);
   const cuts = createStage<CutStage>(openCutStage);
   const agents = createStage<AgentStage>(openAgentStage);
   const abuse = createStage<AbuseStage>(openAbuseStage);
@@ -42,6 +46,7 @@ export function createStages(): Stages {
       if (chosen.matrix === 'authority') return tiers.play((stage) => performAuthorityCase(stage, chosen, around.tell));
       if (chosen.matrix === 'rotation')
         return rotations.play((stage) => performRotationCase(stage, chosen, around.tell));
+      if (chosen.matrix === 'sagas') return sagas.play((stage) => performSagaCase(stage, chosen, around.tell));
       if (chosen.matrix === 'agent') return agents.play((stage) => performAgentCase(stage, chosen, around.tell));
       if (chosen.matrix === 'abuse')
         return abuse.play((stage) => performAbuseCase(stage, chosen, around.seed, around.tell));
@@ -50,6 +55,7 @@ export function createStages(): Stages {
     async close() {
       await tiers.close();
       await rotations.close();
+      await sagas.close();
       await cuts.close();
       await agents.close();
       await abuse.close();

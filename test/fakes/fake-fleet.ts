@@ -137,7 +137,10 @@ export function createFakeFleet(trustDomain: string): FakeFleet {
       };
     },
     digestPlan: async (plan) => createHash('sha256').update(canonicalJson(plan)).digest('hex'),
-    readAuthorities: async ({ server: { name } }) => statesOf(name),
+    readAuthorities: async ({ tier, server: { name, address } }) =>
+      servers.has(name)
+        ? statesOf(name)
+        : { tier, server: { name, address }, active: { authorityId: `${name}#ca`, expiresAt } },
     async ensurePrepared({ server: { name }, notAmong }) {
       const slots = slotsOf(name);
       if (slots.prepared !== undefined && !notAmong.includes(slots.prepared.authorityId)) return slots.prepared;

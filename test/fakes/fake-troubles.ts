@@ -29,6 +29,8 @@ export interface FakeTroubles {
     string,
     { readonly entries: readonly string[]; readonly active: ReadonlyMap<string, string> }
   >;
+  /** When the CAs of servers end, epoch milliseconds, where somebody keeps them from another: they answer no more then. */
+  readonly caEnds: Map<string, number>;
   /** The end of what agents hold; RFC 3339. */
   endsAt: string;
   activities(): RunbookActivities;
@@ -55,6 +57,7 @@ export function createFakeTroubles(
       fleet.topology.tiers.map(({ name }) => [name, Array.from({ length: 20 }, (_, i) => `${name}/${i}`)]),
     ),
     snapshots: new Map(),
+    caEnds: new Map(),
     endsAt: expiresAt,
     activities: () => activities,
   };
@@ -82,11 +85,14 @@ export function createFakeTroubles(
   };
   const nobody: HolderLook = { total: 0, silentCount: 0, silent: [], behindCount: 0, common: [] };
   const lookAt = (tier: FakeFleet['topology']['tiers'][number]): TierLook => {
-    const servers = tier.servers.map(({ name, address }) =>
-      troubles.down.has(name)
-        ? { name, address, answers: false, said: 'connection refused' }
-        : { name, address, answers: true, authority: fleet.servers.get(name)?.active },
-    );
+    const servers = tier.servers.map(({ name, address }) => {
+      const caEnd = troubles.caEnds.get(name);
+      if (troubles.down.has(name)) return { name, address, answers: false, said: 'connection refused' };
+      if (caEnd === undefined) return { name, address, answers: true, authority: fleet.servers.get(name)?.active };
+      if (caEnd <= Date.now()) return { name, address, answers: false, said: 'certificate has expired' };
+      const authority = { authorityId: `${name}#ca`, expiresAt: new Date(caEnd).toISOString() };
+      return { name, address, answers: true, authority };
+    });
     const isUp = servers.some(({ answers }) => answers);
     const isWhole = isUp && !troubles.away.has(tier.name);
     return {
@@ -133,7 +139,8 @@ export function createFakeTroubles(
     lookAtAgent: async ({ agentId, tier }) => lookAtAgent(agentId, tier),
     digestAction: async (action) => createHash('sha256').update(canonicalJson(action)).digest('hex'),
     ensureBanned: async ({ agentId }) => void troubles.banned.add(agentId),
-    async ensureEvicted({ agentId }) {
+    async ensureEvicted({ agentId, endsAt }) {
+      if (endsAt !== undefined && !troubles.expired.has(agentId)) return;
       troubles.evicted.add(agentId);
       troubles.expired.delete(agentId);
     },

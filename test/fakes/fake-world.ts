@@ -1,5 +1,6 @@
 // Both clouds and every SPIRE server as the workflows see them: things exist after they were made and are gone after they were removed.
 // A call can be made to fail, and each is noted, so that tests can fail every step in turn and look at what is left.
+import { activityInfo } from '@temporalio/activity';
 import { failure } from '../../activities/failures.ts';
 import type { FailureType } from '../../activities/failures.ts';
 import type { CloudActivities, ControlActivities, WorkloadAddress } from '../../activities/inputs.ts';
@@ -8,15 +9,37 @@ import type { Instance } from '../../activities/plan.ts';
 import { parseTrustDomainSpec, SpecError } from '../../activities/spec/check-spec.ts';
 import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
 import type { TrustActivities } from '../../activities/trust/rotation.ts';
+import type { RollOutActivities } from '../../activities/rollout/rollout.ts';
 import type { RunbookActivities } from '../../activities/runbooks/runbook.ts';
+import { groupPlaced } from '../../activities/clients/group-placed.ts';
+import { segmentOfRole } from '../../activities/clients/segment-remains.ts';
+import { settingsOf } from '../../activities/cloud.ts';
+import type { SegmentRemains } from '../../activities/cloud.ts';
+import { checkUpdate } from '../../activities/update/check-update.ts';
+import { compareDomain } from '../../activities/update/compare.ts';
+import type { PlacedGroup, UpdateActivities } from '../../activities/update/update.ts';
+import type { DrillActivities } from '../../activities/drills/drill.ts';
+import type { ClusterActivities } from '../../activities/clusters/cluster.ts';
+import { createFakeClusters } from './fake-clusters.ts';
+import { createFakeDrills } from './fake-drills.ts';
+import type { FakeDrills } from './fake-drills.ts';
 import { createFakeFleet } from './fake-fleet.ts';
 import type { FakeFleet } from './fake-fleet.ts';
+import { createFakeNodes } from './fake-nodes.ts';
+import type { FakeNodes } from './fake-nodes.ts';
 import { createFakeTroubles } from './fake-troubles.ts';
 import type { FakeTroubles } from './fake-troubles.ts';
 
+export interface FakeEntry {
+  readonly spiffeId: string;
+  readonly parentId: string;
+  readonly selectors: readonly string[];
+  readonly isOurs: boolean;
+}
+
 export interface FakeWorld {
   /** What exists, by name: `gcp instance upstream-0`. */
-  readonly things: ReadonlySet<string>;
+  readonly things: Set<string>;
   /** Every call in order: `gcp ensureNetwork`, `control ensureEntry`. */
   readonly calls: readonly string[];
   /** How often each thing was made: more than once means that something was made twice. */
@@ -27,6 +50,8 @@ export interface FakeWorld {
   readonly rights: ReadonlyMap<string, readonly string[]>;
   /** Agents whose SVIDs have expired. */
   readonly expired: Set<string>;
+  /** A call that fails once, in a way that is tried again: before it acts, or when it has done all but say so. */
+  stumbling: { readonly call: string; readonly moment: 'before' | 'after' } | undefined;
   /** The call that is refused before it acts. */
   refusing: string | undefined;
   /** Resolves the call that waits only when told; the rest answer at once. */
@@ -37,8 +62,22 @@ export interface FakeWorld {
   readonly fleet: FakeFleet;
   /** What runbooks see of it. */
   readonly troubles: FakeTroubles;
-  control(): ControlActivities & TrustActivities & RunbookActivities;
+  /** What drills break. */
+  readonly drills: FakeDrills;
+  /** What rollouts change. */
+  readonly nodes: FakeNodes;
+  /** Entries by id. */
+  readonly entries: Map<string, FakeEntry>;
+  /** Programs that run on nodes, by node, where an update has placed them. */
+  readonly programs: Map<string, readonly string[]>;
+  control(): ControlActivities &
+    TrustActivities &
+    RunbookActivities &
+    RollOutActivities &
+    UpdateActivities &
+    DrillActivities;
   cloud(cloud: Cloud): CloudActivities;
+  kubernetes(): ClusterActivities;
   /** Something that another run made. */
   put(thing: string): void;
 }
@@ -50,16 +89,34 @@ const substrate = {
   gcpProject: 'espalier-lab',
   awsRegionCertificates: {},
 };
+const defaultRegions = { gcp: 'us-central1', aws: 'us-east-1' } as const;
 const artifact = { url: 'http://127.0.0.1:1/espalier.tar.gz', sha256: '00' };
 
 export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
   const fleet = createFakeFleet(trustDomain);
   const troubles = createFakeTroubles(fleet, (spec) => control().planTrustDomain({ spec }));
+  const nodes = createFakeNodes(
+    (cloud, role) =>
+      [...things].flatMap((thing) => {
+        const [of, kind, name = ''] = thing.split(' ');
+        const [part = '', ...segment] = role.split('-');
+        const isOne = name.startsWith(`${segment.join('-')}-${part}-`);
+        return of === cloud && kind === 'instance' && isOne ? [name] : [];
+      }),
+    (spec) => control().planTrustDomain({ spec }),
+  );
+  const expired = new Set<string>();
+  const drills = createFakeDrills({ troubles, fleet, expired, planOf: (spec) => control().planTrustDomain({ spec }) });
   const things = new Set<string>();
   const made = new Map<string, number>();
   const launched = new Map<string, string>();
   const owners = new Map<string, string>();
+  const regionsOf = new Map<string, string>();
+  const settingsOfName = new Map<string, string>();
   const calls: string[] = [];
+  const secretRegions = new Map<string, string>();
+  const readmitted = new Set<string>();
+  const clusters = createFakeClusters({ things, owners, make });
   const rightsOf = new Map<string, readonly string[]>();
   const world: FakeWorld = {
     things,
@@ -67,14 +124,28 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
     made,
     launched,
     rights: rightsOf,
-    expired: new Set(),
+    expired,
     failing: undefined,
+    stumbling: undefined,
     refusing: undefined,
     blocked: undefined,
     fleet,
     troubles,
-    control: () => watched('control', { ...control(), ...fleet.activities(), ...troubles.activities() }),
+    drills,
+    nodes,
+    entries: new Map(),
+    programs: new Map(),
+    control: () =>
+      watched('control', {
+        ...control(),
+        ...fleet.activities(),
+        ...troubles.activities(),
+        ...nodes.control(),
+        ...drills.control(),
+        ...updates(),
+      }),
     cloud: (cloud) => watched(cloud, cloudActivities(cloud)),
+    kubernetes: () => watched('kubernetes', clusters),
     put: (thing) => void things.add(thing),
   };
 
@@ -86,10 +157,14 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
         async (input: unknown) => {
           const call = `${queue} ${name}`;
           calls.push(call);
+          const stumbles = world.stumbling?.call === call ? world.stumbling.moment : undefined;
+          if (stumbles !== undefined) world.stumbling = undefined;
+          if (stumbles === 'before') throw failure('Unavailable', `${call} stumbles`);
           if (world.refusing === call) throw failure('PermissionDenied', `${call} is refused`);
           if (world.blocked?.call === call) await world.blocked.until;
           // The worst moment: the act was done and its answer is lost.
           const result = await act(input);
+          if (stumbles === 'after') throw failure('Unavailable', `${call} stumbles`);
           if (world.failing?.call === call) throw failure(world.failing.type, `${call} was made to fail`);
           return result;
         },
@@ -106,15 +181,56 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
   function instanceOf(cloud: Cloud, region: string, trustDomain: string, name: string): Instance {
     const agentId = `spiffe://${trustDomain}/spire/agent/${cloud}/${name}`;
     const launchedAt = launched.get(name) ?? '2025-01-01T00:00:00.000Z';
+    const times = made.get(`${cloud} instance ${name}`) ?? 1;
     return {
-      ...{ name, cloud, region, instanceId: `i-${name}`, address: '127.0.0.1', agentId },
+      ...{ name, cloud, region, instanceId: `i-${name}`, agentId },
+      // Each time that it is made it has another one.
+      address: `${[name, ...(times > 1 ? [String(times)] : [])].join('.')}.internal`,
       ...(launchedAt === '' ? {} : { launchedAt }),
     };
+  }
+
+  function updates(): UpdateActivities {
+    return {
+      checkUpdate: ({ request }) => checkUpdate(request, (asked) => control().planTrustDomain({ spec: asked })),
+      compareDomain: async (input) => compareDomain(input),
+      listEntries: async ({ parentId }) =>
+        [...world.entries].flatMap(([id, entry]) => (entry.parentId === parentId ? [{ id, ...entry }] : [])),
+      listEntriesOf: async ({ spiffeId }) =>
+        [...world.entries].flatMap(([id, entry]) => (entry.spiffeId === spiffeId ? [{ id, ...entry }] : [])),
+      deleteEntries: async ({ ids }) => {
+        for (const id of ids) world.entries.delete(id);
+      },
+    };
+  }
+
+  function placedIn(cloud: Cloud): PlacedGroup[] {
+    const instances = [...things].flatMap((thing) => {
+      const [of, kind, name = ''] = thing.split(' ');
+      if (of !== cloud || kind !== 'instance') return [];
+      const [, segment = '', part = ''] = /^(?:(.+)-)?(upstream|server|node)-\d+$/.exec(name) ?? [];
+      const role = part === 'upstream' ? part : `${part}-${segment}`;
+      return [
+        { cloud, region: regionsOf.get(name) ?? defaultRegions[cloud], role, name, settings: settingsOfName.get(name) },
+      ];
+    });
+    return groupPlaced(instances);
   }
 
   function cloudActivities(cloud: Cloud): CloudActivities {
     const place = (name: string, owner: string) => make(`${cloud} instance ${name}`, owner);
     return {
+      ...nodes.cloud(cloud),
+      ...drills.cloud(),
+      listPlaced: async () => placedIn(cloud),
+      placeWorkloads: async ({ node, workloads, stop }) => {
+        const before = world.programs.get(node) ?? [];
+        const wanted = workloads.map(({ name }) => name);
+        world.programs.set(
+          node,
+          [...new Set([...before, ...wanted])].filter((name) => !stop.includes(name)),
+        );
+      },
       ensureNetwork: async ({ region }) => make(`${cloud} network ${region}`),
       removeNetwork: async ({ region }) => void things.delete(`${cloud} network ${region}`),
       ensureInstanceIdentity: async ({ role, rights }) => {
@@ -128,7 +244,8 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
         return 'arn:aws:iam::000000000077:role/attestor';
       },
       removeFederatedRole: async () => void things.delete(`${cloud} identity attestor`),
-      ensureDatastore: async ({ pool }) => {
+      ensureDatastore: async ({ pool, region }) => {
+        secretRegions.set(pool, region ?? defaultRegions[cloud]);
         make(`${cloud} secret ${pool}`);
         return `secret-${pool}`;
       },
@@ -137,15 +254,43 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
         return ['secret-upstream-authority'];
       },
       removeUpstreamAuthority: async () => void things.delete(`${cloud} secret upstream-authority`),
-      removeDatastore: async ({ pool }) => void things.delete(`${cloud} secret ${pool}`),
-      ensureServerInstance: async ({ name, owner }) => place(name, owner),
-      ensureNodeInstance: async ({ name, owner }) => place(name, owner),
-      removeInstance: async ({ name }) => void things.delete(`${cloud} instance ${name}`),
+      removeDatastore: async ({ pool }) => {
+        things.delete(`${cloud} secret ${pool}`);
+        // What its servers had registered was in it.
+        for (const [id, { spiffeId, parentId }] of world.entries)
+          if (`${spiffeId} ${parentId}`.includes(`/spire-nodes-${pool}`)) world.entries.delete(id);
+      },
+      ensureServerInstance: async ({ name, owner, region, plan, pool }) => {
+        regionsOf.set(name, region);
+        settingsOfName.set(name, settingsOf(plan.spec, pool));
+        troubles.down.delete(name); // a new one answers
+        place(name, owner);
+      },
+      ensureNodeInstance: async ({ name, owner, region, workloads }) => {
+        regionsOf.set(name, region);
+        world.programs.set(
+          name,
+          workloads.map((workload) => workload.name),
+        );
+        place(name, owner);
+      },
+      removeInstance: async ({ name }) => {
+        world.programs.delete(name);
+        things.delete(`${cloud} instance ${name}`);
+      },
       waitForInstance: async ({ trustDomain, region, name }) => {
         if (!things.has(`${cloud} instance ${name}`)) throw failure('Conflict', `instance ${name} does not exist`);
         return instanceOf(cloud, region, trustDomain, name);
       },
       readBundleDigests: async () => ['00'],
+      listRemains: async () =>
+        [...things].flatMap((thing): SegmentRemains[] => {
+          const [of, kind, name = ''] = thing.split(' ');
+          if (of !== cloud || (kind !== 'identity' && kind !== 'secret')) return [];
+          const segment = kind === 'identity' ? segmentOfRole(name) : name;
+          if (segment === undefined || segment.startsWith('upstream')) return [];
+          return [{ segment, kind, ...(kind === 'secret' ? { region: secretRegions.get(segment) } : {}) }];
+        }),
       listResources: async () =>
         [...things]
           .filter((thing) => thing.startsWith(`${cloud} `))
@@ -182,8 +327,17 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
       removeWorkerIdentity: async () => void things.delete('worker key'),
       waitForServer: async () => undefined,
       waitForAgent: async () => undefined,
-      readmitAgent: async ({ agentId }) => world.expired.delete(agentId),
-      ensureEntry: async ({ entry }) => `entry for ${entry.spiffeId}`,
+      waitForAttestedAgents: async () => undefined,
+      readmitAgent: async ({ agentId }) => {
+        if (!world.expired.delete(agentId)) return readmitted.has(agentId) && activityInfo().attempt > 1;
+        readmitted.add(agentId);
+        return true;
+      },
+      ensureEntry: async ({ entry: { spiffeId, parentId, selectors } }) => {
+        const id = `entry for ${spiffeId}`;
+        world.entries.set(`${id} ${parentId}`, { spiffeId, parentId, selectors, isOurs: true });
+        return id;
+      },
       verifyIntermediate: async () => report,
       waitForWorkload: async (input) => workload(input.workload),
       verifyHandshake: async ({ from, to }) => ({

@@ -151,7 +151,7 @@ describe('nodes in the lab', () => {
       [gcp, gcpReader],
     ] as const;
     for (const [client, read] of admin) {
-      await client.writeSecret({ trustDomain: name, name: secret, value: 'SECRET' });
+      await client.writeSecret({ trustDomain: name, name: secret, region: undefined, value: 'SECRET' });
       await expect(read(secret)).rejects.toThrow();
       for (const role of ['upstream', 'node-a'] as const)
         await client.ensureInstanceIdentity({
@@ -167,13 +167,13 @@ describe('nodes in the lab', () => {
       });
       expect(await read(secret)).toBe('SECRET');
       await client.removeInstanceIdentity({ trustDomain: name, role: 'upstream' });
-      await client.removeSecret(secret);
+      await client.removeSecret({ name: secret, region: undefined });
     }
   });
 
   test('get a right on a secret whose policy others change at the same time', async () => {
     const secret = 'espalier-contended';
-    await gcp.writeSecret({ trustDomain: name, name: secret, value: 'SECRET' });
+    await gcp.writeSecret({ trustDomain: name, name: secret, region: undefined, value: 'SECRET' });
     const roles = ['server-a', 'server-b', 'server-c'] as const;
     await Promise.all(
       roles.map((role) =>
@@ -189,7 +189,7 @@ describe('nodes in the lab', () => {
       (body['bindings'] as { role: string; members: string[] }[]).map(({ role, members }) => [role, members.length]),
     ).toEqual([['roles/secretmanager.secretAccessor', 3]]);
     for (const role of roles) await gcp.removeInstanceIdentity({ trustDomain: name, role });
-    await gcp.removeSecret(secret);
+    await gcp.removeSecret({ name: secret, region: undefined });
   });
 
   test('are taken away, twice without complaint, and nothing is left', async () => {

@@ -79,7 +79,7 @@ export function rightsPolicy(actions: string[], resource: string | string[]): st
 
 /** REST with the owner's token, or another. */
 export async function gcpRest(
-  test: TestLab,
+  test: Pick<TestLab, 'lab'>,
   method: string,
   path: string,
   body?: unknown,

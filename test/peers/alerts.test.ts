@@ -1,6 +1,6 @@
 // An alert from end to end: a real Prometheus reads our servers and our rules, a real Alertmanager posts to our receiver, and a runbook finds what is wrong,
 // waits, and reports that it is over. And every rule by Debian's promtool.
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createWorkerSource } from '../../activities/control/worker-source.ts';
@@ -13,9 +13,10 @@ import type { TestDatabase } from '../support/postgres.ts';
 import { startTestTemporal } from '../support/temporal.ts';
 import type { TestTemporal } from '../support/temporal.ts';
 import { nodeIdOf } from './support/agent.ts';
+import { rulesFile, startAlerting } from './support/alerting.ts';
 import { createLink } from './support/link.ts';
 import type { Link } from './support/link.ts';
-import { eventually, freePort, output, start } from './support/processes.ts';
+import { eventually, freePort, output } from './support/processes.ts';
 import { preparePrometheus, root } from './support/programs.ts';
 import type { SpireServer } from './support/server.ts';
 import { createStage } from './support/stage.ts';
@@ -23,9 +24,7 @@ import { ownUid } from './support/workloads.ts';
 
 const trustDomain = 'example.org';
 const operatorId = `spiffe://${trustDomain}/prod/onprem/platform/temporal-worker`;
-const secret = 'what-alertmanager-and-we-share';
 const stage = createStage();
-const rulesFile = join(root, 'deploy/prometheus/alerts.yaml');
 let programs: Awaited<ReturnType<typeof preparePrometheus>>;
 let database: TestDatabase;
 let temporal: TestTemporal;
@@ -34,12 +33,6 @@ let world: Parameters<TestTemporal['withWorkers']>[0];
 let topologyFile: string;
 let operatorAgents: ReadonlySet<string>;
 let first: SpireServer;
-
-/** What Prometheus reads of a server, with the labels that the rules want. */
-interface Target {
-  readonly server: string;
-  readonly port: number;
-}
 
 beforeAll(async () => {
   programs = await preparePrometheus();
@@ -78,9 +71,10 @@ beforeAll(async () => {
     { name: 'b', address: `127.0.0.1:${api.port}` },
   ];
   writeFileSync(topologyFile, JSON.stringify({ trustDomain, tiers: [{ name: 'upstream', servers }] }));
-  await startPrometheus([
-    { server: 'a', port: one.metricsPort },
-    { server: 'b', port: metrics.port },
+  const { address } = temporal.environment;
+  await startAlerting(stage, { programs, trustDomain, topologyFile, temporal: address }, [
+    { tier: 'upstream', server: 'a', port: one.metricsPort },
+    { tier: 'upstream', server: 'b', port: metrics.port },
   ]);
 });
 afterAll(async () => {
@@ -88,78 +82,6 @@ afterAll(async () => {
   await stage.strike();
   await database.drop();
 });
-
-/** The rules as they are shipped, but for how long each waits. */
-async function startPrometheus(targets: readonly Target[]): Promise<void> {
-  const directory = join(stage.directory, 'prometheus');
-  mkdirSync(directory);
-  const file = (name: string, text: string, mode = 0o644): string => {
-    const path = join(directory, name);
-    writeFileSync(path, text, { mode });
-    return path;
-  };
-  const secretFile = file('secret', secret, 0o600);
-  chmodSync(secretFile, 0o600);
-  const [receiverPort, alertmanagerPort, prometheusPort] = [await freePort(), await freePort(), await freePort()];
-  stage.add(
-    start(
-      join(root, 'bin/espalier'),
-      ['alerts', '--listen', `127.0.0.1:${receiverPort}`, '--secret-file', secretFile, '--topology', topologyFile],
-      { logPath: join(directory, 'receiver.log'), env: { TEMPORAL_ADDRESS: temporal.environment.address } },
-    ),
-  );
-  const route =
-    'route: { receiver: espalier, group_by: [...], group_wait: 1s, group_interval: 2s, repeat_interval: 1h }';
-  const webhook = `url: "http://127.0.0.1:${receiverPort}/alerts", http_config: { authorization: { credentials_file: "${secretFile}" } }`;
-  const alertmanager = file(
-    'alertmanager.yaml',
-    `${route.replace('[...]', "['...']")}\nreceivers: [{ name: espalier, webhook_configs: [{ ${webhook}, send_resolved: true }] }]\n`,
-  );
-  stage.add(
-    start(
-      programs.alertmanager,
-      [
-        `--config.file=${alertmanager}`,
-        `--web.listen-address=127.0.0.1:${alertmanagerPort}`,
-        `--storage.path=${join(directory, 'am')}`,
-        '--cluster.listen-address=',
-      ],
-      { logPath: join(directory, 'alertmanager.log') },
-    ),
-  );
-  const rules = file('alerts.yaml', readFileSync(rulesFile, 'utf8').replaceAll(/for: \d+m/g, 'for: 2s'));
-  const scraped = targets
-    .map(
-      ({ server, port }) =>
-        `{ targets: ["127.0.0.1:${port}"], labels: { trust_domain: ${trustDomain}, tier: upstream, server: ${server} } }`,
-    )
-    .join(', ');
-  const prometheus = file(
-    'prometheus.yaml',
-    [
-      'global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }',
-      `rule_files: ["${rules}"]`,
-      `alerting: { alertmanagers: [{ static_configs: [{ targets: ["127.0.0.1:${alertmanagerPort}"] }] }] }`,
-      `scrape_configs: [{ job_name: spire-server, static_configs: [${scraped}] }]`,
-      '',
-    ].join('\n'),
-  );
-  stage.add(
-    start(
-      programs.prometheus,
-      [
-        `--config.file=${prometheus}`,
-        `--web.listen-address=127.0.0.1:${prometheusPort}`,
-        `--storage.tsdb.path=${join(directory, 'tsdb')}`,
-      ],
-      { logPath: join(directory, 'prometheus.log') },
-    ),
-  );
-  await eventually('Prometheus reads both servers', async () => {
-    const response = await fetch(`http://127.0.0.1:${prometheusPort}/api/v1/query?query=sum(up)`);
-    if (!(await response.text()).includes('"2"')) throw new Error('not yet');
-  });
-}
 
 it('passes promtool', async () => {
   expect(await output(programs.promtool, ['check', 'rules', rulesFile])).toContain('SUCCESS');

@@ -20,7 +20,7 @@ const missing: Readonly<Record<string, string>> = {
   'process_.*': 'of the client library that SPIRE uses; the node exporter or cAdvisor tells the same',
   'spire_server_runtime_(free_count|gc_pause_ns.*|heap_objects|malloc_count|num_goroutines|total_gc_.*)':
     'of Go’s memory and goroutines',
-  'spire_server_datastore_join_token_fetch.*': 'a token is fetched and deleted in one statement: join_token_delete',
+  'spire_server_datastore_join_token_delete.*': 'a token is deleted in the step that records its agent: node_create',
   'spire_server_server_key_manager_get_public_keys.*': 'keys are asked for by their names: get_public_key',
   'spire_server_datastore_node_selectors_.*':
     'an agent is stored and listed with its selectors: node_create, node_list',

@@ -1,6 +1,7 @@
 // Records every workflow on a real Temporal server and a fake world: how it succeeds, fails, is cancelled, and is refused. The cases with
 // children keep the histories of the children too.
 import { afterAll, beforeAll, describe } from 'vitest';
+import { clusterCalls, clusteredSpec } from '../support/specs.ts';
 import { startTestTemporal } from '../support/temporal.ts';
 import type { TestTemporal } from '../support/temporal.ts';
 import { record } from './recording.ts';
@@ -20,6 +21,9 @@ const bootstrapped = (name: string, ...children: string[]) => ({
 /** What the parent sees of these is the same every time: the lock's holder and the child are kept. */
 const within = (name: string, child: string) => ({ name, keep: ['trustChange', child] });
 const tornDown = (name: string) => ({ name, keep: ['tearDownTrustDomain', 'trustChange'] });
+
+/** One cluster beside the segments. */
+const clustered = { spec: clusteredSpec() };
 
 async function grow({ start }: Stage): Promise<void> {
   await (await start('bootstrapTrustDomain')).result();
@@ -98,6 +102,37 @@ describe('bootstrapTrustDomain', () => {
     return start('bootstrapTrustDomain');
   });
 
+  record(
+    temporal,
+    { ...bootstrapped('with-a-cluster', 'registerWorkloads/shop', 'verifyTrustDomain'), ...clustered },
+    (stage) => stage.start('bootstrapTrustDomain'),
+  );
+  for (const call of clusterCalls) {
+    const [, act] = call.split(' ');
+    record(temporal, { name: `undone-after-${act}`, keep: ['trustChange'], ...clustered }, ({ start, world }) => {
+      world.failing = { call, type: 'InvalidRequest' };
+      return start('bootstrapTrustDomain');
+    });
+    record(temporal, { name: `undone-before-${act}`, keep: ['trustChange'], ...clustered }, ({ start, world }) => {
+      world.refusing = call;
+      return start('bootstrapTrustDomain');
+    });
+  }
+  record(temporal, { ...bootstrapped('occupied-cluster'), ...clustered }, ({ start, world }) => {
+    world.put('cluster shop StatefulSet spire-server');
+    return start('bootstrapTrustDomain');
+  });
+  record(temporal, { name: 'cancelled-in-cluster', keep: ['trustChange'], ...clustered }, async (stage) => {
+    const handle = await stage.start('bootstrapTrustDomain');
+    await stage.cancelDuring(handle, 'kubernetes waitForClusterServer');
+    return handle;
+  });
+  record(temporal, { name: 'cluster-not-cleared', keep: ['trustChange'], ...clustered }, ({ start, world }) => {
+    world.failing = { call: 'kubernetes ensureClusterAgents', type: 'Conflict' };
+    world.refusing = 'kubernetes removeCluster';
+    return start('bootstrapTrustDomain');
+  });
+
   record(temporal, bootstrapped('rollback-incomplete'), ({ start, world }) => {
     world.failing = { call: 'control verifyFirstBundle', type: 'TrustViolation' };
     world.refusing = 'aws removeDatastore';
@@ -145,6 +180,16 @@ describe('tearDownTrustDomain', () => {
       return stage.start('tearDownTrustDomain');
     },
   );
+
+  record(temporal, { ...tornDown('torn-down-with-a-cluster'), ...clustered }, async (stage) => {
+    await grow(stage);
+    return stage.start('tearDownTrustDomain');
+  });
+  record(temporal, { ...tornDown('leftovers-in-a-cluster'), ...clustered }, async (stage) => {
+    await grow(stage);
+    stage.world.refusing = 'kubernetes removeCluster';
+    return stage.start('tearDownTrustDomain');
+  });
 
   record(temporal, tornDown('leftovers'), async (stage) => {
     await grow(stage);

@@ -135,8 +135,11 @@ function fileOf(kept: string, name: string): string {
 
 function findKept(tree: readonly FetchedHistory[], kept: string): History {
   const [workflow, subject] = kept.split('/');
+  // The one at the top needs no subject to be told from others.
+  const isMeant = (workflowId: string, index: number): boolean =>
+    workflowId.split('/')[2] === subject || (index === 0 && subject === undefined);
   const found = tree.find(
-    ({ workflowType, workflowId }) => workflowType === workflow && workflowId.split('/')[2] === subject,
+    ({ workflowType, workflowId }, index) => workflowType === workflow && isMeant(workflowId, index),
   );
   if (found === undefined) throw new Error(`no ${kept} among ${tree.map(({ workflowId }) => workflowId).join(', ')}`);
   return found.history;

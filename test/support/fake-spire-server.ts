@@ -58,6 +58,10 @@ export async function startFakeSpireServer({
     entries: [] as Entry[],
     calls: new Map<string, number>(),
     agents: [] as string[],
+    /** The keys that were asked for, base64, and whether as asked for before. */
+    attestations: [] as { readonly key: string; readonly again: boolean }[],
+    /** How many attestations take the token and end without an answer. */
+    lostAnswers: 0,
     reattestable: false,
     /** Milliseconds. */
     agentTtl: 3_600_000,
@@ -92,13 +96,19 @@ export async function startFakeSpireServer({
   });
 
   server.addService(AgentService, {
-    async *attestAgent(requests): AsyncGenerator<AttestAgentResponse, void, undefined> {
+    async *attestAgent(requests, { metadata }): AsyncGenerator<AttestAgentResponse, void, undefined> {
       for await (const { step } of requests) {
         if (step?.$case !== 'params') throw invalidArgument('unexpected step');
         const token = Buffer.from(step.value.data?.payload ?? []).toString();
-        const known = state.reattestable || state.tokens.delete(token);
-        if (!known) throw invalidArgument('failed to attest: join token does not exist or has already been used');
-        const { publicKey } = parseCsr(step.value.params?.csr ?? new Uint8Array());
+        const { publicKey, spki } = parseCsr(step.value.params?.csr ?? new Uint8Array());
+        const key = Buffer.from(spki).toString('base64');
+        const again = metadata.get('espalier-attestation').includes('again');
+        const isKnown = again && state.attestations.some((attested) => attested.key === key);
+        state.attestations.push({ key, again });
+        if (!state.reattestable && !state.tokens.delete(token) && !isKnown)
+          throw invalidArgument('failed to attest: join token does not exist or has already been used');
+        state.lostAnswers -= 1;
+        if (state.lostAnswers >= 0) throw unavailable('the connection broke');
         yield {
           step: {
             $case: 'result',

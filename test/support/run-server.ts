@@ -153,9 +153,14 @@ function keptDatabase(url: string) {
 export type RunningTestServer = Awaited<ReturnType<typeof runServer>>;
 
 /** One exchange without challenges; throws the refusal. */
-export async function attest({ agent }: Clients, data: { type: string; payload: Uint8Array }, csr: Uint8Array) {
+export async function attest(
+  { agent }: Clients,
+  data: { type: string; payload: Uint8Array },
+  csr: Uint8Array,
+  metadata: Readonly<Record<string, string>> = {},
+) {
   const request = { step: { $case: 'params' as const, value: { data, params: { csr } } } };
-  for await (const { step } of agent.attestAgent(requests(request))) {
+  for await (const { step } of agent.attestAgent(requests(request), { metadata })) {
     if (step?.$case === 'result') return step.value;
   }
   throw new Error('server ended the exchange without a result');

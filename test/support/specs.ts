@@ -22,3 +22,23 @@ export const spec = {
     },
   ],
 } as const;
+
+/** Over and above it: a cluster with two servers and a workload. */
+export function clusteredSpec() {
+  const selectors = ['k8s:ns:production', 'k8s:sa:till'];
+  return {
+    clusters: [{ name: 'shop', platform: 'onprem', context: 'shop', servers: 2, image: 'espalier-runtime:0.1.0' }],
+    workloads: [...spec.workloads, { segment: 'shop', environment: 'prod', team: 'demo', name: 'till', selectors }],
+  };
+}
+
+/** What a bootstrap calls for a cluster, each once, in this order. */
+export const clusterCalls = [
+  'kubernetes listClusterResources',
+  'kubernetes ensureClusterServerNodes',
+  'kubernetes ensureClusterServer',
+  'kubernetes waitForClusterServer',
+  'kubernetes ensureClusterAgents',
+  'kubernetes waitForClusterAgents',
+  'control waitForAttestedAgents',
+] as const;

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import type { WorkflowBundlePath } from '@temporalio/worker';
 import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
 import { ensureWorkflowBundle } from '../../workers/pack/workflow-bundle.ts';
 import { findTemporal } from '../../workers/up/temporal.ts';
@@ -14,6 +15,8 @@ export interface World {
   control(): object;
   /** Left out where there are no clouds. */
   cloud?(cloud: Cloud): object;
+  /** Left out where there are no clusters. */
+  kubernetes?(): object;
 }
 
 export interface TestTemporal {
@@ -23,7 +26,8 @@ export interface TestTemporal {
   close(): Promise<void>;
 }
 
-export async function startTestTemporal(): Promise<TestTemporal> {
+/** `bundle`: the workflows with something of a test's own around them. */
+export async function startTestTemporal(bundle?: WorkflowBundlePath): Promise<TestTemporal> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
   const { path } = await findTemporal(`${root}/.espalier/temporal`);
   const environment = await TestWorkflowEnvironment.createLocal({
@@ -32,7 +36,7 @@ export async function startTestTemporal(): Promise<TestTemporal> {
       searchAttributes: [spiffeTrustDomain, provisionPhase],
     },
   });
-  const workflowBundle = await bundleWorkflows();
+  const workflowBundle = bundle ?? (await bundleWorkflows());
   return {
     environment,
     async withWorkers(world, act, { replayAlways } = { replayAlways: false }) {
@@ -47,8 +51,8 @@ export async function startTestTemporal(): Promise<TestTemporal> {
           activities: world.control(),
           ...caching,
         }),
-        ...(['gcp', 'aws'] as const).flatMap((taskQueue) => {
-          const activities = world.cloud?.(taskQueue);
+        ...(['gcp', 'aws', 'kubernetes'] as const).flatMap((taskQueue) => {
+          const activities = taskQueue === 'kubernetes' ? world.kubernetes?.() : world.cloud?.(taskQueue);
           return activities === undefined ? [] : [Worker.create({ ...shared, taskQueue, activities })];
         }),
       ]);

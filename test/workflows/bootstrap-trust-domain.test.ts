@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WorkflowFailedError } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure } from '@temporalio/common';
+import type { ApplicationFailure } from '@temporalio/common';
 import type { Progress } from '../../workflows/lib/progress.ts';
 import type { ReadmitReport } from '../../workflows/readmit-agents.ts';
 import type { RemovalReport } from '../../workflows/remove-trust-domain.ts';
@@ -12,6 +12,7 @@ import type { FakeWorld } from '../fakes/fake-world.ts';
 import { spec } from '../support/specs.ts';
 import { startTestTemporal } from '../support/temporal.ts';
 import type { TestTemporal } from '../support/temporal.ts';
+import { failureOf } from '../support/workflow-failure.ts';
 
 let temporal: TestTemporal;
 let runs = 0;
@@ -34,22 +35,9 @@ function start(type: string, input: { trustDomain: string }): Promise<WorkflowHa
   });
 }
 
-/** The innermost failure of a workflow. */
-async function failureOf(handle: WorkflowHandle): Promise<ApplicationFailure> {
-  const error: unknown = await handle.result().then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  expect(error).toBeInstanceOf(WorkflowFailedError);
-  let current = (error as WorkflowFailedError).cause;
-  while (current instanceof ChildWorkflowFailure || current instanceof ActivityFailure) current = current.cause;
-  expect(current).toBeInstanceOf(ApplicationFailure);
-  return current as ApplicationFailure;
-}
-
 async function bootstrapFailing(world: FakeWorld, call: string): Promise<ApplicationFailure> {
   world.failing = { call, type: 'InvalidRequest' };
-  return temporal.withWorkers(world, async () => failureOf(await start('bootstrapTrustDomain', ownSpec())));
+  return temporal.withWorkers(world, async () => failureOf((await start('bootstrapTrustDomain', ownSpec())).result()));
 }
 
 describe('bootstrapTrustDomain', () => {
@@ -123,7 +111,9 @@ describe('bootstrapTrustDomain', () => {
   it('reports every fault of its specification and makes nothing', async () => {
     const world = createFakeWorld();
     const failure = await temporal.withWorkers(world, async () =>
-      failureOf(await start('bootstrapTrustDomain', { ...ownSpec(), keyType: 'dsa', segments: [] } as never)),
+      failureOf(
+        (await start('bootstrapTrustDomain', { ...ownSpec(), keyType: 'dsa', segments: [] } as never)).result(),
+      ),
     );
     expect(failure.type).toBe('InvalidRequest');
     expect(failure.message).toContain('keyType');
@@ -177,7 +167,7 @@ describe('bootstrapTrustDomain', () => {
       const { left } = (await (await start('tearDownTrustDomain', input)).result()) as RemovalReport;
       expect([left, [...world.things]]).toEqual([[], []]);
       world.failing = { call: 'gcp ensureUpstreamAuthority', type: 'InvalidRequest' };
-      const failure = await failureOf(await start('bootstrapTrustDomain', input));
+      const failure = await failureOf((await start('bootstrapTrustDomain', input)).result());
       expect(failure.message).toBe('gcp ensureUpstreamAuthority was made to fail');
       expect([...world.things]).toEqual([]);
     });
@@ -188,7 +178,7 @@ describe('bootstrapTrustDomain', () => {
     const failure = await temporal.withWorkers(world, async () => {
       world.failing = { call: 'control verifyRefusal', type: 'TrustViolation' };
       world.refusing = 'aws removeDatastore';
-      return failureOf(await start('bootstrapTrustDomain', ownSpec()));
+      return failureOf((await start('bootstrapTrustDomain', ownSpec())).result());
     });
     expect(failure.type).toBe('RollbackIncomplete');
     expect(failure.message).toBe(
@@ -201,7 +191,7 @@ describe('bootstrapTrustDomain', () => {
     const world = createFakeWorld();
     world.put('aws instance aws-node-0');
     const failure = await temporal.withWorkers(world, async () =>
-      failureOf(await start('bootstrapTrustDomain', ownSpec())),
+      failureOf((await start('bootstrapTrustDomain', ownSpec())).result()),
     );
     expect(failure.type).toBe('Conflict');
     expect(failure.message).toContain('aws instance aws-node-0');
@@ -217,7 +207,7 @@ describe('bootstrapTrustDomain', () => {
       const bootstrap = await start('bootstrapTrustDomain', input);
       while (!world.calls.includes('control verifyFirstBundle'))
         await new Promise((resolve) => setTimeout(resolve, 20));
-      const failure = await failureOf(await start('tearDownTrustDomain', input));
+      const failure = await failureOf((await start('tearDownTrustDomain', input)).result());
       expect(failure.type).toBe('Conflict');
       expect(failure.message).toContain(`trustChange/${input.trustDomain}`);
       release();

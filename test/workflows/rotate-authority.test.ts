@@ -2,7 +2,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import type { WorkflowHandle } from '@temporalio/client';
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure } from '@temporalio/common';
 import type { DryRunReport } from '../../activities/trust/rotation.ts';
 import type { Progress } from '../../workflows/lib/progress.ts';
 import type { KeptReport } from '../../workflows/rotation/rotate.ts';
@@ -10,6 +9,7 @@ import { createFakeWorld } from '../fakes/fake-world.ts';
 import type { FakeWorld } from '../fakes/fake-world.ts';
 import { startTestTemporal } from '../support/temporal.ts';
 import type { TestTemporal } from '../support/temporal.ts';
+import { failureOf } from '../support/workflow-failure.ts';
 
 let temporal: TestTemporal;
 let runs = 0;
@@ -56,18 +56,6 @@ function setAway(world: FakeWorld, id: string, away: boolean): void {
 async function called(world: FakeWorld, call: string, times = 1): Promise<void> {
   while (world.calls.filter((made) => made === call).length < times)
     await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-async function failureOf(handle: WorkflowHandle): Promise<ApplicationFailure> {
-  const error: unknown = await handle.result().then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  expect(error).toBeInstanceOf(WorkflowFailedError);
-  let current = (error as WorkflowFailedError).cause;
-  while (current instanceof ChildWorkflowFailure || current instanceof ActivityFailure) current = current.cause;
-  expect(current).toBeInstanceOf(ApplicationFailure);
-  return current as ApplicationFailure;
 }
 
 const firstRoots = ['root-0#1', 'root-1#2'];
@@ -179,7 +167,9 @@ describe('rotateX509Authority', () => {
   it('changes nothing while somebody is silent, and names them', async () => {
     const { world, start, trustDomain } = stage();
     setAway(world, leafAgent(trustDomain), true);
-    const failure = await temporal.withWorkers(world, async () => failureOf(await start('rotateX509Authority')));
+    const failure = await temporal.withWorkers(world, async () =>
+      failureOf((await start('rotateX509Authority')).result()),
+    );
     expect(failure.type).toBe('Blocked');
     expect(failure.message).toContain(leafAgent(trustDomain));
     expectUntouched(world);
@@ -225,7 +215,7 @@ describe('rotateX509Authority', () => {
   it.each(faults)('refuses a request that %s', async (_name, request, message) => {
     const { world, start } = stage();
     const failure = await temporal.withWorkers(world, async () =>
-      failureOf(await start('rotateX509Authority', request)),
+      failureOf((await start('rotateX509Authority', request)).result()),
     );
     expect(failure.type).toBe('InvalidRequest');
     expect(failure.message).toContain(message);
@@ -276,7 +266,7 @@ describe('a holder that is missing', () => {
 
   it('has everything undone when the deadline passes', async () => {
     const world = await withAbsence({ policy: { proofDeadline: '200ms' } }, async ({ handle, trustDomain }) => {
-      const failure = await failureOf(handle);
+      const failure = await failureOf(handle.result());
       expect(failure.type).toBe('NotProven');
       expect(failure.message).toBe(`"held" was not proven within 200ms: ${leafAgent(trustDomain)} of leaf (not held)`);
     });
@@ -365,7 +355,7 @@ describe('an operator', () => {
       const handle = await start('rotateX509Authority', { policy });
       await reached((now) => now.change?.waitingFor === 'approval of the activation');
       await change.signal('abort', 'changed my mind');
-      const failure = await failureOf(handle);
+      const failure = await failureOf(handle.result());
       expect([failure.type, failure.message]).toEqual(['Aborted', 'aborted: changed my mind']);
     });
     expectUntouched(world);
@@ -405,7 +395,7 @@ describe('an operator', () => {
     await temporal.withWorkers(world, async () => {
       const first = await start('rotateX509Authority', { policy: { ...policy, approveRevocation: false } });
       const { change } = await reached((now) => now.change?.waitingFor === 'approval of the activation');
-      const failure = await failureOf(await start('rotateX509Authority', {}, 'somebody-elses'));
+      const failure = await failureOf((await start('rotateX509Authority', {}, 'somebody-elses')).result());
       expect(failure.type).toBe('Conflict');
       await approve('activation', change?.planDigest ?? '');
       await first.result();
@@ -421,7 +411,9 @@ describe('a rotation whose activity fails', () => {
     async (name) => {
       const { world, start } = stage();
       world.failing = { call: `control ${name}`, type: 'InvalidRequest' };
-      const failure = await temporal.withWorkers(world, async () => failureOf(await start('rotateX509Authority')));
+      const failure = await temporal.withWorkers(world, async () =>
+        failureOf((await start('rotateX509Authority')).result()),
+      );
       expect(failure.message).toBe(`control ${name} was made to fail`);
       expectUntouched(world);
     },
@@ -431,7 +423,9 @@ describe('a rotation whose activity fails', () => {
     const { world, start } = stage();
     world.failing = { call: 'control digestPlan', type: 'InvalidRequest' };
     world.refusing = 'control withdrawPrepared';
-    const failure = await temporal.withWorkers(world, async () => failureOf(await start('rotateX509Authority')));
+    const failure = await temporal.withWorkers(world, async () =>
+      failureOf((await start('rotateX509Authority')).result()),
+    );
     expect(failure.type).toBe('RollbackIncomplete');
     expect(failure.message).toContain('prepared x509 authority of root-1');
   });
@@ -481,7 +475,7 @@ describe('distrustAuthority', () => {
       const rotation = await start('rotateX509Authority', { policy });
       await reached((now) => now.change?.waitingFor === 'approval of the activation');
       const emergency = await start('distrustAuthority', { reason: 'stolen', authorityId: 'root-0#1' });
-      const failure = await failureOf(rotation);
+      const failure = await failureOf(rotation.result());
       expect(failure.type).toBe('StoodAside');
       const { change } = await reached((now) => now.change?.waitingFor === 'approval of the revocation');
       await approve('revocation', change?.planDigest ?? '');
@@ -510,7 +504,7 @@ describe('distrustAuthority', () => {
   it('refuses to distrust an intermediate CA by itself', async () => {
     const { world, start } = stage();
     const failure = await temporal.withWorkers(world, async () =>
-      failureOf(await start('distrustAuthority', { tier: 'leaf' })),
+      failureOf((await start('distrustAuthority', { tier: 'leaf' })).result()),
     );
     expect(failure.type).toBe('InvalidRequest');
     expect(failure.message).toContain('distrust the root above');
@@ -519,7 +513,7 @@ describe('distrustAuthority', () => {
   it('refuses an authority that no server signs with', async () => {
     const { world, start } = stage();
     const failure = await temporal.withWorkers(world, async () =>
-      failureOf(await start('distrustAuthority', { authorityId: 'ff' })),
+      failureOf((await start('distrustAuthority', { authorityId: 'ff' })).result()),
     );
     expect(failure.message).toBe('no server of tier root signs or signed with authority "ff"');
   });
@@ -551,7 +545,9 @@ describe('rotateUpstreamAuthority', () => {
 
   it('is blocked where the CA is a root itself', async () => {
     const { world, start } = stage();
-    const failure = await temporal.withWorkers(world, async () => failureOf(await start('rotateUpstreamAuthority')));
+    const failure = await temporal.withWorkers(world, async () =>
+      failureOf((await start('rotateUpstreamAuthority')).result()),
+    );
     expect(failure.type).toBe('Blocked');
     expect(failure.message).toContain('there is no authority above it');
     expectUntouched(world);
@@ -560,7 +556,7 @@ describe('rotateUpstreamAuthority', () => {
   it('is undone where the upstream still signs under the old one', async () => {
     const { world, start } = stage();
     const failure = await temporal.withWorkers(world, async () =>
-      failureOf(await start('rotateUpstreamAuthority', { tier: 'middle' })),
+      failureOf((await start('rotateUpstreamAuthority', { tier: 'middle' })).result()),
     );
     expect(failure.type).toBe('Blocked');
     expect(failure.message).toContain('give it its new CA first');

@@ -6,6 +6,8 @@ import type { KeptRunbookReport } from '../../workflows/runbooks/runbook.ts';
 import type { RunbookProgress } from '../../workflows/runbooks/runbook-progress.ts';
 import type { SnapshotReport } from '../../workflows/snapshot-trust.ts';
 import { createFakeWorld } from '../fakes/fake-world.ts';
+import { bootstrapped } from '../support/bootstrapped-world.ts';
+import { spec } from '../support/specs.ts';
 import { startTestTemporal } from '../support/temporal.ts';
 import type { TestTemporal } from '../support/temporal.ts';
 
@@ -112,6 +114,138 @@ describe('downstreamServerDown', () => {
       );
     });
   });
+});
+
+describe('downstreamServerDown with a specification', () => {
+  /** A trust domain that stands, with two servers in one of its segments. */
+  async function standing(subject: string, more: object = {}) {
+    runs += 1;
+    const trustDomain = `runbook-${runs}.example.org`;
+    const [gcp, aws] = spec.segments;
+    const wide = { ...spec, trustDomain, segments: [{ ...gcp, servers: 2 }, aws] };
+    const world = await bootstrapped(wide);
+    world.troubles.down.add(subject);
+    const request = { spec: wide, subject, policy: hopeless, ...more };
+    const start = () =>
+      temporal.environment.client.workflow.start('downstreamServerDown', {
+        args: [request],
+        taskQueue: 'control',
+        workflowId: `downstreamServerDown/${trustDomain}`,
+      });
+    const run = (act: (handle: WorkflowHandle) => Promise<void>): Promise<KeptRunbookReport> =>
+      temporal.withWorkers(world, async () => {
+        const handle = await start();
+        await act(handle);
+        return (await handle.result()) as KeptRunbookReport;
+      });
+    const acts = () =>
+      world.calls.filter((call) => /ensure(Server|Banned|Evicted|Entry)|removeInstance|applyRel/.test(call));
+    const before = acts().length;
+    return { world, trustDomain, run, acts: () => acts().slice(before) };
+  }
+  const approving = async (handle: WorkflowHandle) => approve(handle, await waiting(handle, 'approval'));
+  const untouched = async () => undefined;
+
+  it('makes a server anew that does not come back, once somebody approves, and proves that it is back', async () => {
+    const { world, run, acts } = await standing('gcp-server-1', { policy: { ...hopeless, deadline: '3s' } });
+    const report = await run(approving);
+    expect(report).toMatchObject({
+      outcome: 'recovered',
+      actions: [{ what: 'replace server gcp-server-1 of tier gcp', ended: 'done' }],
+      approvals: [{ approver: 'somebody' }],
+      advice: [],
+    });
+    expect(acts()).toEqual([
+      'control ensureBanned',
+      'gcp removeInstance',
+      'control ensureEvicted',
+      'gcp ensureServerInstance',
+      'control ensureEntry',
+    ]);
+    expect(report.findings.at(-1)).toMatch(
+      /^server gcp-server-1 is back at gcp-server-1\.2\.internal; its intermediate CA ends at /,
+    );
+    expect(world.made.get('gcp instance gcp-server-1')).toBe(2);
+    expect(world.made.get('gcp instance gcp-server-0')).toBe(1);
+  }, 30_000);
+
+  it('has agents told where the first of their servers is now', async () => {
+    const { world, trustDomain, run, acts } = await standing('gcp-server-0', {
+      policy: { ...hopeless, deadline: '3s' },
+    });
+    const report = await run(async (handle) => {
+      await approving(handle);
+      await handle.result();
+      await temporal.environment.client.workflow.getHandle(`rollOutAgents/${trustDomain}`).result();
+    });
+    expect(report.outcome).toBe('recovered');
+    expect(report.actions.map(({ what }) => what)).toEqual([
+      'replace server gcp-server-0 of tier gcp',
+      'have the agents of tier gcp told of gcp-server-0.2.internal',
+    ]);
+    expect(acts()).toContain('gcp applyRelease');
+    expect([...world.nodes.releases.keys()].toSorted()).toEqual(['gcp-node-0', 'gcp-node-1']);
+  }, 30_000);
+
+  it('leaves it to a person where no other server of its pool serves', async () => {
+    const { world, run, acts } = await standing('gcp-server-1');
+    world.troubles.down.add('gcp-server-0');
+    const report = await run(untouched);
+    expect(report).toMatchObject({ outcome: 'needs a person', actions: [] });
+    expect(report.advice).toEqual([
+      'no other server of tier gcp serves: runbook downstreamClusterDown, before gcp-server-1 is replaced',
+    ]);
+    expect(acts()).toEqual([]);
+  });
+
+  it('replaces nothing where the policy lets it only look, or nobody approves', async () => {
+    for (const policy of [{ ...hopeless, mayAct: false }, hopeless]) {
+      const { run, acts } = await standing('gcp-server-1', { policy });
+      const report = await run(untouched);
+      expect(report).toMatchObject({ outcome: 'needs a person', actions: [], approvals: [] });
+      expect(report.advice).toEqual([expect.stringContaining('replace server gcp-server-1')]);
+      expect(acts()).toEqual([]);
+    }
+  });
+
+  it('goes on with one whose instance is gone', async () => {
+    const { world, run, acts, trustDomain } = await standing('gcp-server-1', {
+      policy: { ...hopeless, deadline: '3s' },
+    });
+    world.things.delete('gcp instance gcp-server-1');
+    // Its agent had another name than the one that comes after it.
+    const gone = `spiffe://${trustDomain}/spire/agent/gcp/gone`;
+    const [id, entry] = [...world.entries].find(([, { parentId }]) => parentId.endsWith('/gcp-server-1')) ?? [];
+    if (id === undefined || entry === undefined) throw new Error('no entry of the server');
+    world.entries.set(id, { ...entry, parentId: gone });
+    const report = await run(approving);
+    expect(report.outcome).toBe('recovered');
+    const parents = [...world.entries.values()]
+      .filter((one) => one.spiffeId === entry.spiffeId)
+      .map((one) => one.parentId);
+    expect(parents.toSorted()).toEqual(
+      ['gcp-server-0', 'gcp-server-1'].map((name) => `spiffe://${trustDomain}/spire/agent/gcp/${name}`),
+    );
+    expect(acts()).toEqual(['control ensureEvicted', 'gcp ensureServerInstance', 'control ensureEntry']);
+    expect(report.findings).toContain('server gcp-server-1 of tier gcp does not answer: it has no instance');
+    expect(report.findings).toContain(
+      '1 of 2 servers of tier gcp answer: nothing is lost, and one more failure stops issuance',
+    );
+  }, 30_000);
+
+  it('is told that another change runs, and says how to go on', async () => {
+    const { trustDomain, run, acts } = await standing('gcp-server-1', { policy: { ...hopeless, deadline: '3s' } });
+    const change = await temporal.environment.client.workflow.start('trustChange', {
+      args: [{}],
+      taskQueue: 'nobody',
+      workflowId: `trustChange/${trustDomain}`,
+    });
+    const report = await run(approving);
+    await change.terminate();
+    expect(report.actions[0]?.ended).toContain('another change of trust is running');
+    expect(report.advice).toEqual(['start this runbook again: it goes on with server gcp-server-1 where it was']);
+    expect(acts()).toEqual([]);
+  }, 30_000);
 });
 
 describe('downstreamClusterDown', () => {
@@ -414,6 +548,37 @@ describe('containNode', () => {
     expect(troubles.banned).toContain(agentId);
     expect(report.findings.join()).toContain(`ends at ${troubles.endsAt} at the latest`);
     expect(report.advice).toHaveLength(1);
+  });
+
+  it('cuts the node off in its cloud when that is approved too, where a specification says which cloud', async () => {
+    const { meanwhile, world, trustDomain, troubles } = stage();
+    const node = 'aws-node-0';
+    for (const name of [
+      'gcp instance upstream-0',
+      'gcp instance gcp-server-0',
+      'aws instance aws-server-0',
+      `aws instance ${node}`,
+    ])
+      world.put(name);
+    const agentId = `spiffe://${trustDomain}/spire/agent/aws/${node}`;
+    const agent = { tier: 'aws', away: false, knows: new Set<string>(), knowsTainted: new Set<string>(), under: '' };
+    world.fleet.agents.set(agentId, agent);
+    troubles.endsAt = new Date(Date.now() + 2_000).toISOString();
+    const request = { topology: undefined, spec: { ...spec, trustDomain }, subject: agentId, policy: quick };
+    const report = await meanwhile(
+      'containNode',
+      request,
+      `approval to ban agent ${agentId}`,
+      async (handle, progress) => {
+        await approve(handle, progress);
+        const second = await waiting(handle, `approval to cut the node of agent ${agentId} off in aws`);
+        expect(world.nodes.isolated.size).toBe(0);
+        await approve(handle, second);
+      },
+    );
+    expect(report).toMatchObject({ outcome: 'contained', actions: [{ ended: 'done' }, { ended: 'done' }] });
+    expect([...world.nodes.isolated]).toEqual([node]);
+    expect(report.findings).toContain(`node ${node} is cut off: no new connection reaches it, and it opens none`);
   });
 
   it('bans nobody without approval, and says how to end sooner what lasts longer than it waits', async () => {

@@ -1,6 +1,15 @@
 // Where `up` keeps everything: `.espalier/` in the checkout, and a short directory for sockets, whose paths may have 107 bytes on Linux.
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,8 +27,10 @@ export interface StateDirectory {
 
 const portsSchema = z.record(z.string(), z.number().int());
 
-export function openStateDirectory(root: string): StateDirectory {
-  mkdirSync(root, { recursive: true });
+export function openStateDirectory(place: string): StateDirectory {
+  mkdirSync(place, { recursive: true });
+  // Programs are attested by the path that the kernel knows, in which no symbolic link is left.
+  const root = realpathSync(place);
   const path = (...parts: string[]) => join(root, ...parts);
   const portsFile = path('ports.json');
   const ports = existsSync(portsFile) ? portsSchema.parse(JSON.parse(readFileSync(portsFile, 'utf8'))) : {};

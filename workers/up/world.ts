@@ -7,6 +7,7 @@ import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts
 import { taskQueues } from '../activities.ts';
 import type { ArtifactFile } from '../pack/artifact.ts';
 import { serveArtifact } from './artifact-server.ts';
+import type { LabIsolation } from './isolation.ts';
 import { startLab } from './lab.ts';
 import type { RunningLab } from './lab.ts';
 import { startPostgres } from './postgres.ts';
@@ -27,7 +28,9 @@ export interface World {
 export interface WorldOptions {
   readonly root: string;
   readonly state: StateDirectory;
-  readonly spec: Pick<TrustDomainSpec, 'infrastructure' | 'upstream'>;
+  readonly spec: Pick<TrustDomainSpec, 'infrastructure' | 'upstream' | 'clusters'>;
+  /** Of the lab's instances; absent: as those that are there have it. */
+  readonly isolation?: LabIsolation | undefined;
   readonly say: (line: string) => void;
 }
 
@@ -43,7 +46,8 @@ export async function inWorld<T>(options: WorldOptions, act: (world: World) => P
   }
 }
 
-async function startWorld({ root, state, spec, say }: WorldOptions, onStop: (stop: Stop) => void): Promise<World> {
+async function startWorld(options: WorldOptions, onStop: (stop: Stop) => void): Promise<World> {
+  const { root, state, spec, isolation, say } = options;
   const running: RunningProcess[] = [];
   const keep = (started: RunningProcess): void => {
     running.push(started);
@@ -62,7 +66,8 @@ async function startWorld({ root, state, spec, say }: WorldOptions, onStop: (sto
 
   const server = await serveArtifact(artifact, await state.port('artifact'));
   onStop(() => server.close());
-  const lab = spec.infrastructure === 'lab' ? await startLab(root, state, keep) : undefined;
+  const reach = [postgres.adminUrl, server.url];
+  const lab = spec.infrastructure === 'lab' ? await startLab(root, state, keep, { isolation, reach }) : undefined;
   if (lab !== undefined) say(`Clouds: the lab at ${lab.endpoint}`);
 
   const directory = state.path('worker', 'agent');
@@ -75,9 +80,12 @@ async function startWorld({ root, state, spec, say }: WorldOptions, onStop: (sto
     ESPALIER_WORKER_DIRECTORY: directory,
     ESPALIER_WORKLOAD_SOCKET: join(state.run, 'worker/api.sock'),
     ...(lab === undefined ? realCloudEnvironment() : { ESPALIER_LAB_FILE: state.path('lab', 'lab.json') }),
+    ...environmentOf(/^ESPALIER_(CROSSPLANE_|KUBECONFIG$)/),
   };
-  const workers = taskQueues.map((queue) => {
-    const admin = queue === 'control' ? {} : { ESPALIER_DATABASE_ADMIN_URL: postgres.adminUrl };
+  const queues = taskQueues.filter((queue) => queue !== 'kubernetes' || spec.clusters !== undefined);
+  const workers = queues.map((queue) => {
+    const admin =
+      queue === 'control' || queue === 'kubernetes' ? {} : { ESPALIER_DATABASE_ADMIN_URL: postgres.adminUrl };
     // The one worker that puts it where it belongs, and no other, knows where the authority above the root is.
     const gives = spec.upstream.authority === 'disk' && queue === spec.upstream.cloud;
     const authority = gives ? { ESPALIER_UPSTREAM_AUTHORITY_DIRECTORY: state.path('upstream-authority') } : {};
@@ -138,7 +146,10 @@ function ensureProgram(state: StateDirectory, name: string): string {
 
 /** Credentials of real clouds come from the environment only where the specification names them. */
 function realCloudEnvironment(): Record<string, string> {
-  const wanted = /^(AWS_|GOOGLE_|GCLOUD_|CLOUDSDK_|ESPALIER_(AWS|GCP)_)/;
+  return environmentOf(/^(AWS_|GOOGLE_|GCLOUD_|CLOUDSDK_|ESPALIER_(AWS|GCP)_)/);
+}
+
+function environmentOf(wanted: RegExp): Record<string, string> {
   return Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) =>
       value !== undefined && wanted.test(name) ? [[name, value]] : [],

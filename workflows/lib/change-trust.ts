@@ -24,10 +24,12 @@ export async function changeTrust<Result>(input: TrustChangeInput): Promise<Resu
   }
 }
 
-export function isLocked(cause: unknown): boolean {
+export function isLocked(cause: unknown): cause is ApplicationFailure {
   return cause instanceof ApplicationFailure && cause.cause instanceof WorkflowExecutionAlreadyStartedError;
 }
 
 function trustDomainOf(input: TrustChangeInput): string {
-  return input.change === 'rotate' ? input.request.trustDomain : input.plan.spec.trustDomain;
+  if (input.change === 'rotate') return input.request.trustDomain;
+  const { plan } = input.change === 'update' || input.change === 'drill' ? input.request : input;
+  return plan.spec.trustDomain;
 }

@@ -33,6 +33,8 @@ export interface OperatorOptions {
   readonly gates: readonly Gate[];
   readonly note: (text: string) => void;
   readonly changed: () => void;
+  /** What was said to the run that this one goes on from. */
+  readonly before?: { readonly paused: boolean; readonly approvals: readonly GivenApproval[] };
 }
 
 export interface Operator {
@@ -50,14 +52,16 @@ export interface Operator {
   approvedWithin(gate: Gate, patienceMs: number): Promise<boolean>;
   /** Waits a minute, or until somebody says `resume`; throws where an emergency takes over. */
   attention(): Promise<void>;
+  /** How often somebody has said `resume`. */
+  readonly resumes: () => number;
   /** From now on `abort` comes too late. */
   readonly passPointOfNoReturn: () => void;
 }
 
-export function listenToOperator({ planDigest, verify, gates, note, changed }: OperatorOptions): Operator {
-  let [paused, passed, resumed] = [false, false, 0];
+export function listenToOperator({ planDigest, verify, gates, note, changed, before }: OperatorOptions): Operator {
+  let [paused, passed, resumed] = [before?.paused === true, false, 0];
   let ending: ApplicationFailure | undefined;
-  const approvals: GivenApproval[] = [];
+  const approvals: GivenApproval[] = [...(before?.approvals ?? [])];
   const without = new Set<string>();
   const scopes = new Set<CancellationScope>();
   const end = (failure: ApplicationFailure): void => {
@@ -162,6 +166,7 @@ export function listenToOperator({ planDigest, verify, gates, note, changed }: O
       const before = resumed;
       await wait(() => resumed > before, '1 minute');
     },
+    resumes: () => resumed,
     passPointOfNoReturn() {
       passed = true;
     },

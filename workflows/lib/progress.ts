@@ -5,6 +5,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   setCurrentDetails,
+  setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -50,6 +51,11 @@ export interface ChangeProgress {
   readonly notes: readonly string[];
 }
 
+/** Of a change that is about to begin. */
+export function changeAhead({ operation, tier }: Pick<ChangeProgress, 'operation' | 'tier'>): ChangeProgress {
+  return { operation, tier, pointOfNoReturn: 'ahead', paused: false, missing: [], overdue: false, notes: [] };
+}
+
 export const progressQuery = defineQuery<Progress>('progress');
 export const reportProgressSignal = defineSignal<[Progress]>('reportProgress');
 
@@ -62,6 +68,26 @@ export interface ProgressKeeper {
   readonly undoing: () => void;
   /** Resolves when the parent has been told: it may end right after. */
   done(): Promise<void>;
+}
+
+export interface ProgressBelow {
+  /** As soon as it is known whose trust domain it is. */
+  readonly named: (trustDomain: string) => Progress;
+}
+
+/** Of a workflow that people start: its own phase, until the change that it starts under the lock tells of itself. */
+export function showProgressBelow(phase: string): ProgressBelow {
+  let progress: Progress = {
+    trustDomain: '',
+    state: 'running',
+    phases: [{ name: phase, state: 'running', startedAt: Date.now() }],
+  };
+  setHandler(progressQuery, () => progress);
+  setHandler(reportProgressSignal, (reported) => {
+    progress = reported;
+    showProgress(progress);
+  });
+  return { named: (trustDomain) => (progress = { ...progress, trustDomain }) };
 }
 
 /** Keeps the progress of this workflow and tells its parent, which is what an operator looks at. */

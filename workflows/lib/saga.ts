@@ -52,7 +52,7 @@ async function attempt({ name, run }: Removal): Promise<FailedRemoval[]> {
   }
 }
 
-function rollbackIncomplete(stuck: readonly FailedRemoval[], cause: unknown): ApplicationFailure {
+export function rollbackIncomplete(stuck: readonly FailedRemoval[], cause: unknown): ApplicationFailure {
   const list = stuck.map(({ name, reason }) => `${name} (${reason})`).join('; ');
   const why = isCancellation(cause) ? 'cancelled' : rootMessage(cause);
   return ApplicationFailure.create({

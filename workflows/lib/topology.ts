@@ -1,18 +1,20 @@
 // Where a planned trust domain's servers are now: their addresses are their clouds' to say.
-import type { ServerPool, TrustDomainPlan } from '../../activities/plan.ts';
+import type { ClusterServer } from '../../activities/clusters/cluster.ts';
+import type { Instance, ServerPool, TrustDomainPlan } from '../../activities/plan.ts';
 import type { Tier, Topology } from '../../activities/trust/topology.ts';
-import { onCloud, onCloudOnce } from './calls.ts';
+import { onCloud, onCloudOnce, onCluster, onClusterOnce } from './calls.ts';
 import { rootMessage } from './failure-message.ts';
 import { whereOf } from './removals.ts';
 import { settleAll } from './saga.ts';
 
+/** Throws where one of them does not run. */
 export async function findTopology(plan: TrustDomainPlan): Promise<Topology> {
-  const { upstream, segments, spec } = plan;
-  const tiers = await settleAll([
-    findTier(plan, upstream),
-    ...segments.map(({ pool }) => findTier(plan, pool, upstream.name)),
-  ]);
-  return { trustDomain: spec.trustDomain, tiers };
+  const servers = await settleAll(poolsOf(plan).map((pool) => findServers(plan, pool)));
+  const { trustDomain } = plan.spec;
+  const inClusters = await settleAll(
+    (plan.clusters ?? []).map((cluster) => onCluster('validation').waitForClusterServer({ trustDomain, cluster })),
+  );
+  return topologyOf(plan, [...servers, ...inClusters]);
 }
 
 export interface FoundTopology {
@@ -23,37 +25,60 @@ export interface FoundTopology {
 
 /** The same, where some of it may be broken: a tier keeps the servers that there are. */
 export async function findTopologyAsItIs(plan: TrustDomainPlan): Promise<FoundTopology> {
-  const { upstream, segments, spec } = plan;
   const absent: string[] = [];
-  const find = async ({ cloud, region, name, servers }: ServerPool, parent?: string): Promise<Tier> => {
+  const find = async ({ cloud, region, servers }: ServerPool): Promise<Instance[]> => {
     const { waitForInstance } = onCloudOnce(cloud);
     const found = await Promise.all(
-      servers.map((server) =>
-        waitForInstance({ ...whereOf(spec), region, name: server }).catch((cause: unknown) => {
-          absent.push(`${server}: ${rootMessage(cause)}`);
+      servers.map((name) =>
+        waitForInstance({ ...whereOf(plan.spec), region, name }).catch((cause: unknown) => {
+          absent.push(`${name}: ${rootMessage(cause)}`);
         }),
       ),
     );
-    const running = found.flatMap((instance) => (instance === undefined ? [] : [instance]));
-    return {
-      name,
-      ...(parent === undefined ? {} : { parent }),
-      servers: running.map(({ name: server, address }) => ({ name: server, address })),
-    };
+    return found.flatMap((instance) => instance ?? []);
   };
-  const tiers = await Promise.all([find(upstream), ...segments.map(({ pool }) => find(pool, upstream.name))]);
-  return { topology: { trustDomain: spec.trustDomain, tiers }, absent: absent.toSorted() };
+  const servers = await Promise.all(poolsOf(plan).map(find));
+  const { trustDomain } = plan.spec;
+  const inClusters = await Promise.all(
+    (plan.clusters ?? []).map((cluster) =>
+      onClusterOnce()
+        .waitForClusterServer({ trustDomain, cluster })
+        .catch((cause: unknown): ClusterServer[] => {
+          absent.push(`${cluster.name}: ${rootMessage(cause)}`);
+          return [];
+        }),
+    ),
+  );
+  return { topology: topologyOf(plan, [...servers, ...inClusters]), absent: absent.toSorted() };
 }
 
-async function findTier(plan: TrustDomainPlan, pool: ServerPool, parent?: string): Promise<Tier> {
-  const { cloud, region, name, servers } = pool;
-  const { waitForInstance } = onCloud(cloud, 'validation');
-  const instances = await settleAll(
-    servers.map((server) => waitForInstance({ ...whereOf(plan.spec), region, name: server })),
-  );
-  return {
+function findServers(plan: TrustDomainPlan, pool: ServerPool): Promise<Instance[]> {
+  return findInstances(plan, pool, pool.servers);
+}
+
+/** Throws where one of them does not run after what the phase allows. */
+export function findInstances(
+  { spec }: TrustDomainPlan,
+  { cloud, region }: Pick<ServerPool, 'cloud' | 'region'>,
+  names: readonly string[],
+  phase: Parameters<typeof onCloud>[1] = 'validation',
+): Promise<Instance[]> {
+  const { waitForInstance } = onCloud(cloud, phase);
+  return settleAll(names.map((name) => waitForInstance({ ...whereOf(spec), region, name })));
+}
+
+/** The root's first. */
+export function poolsOf({ upstream, segments }: TrustDomainPlan): ServerPool[] {
+  return [upstream, ...segments.map(({ pool }) => pool)];
+}
+
+/** `servers`: of each pool, in the order of the pools, and then of each cluster. */
+function topologyOf(plan: TrustDomainPlan, servers: readonly (readonly ClusterServer[])[]): Topology {
+  const { upstream, spec, clusters = [] } = plan;
+  const tiers = [...poolsOf(plan), ...clusters].map(({ name }, index): Tier => ({
     name,
-    ...(parent === undefined ? {} : { parent }),
-    servers: instances.map(({ name: server, address }) => ({ name: server, address })),
-  };
+    ...(name === upstream.name ? {} : { parent: upstream.name }),
+    servers: (servers[index] ?? []).map(({ name: server, address }) => ({ name: server, address })),
+  }));
+  return { trustDomain: spec.trustDomain, tiers };
 }

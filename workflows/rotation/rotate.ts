@@ -13,6 +13,7 @@ import type { Topology } from '../../activities/trust/topology.ts';
 import { onTrust, onTrustOnce } from '../lib/calls.ts';
 import { rootMessage } from '../lib/failure-message.ts';
 import { listenToOperator } from '../lib/operator.ts';
+import { changeAhead } from '../lib/progress.ts';
 import type { ChangeProgress, ProgressKeeper } from '../lib/progress.ts';
 import { saga, settleAll } from '../lib/saga.ts';
 import type { Undo } from '../lib/saga.ts';
@@ -52,15 +53,7 @@ export async function rotate(
   const { operation, trustDomain, policy, kind, requester } = request;
   const startedAt = new Date().toISOString();
   const [proofs, forced, notes] = [[] as ProofRecord[], [] as string[], [] as string[]];
-  let change: ChangeProgress = {
-    operation,
-    tier: request.tier,
-    pointOfNoReturn: 'ahead',
-    paused: false,
-    missing: [],
-    overdue: false,
-    notes: [],
-  };
+  let change = changeAhead({ operation, tier: request.tier });
   const tell = (news: Partial<ChangeProgress>): void => {
     change = { ...change, ...news, paused: operator.isPaused(), notes: [...notes, ...forced].slice(-20) };
     progress.changed(change);

@@ -1,12 +1,12 @@
 // What the four workflows that people start have in common: the request is checked, rehearsed or carried out under the trust domain's lock.
-import { ApplicationFailure, getExternalWorkflowHandle, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import { getExternalWorkflowHandle, sleep, workflowInfo } from '@temporalio/workflow';
 import type { DryRunReport, RotationOperation, RotationRequest } from '../../activities/trust/rotation.ts';
 import type { Topology } from '../../activities/trust/topology.ts';
 import { onTrustOnce } from '../lib/calls.ts';
 import { changeTrust, isLocked } from '../lib/change-trust.ts';
 import { standAsideSignal } from '../lib/operator.ts';
-import { nameTrustDomain, progressQuery, reportProgressSignal, showProgress } from '../lib/progress.ts';
-import type { Progress } from '../lib/progress.ts';
+import { nameTrustDomain, showProgressBelow } from '../lib/progress.ts';
+import { required } from '../lib/required.ts';
 import { findTopology } from '../lib/topology.ts';
 import { workflowId } from '../lib/workflow-ids.ts';
 import { rehearseRotation } from './dry-run.ts';
@@ -16,20 +16,11 @@ export async function startRotation(
   operation: RotationOperation,
   request: unknown,
 ): Promise<KeptReport | DryRunReport> {
-  let progress: Progress = {
-    trustDomain: '',
-    state: 'running',
-    phases: [{ name: 'check', state: 'running', startedAt: Date.now() }],
-  };
-  setHandler(progressQuery, () => progress);
-  setHandler(reportProgressSignal, (reported) => {
-    progress = reported;
-    showProgress(progress);
-  });
+  const progress = showProgressBelow('check');
   const { plan, topology: given, ...asked } = await onTrustOnce().checkRotation({ operation, request });
-  progress = { ...progress, trustDomain: asked.trustDomain };
+  progress.named(asked.trustDomain);
   nameTrustDomain(asked.trustDomain);
-  const topology = given ?? (await findTopology(required(plan)));
+  const topology = given ?? (await findTopology(required(plan, 'there is neither a plan nor a topology')));
   if (asked.dryRun) return rehearseRotation(asked, topology);
   return operation === 'distrustAuthority' ? takeOver(asked, topology) : change(asked, topology);
 }
@@ -51,13 +42,4 @@ async function takeOver(request: RotationRequest, topology: Topology): Promise<K
       await sleep('1 second');
     }
   }
-}
-
-function required<T>(value: T | undefined): T {
-  if (value !== undefined) return value;
-  throw ApplicationFailure.create({
-    type: 'InvalidRequest',
-    nonRetryable: true,
-    message: 'there is neither a plan nor a topology',
-  });
 }

@@ -3,17 +3,15 @@ import { onRunbook } from '../lib/calls.ts';
 import { agentFaults } from './agent-faults.ts';
 import { runRunbook } from './runbook.ts';
 import type { KeptRunbookReport } from './runbook.ts';
-import { faultsOf, tierOf } from './tiers.ts';
+import { faultsOf } from './tiers.ts';
 
 export function agentUnreachable(asked: unknown): Promise<KeptRunbookReport> {
   return runRunbook('agentUnreachable', asked, async (runbook) => {
-    const { request, topology, found, advise, look, tier, act, approved, until } = runbook;
-    const { subject: agentId, tier: named, trustDomain } = request;
-    const see = (at = named) =>
-      onRunbook().lookAtAgent({ topology, agentId, ...(at === undefined ? {} : { tier: at }) });
-    const first = await see();
+    const { request, found, advise, lookAt, lookAtAgent, tier, act, approved, until } = runbook;
+    const { subject: agentId, trustDomain } = request;
+    const first = await lookAtAgent();
     agentFaults(first).forEach(found);
-    const its = tierOf(await look(), first.tier);
+    const its = await lookAt(first.tier);
     if (its !== undefined) faultsOf(its).forEach(found);
     if (first.banned) {
       advise(`agent ${agentId} is banned: evict it if it may come back`);
@@ -25,11 +23,11 @@ export function agentUnreachable(asked: unknown): Promise<KeptRunbookReport> {
       // Whoever has the node's identity document may attest after this: somebody has to know that the node is what it was.
       if (!(await approved(`evict agent ${agentId}, so that it may attest again`))) return 'needs a person';
       await act(`evict agent ${agentId}`, () =>
-        onRunbook().ensureEvicted({ trustDomain, tier: tier(first.tier), agentId }),
+        onRunbook().ensureEvicted({ trustDomain, tier: tier(first.tier), agentId, endsAt: first.endsAt }),
       );
     }
     const isBack = await until(`agent ${agentId} to be heard`, async () => {
-      const now = await see(first.tier);
+      const now = await lookAtAgent(first.tier);
       return now.isKnown && !now.hasExpired && now.silent !== true;
     });
     if (isBack) return 'recovered';

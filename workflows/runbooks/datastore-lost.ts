@@ -1,21 +1,20 @@
 // A datastore was lost and restored from a backup, which is older than what servers and agents have seen. What it lacks is found: authorities that sign and
 // are not published, and entries that were registered since.
-import { executeChild, workflowInfo } from '@temporalio/workflow';
 import { onRunbook } from '../lib/calls.ts';
-import { workflowId } from '../lib/workflow-ids.ts';
 import { offerRestore } from './registration-entry-drop.ts';
+import { replaceAuthorities } from './replace-authorities.ts';
 import { runRunbook } from './runbook.ts';
 import type { KeptRunbookReport } from './runbook.ts';
-import { faultsOf, isServing, tierOf } from './tiers.ts';
+import { faultsOf, isServing } from './tiers.ts';
 
 export function datastoreLost(asked: unknown): Promise<KeptRunbookReport> {
   return runRunbook('datastoreLost', asked, async (runbook) => {
-    const { request, topology, found, advise, look, act, until } = runbook;
+    const { request, found, advise, lookAt, act, until } = runbook;
     const { tier: name = '', trustDomain } = request;
-    const before = tierOf(await look(), name);
+    const before = await lookAt(name);
     if (before !== undefined) faultsOf(before).forEach(found);
     const isRestored = await until(`the datastore of tier ${name} to be restored from its backup`, async () => {
-      const now = tierOf(await look(), name);
+      const now = await lookAt(name);
       return now !== undefined && isServing(now);
     });
     if (!isRestored) {
@@ -24,24 +23,16 @@ export function datastoreLost(asked: unknown): Promise<KeptRunbookReport> {
       );
       return 'needs a person';
     }
-    const restored = tierOf(await look(), name);
+    const restored = await lookAt(name);
     const unpublished = restored?.unpublished ?? [];
     for (const server of unpublished)
       found(`server ${server} signs with an authority that the restored bundle does not have`);
     if (unpublished.length > 0) {
-      await act(`replace the authorities of tier ${name}`, () =>
-        executeChild('rotateX509Authority', {
-          args: [
-            { topology, tier: name, requester: request.requester, reason: `runbook ${workflowInfo().workflowId}` },
-          ],
-          workflowId: workflowId('rotateX509Authority', trustDomain, 'runbook', workflowInfo().runId),
-          parentClosePolicy: 'REQUEST_CANCEL',
-        }),
-      );
+      await act(`replace the authorities of tier ${name}`, () => replaceAuthorities(runbook, name));
     }
     const difference = await onRunbook().compareEntries({ trustDomain, tier: runbook.tier(name) });
     const areThere = await offerRestore(runbook, name, difference);
-    const after = tierOf(await look(), name);
+    const after = await lookAt(name);
     if (areThere && after !== undefined && faultsOf(after).length === 0) return 'recovered';
     if (after !== undefined) faultsOf(after).forEach(found);
     return 'needs a person';

@@ -4,7 +4,7 @@ import type { KeptRunbookReport } from './runbook.ts';
 import { answering, faultsOf, isServing, silenceOf, tierOf } from './tiers.ts';
 
 export function downstreamClusterDown(asked: unknown): Promise<KeptRunbookReport> {
-  return runRunbook('downstreamClusterDown', asked, async ({ request, plan, found, advise, look, until }) => {
+  return runRunbook('downstreamClusterDown', asked, async ({ request, plan, found, advise, look, lookAt, until }) => {
     const { tier: name } = request;
     const before = await look();
     const tier = tierOf(before, name);
@@ -22,7 +22,7 @@ export function downstreamClusterDown(asked: unknown): Promise<KeptRunbookReport
         `X.509-SVIDs of tier ${name ?? ''} last ${plan.spec.ttl.x509Svid} at most from when they were issued; agents serve them until then`,
       );
     const isBack = await until(`tier ${name ?? ''} to serve`, async () => {
-      const now = tierOf(await look(), name);
+      const now = await lookAt(name);
       return now !== undefined && isServing(now);
     });
     if (!isBack) {
@@ -32,11 +32,11 @@ export function downstreamClusterDown(asked: unknown): Promise<KeptRunbookReport
       return 'needs a person';
     }
     const areBack = await until(`the agents of tier ${name ?? ''} to report`, async () => {
-      const now = tierOf(await look(), name);
+      const now = await lookAt(name);
       return now !== undefined && now.agents.silentCount === 0;
     });
     if (areBack) return 'recovered';
-    const after = tierOf(await look(), name);
+    const after = await lookAt(name);
     if (after !== undefined) silenceOf(after).forEach(found);
     advise('agents that stay silent: runbook massAgentFailure, or agentUnreachable where they are few');
     return 'needs a person';

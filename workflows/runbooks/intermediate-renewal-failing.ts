@@ -1,56 +1,42 @@
 // An intermediate CA is not renewed. When it ends, its tier issues nothing more: where the upstream answers, new ones are asked for at once.
-import { executeChild, workflowInfo } from '@temporalio/workflow';
-import { workflowId } from '../lib/workflow-ids.ts';
+import { replaceAuthorities } from './replace-authorities.ts';
 import { runRunbook } from './runbook.ts';
 import type { KeptRunbookReport } from './runbook.ts';
 import { answering, faultsOf, isServing, tierOf } from './tiers.ts';
 import type { TierLook } from '../../activities/runbooks/runbook.ts';
 
 export function intermediateRenewalFailing(asked: unknown): Promise<KeptRunbookReport> {
-  return runRunbook(
-    'intermediateRenewalFailing',
-    asked,
-    async ({ request, topology, found, advise, look, act, until }) => {
-      const { tier: name = '', trustDomain } = request;
-      const before = await look();
-      const tier = tierOf(before, name);
-      const parent = tierOf(before, tier?.parent);
-      if (tier === undefined || parent === undefined) {
-        advise(`tier ${name} has no upstream: its CA is a root, which rotateX509Authority replaces`);
-        return 'needs a person';
-      }
-      faultsOf(tier).forEach(found);
-      faultsOf(parent).forEach(found);
-      const ends = endsOf(tier);
-      for (const [server, end] of ends) found(`the CA of server ${server} ends at ${end}`);
-      if (!isServing(parent)) {
-        advise(
-          `the upstream ${parent.tier} does not serve: runbook upstreamUnreachable; the earliest end above is the deadline`,
-        );
-        return 'needs a person';
-      }
-      await act(`have every server of tier ${name} issued a new CA`, () =>
-        executeChild('rotateX509Authority', {
-          args: [
-            { topology, tier: name, requester: request.requester, reason: `runbook ${workflowInfo().workflowId}` },
-          ],
-          workflowId: workflowId('rotateX509Authority', trustDomain, 'runbook', workflowInfo().runId),
-          parentClosePolicy: 'REQUEST_CANCEL',
-        }),
-      );
-      const isRenewed = await until(`new CAs in tier ${name}`, async () => {
-        const now = tierOf(await look(), name);
-        return (
-          now !== undefined &&
-          isServing(now) &&
-          [...endsOf(now)].every(([server, end]) => end > (ends.get(server) ?? ''))
-        );
-      });
-      if (isRenewed) return 'recovered';
-      advise(`the logs of the servers of tier ${name} say why their upstream gives them no CA`);
+  return runRunbook('intermediateRenewalFailing', asked, async (runbook) => {
+    const { request, found, advise, look, lookAt, act, until } = runbook;
+    const { tier: name = '' } = request;
+    const before = await look();
+    const tier = tierOf(before, name);
+    const parent = tierOf(before, tier?.parent);
+    if (tier === undefined || parent === undefined) {
+      advise(`tier ${name} has no upstream: its CA is a root, which rotateX509Authority replaces`);
       return 'needs a person';
-    },
-  );
+    }
+    faultsOf(tier).forEach(found);
+    faultsOf(parent).forEach(found);
+    const ends = endsOf(tier);
+    for (const [server, end] of ends) found(`the CA of server ${server} ends at ${end}`);
+    if (!isServing(parent)) {
+      advise(
+        `the upstream ${parent.tier} does not serve: runbook upstreamUnreachable; the earliest end above is the deadline`,
+      );
+      return 'needs a person';
+    }
+    await act(`have every server of tier ${name} issued a new CA`, () => replaceAuthorities(runbook, name));
+    const isRenewed = await until(`new CAs in tier ${name}`, async () => {
+      const now = await lookAt(name);
+      return (
+        now !== undefined && isServing(now) && [...endsOf(now)].every(([server, end]) => end > (ends.get(server) ?? ''))
+      );
+    });
+    if (isRenewed) return 'recovered';
+    advise(`the logs of the servers of tier ${name} say why their upstream gives them no CA`);
+    return 'needs a person';
+  });
 }
 
 /** RFC 3339 in UTC, which sorts by time. */

@@ -7,26 +7,30 @@ import { faultsOf, silenceOf, tierOf } from './tiers.ts';
 const few = { count: 3, share: 0.1 };
 
 export function massAgentFailure(asked: unknown): Promise<KeptRunbookReport> {
-  return runRunbook('massAgentFailure', asked, async ({ request: { tier: name = '' }, found, advise, look, until }) => {
-    const isMass = async (): Promise<boolean> => {
-      const now = tierOf(await look(), name);
-      if (now === undefined || now.datastore !== 'answers') return true; // nobody can say
-      const { silentCount, total } = now.agents;
-      return silentCount >= few.count && silentCount > total * few.share;
-    };
-    const looks = await look();
-    const tier = tierOf(looks, name);
-    const parent = tierOf(looks, tier?.parent);
-    for (const one of [tier, parent]) if (one !== undefined) [...faultsOf(one), ...silenceOf(one)].forEach(found);
-    if (!(await isMass())) return 'nothing is wrong';
-    if (tier?.agents.firstEnd !== undefined)
-      found(`the first agent\u2019s SVID ends at ${tier.agents.firstEnd}: until then agents come back by themselves`);
-    found('agents are not restarted: each serves its workloads what it has until that ends');
-    const isOver = await until(`the agents of tier ${name} to report`, async () => !(await isMass()));
-    if (isOver) return 'recovered';
-    advise(nextOf(tier === undefined ? [] : faultsOf(tier), tier?.agents.common ?? []));
-    return 'needs a person';
-  });
+  return runRunbook(
+    'massAgentFailure',
+    asked,
+    async ({ request: { tier: name = '' }, found, advise, look, lookAt, until }) => {
+      const isMass = async (): Promise<boolean> => {
+        const now = await lookAt(name);
+        if (now === undefined || now.datastore !== 'answers') return true; // nobody can say
+        const { silentCount, total } = now.agents;
+        return silentCount >= few.count && silentCount > total * few.share;
+      };
+      const looks = await look();
+      const tier = tierOf(looks, name);
+      const parent = tierOf(looks, tier?.parent);
+      for (const one of [tier, parent]) if (one !== undefined) [...faultsOf(one), ...silenceOf(one)].forEach(found);
+      if (!(await isMass())) return 'nothing is wrong';
+      if (tier?.agents.firstEnd !== undefined)
+        found(`the first agent\u2019s SVID ends at ${tier.agents.firstEnd}: until then agents come back by themselves`);
+      found('agents are not restarted: each serves its workloads what it has until that ends');
+      const isOver = await until(`the agents of tier ${name} to report`, async () => !(await isMass()));
+      if (isOver) return 'recovered';
+      advise(nextOf(tier === undefined ? [] : faultsOf(tier), tier?.agents.common ?? []));
+      return 'needs a person';
+    },
+  );
 }
 
 function nextOf(faults: readonly string[], common: readonly string[]): string {

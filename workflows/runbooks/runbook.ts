@@ -1,14 +1,8 @@
 // What all runbooks have in common: the request is checked, what was found and done is shown while it runs, acts are by policy and narrowing ones by
 // approval, recovery is waited for, and all of it ends in a report. Two of a kind with the same id are one.
-import {
-  ApplicationFailure,
-  CancellationScope,
-  condition,
-  defineSignal,
-  setHandler,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, condition, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
 import type {
+  AgentLook,
   AlertNotice,
   RunbookOutcome,
   RunbookReport,
@@ -21,9 +15,11 @@ import { onRunbook, onTrust, onTrustOnce } from '../lib/calls.ts';
 import { rootMessage } from '../lib/failure-message.ts';
 import { listenToOperator } from '../lib/operator.ts';
 import { nameTrustDomain } from '../lib/progress.ts';
+import { required } from '../lib/required.ts';
 import { findTopologyAsItIs } from '../lib/topology.ts';
 import { defineRunbookProgress, showRunbook } from './runbook-progress.ts';
 import type { RunbookProgress } from './runbook-progress.ts';
+import { tierOf } from './tiers.ts';
 
 /** From the alert receiver: it fires again, or is over. */
 export const alertSignal = defineSignal<[AlertNotice]>('alert');
@@ -44,13 +40,17 @@ export interface Runbook {
   readonly advise: (what: string) => void;
   /** How every tier stands now. */
   readonly look: () => Promise<readonly TierLook[]>;
+  /** The same of one tier; undefined where there is none of that name. */
+  readonly lookAt: (name: string | undefined) => Promise<TierLook | undefined>;
+  /** How the agent stands that the runbook is about, at the tier that is named, or at the request's, or where it is found. */
+  readonly lookAtAgent: (tier?: string) => Promise<AgentLook>;
   /** The tier of that name; a request names none that is not there. */
   readonly tier: (name: string | undefined) => Tier;
   /** Does it, unless the policy says to look only; returns whether it was done. What fails is a finding. */
   readonly act: (what: string, run: () => Promise<unknown>) => Promise<boolean>;
   /** Waits for somebody to approve what narrows trust or overwrites something; false where nobody did before the deadline, or the policy says to look only. */
   readonly approved: (action: string) => Promise<boolean>;
-  /** Looks until it is so, or the policy's deadline has passed; returns whether it is. A look that fails is taken again. */
+  /** Looks until it is so, or the policy's deadline has passed; returns whether it is. */
   readonly until: (what: string, isSo: () => Promise<boolean>) => Promise<boolean>;
 }
 
@@ -96,7 +96,13 @@ export async function runRunbook(name: string, asked: unknown, story: RunbookSto
   const found = (what: string): void => {
     if (!progress.findings.includes(what)) tell({ findings: [...progress.findings, what].slice(-mostKept) });
   };
-  const topology = given ?? (await findTopology(required(plan), found));
+  const topology =
+    given ?? (await findTopology(required(plan, 'there is neither a specification nor a topology'), found));
+
+  const look = async (): Promise<readonly TierLook[]> => {
+    await operator.safePoint();
+    return operator.interruptible(() => onRunbook().lookAtTiers({ topology }));
+  };
 
   const runbook: Runbook = {
     request,
@@ -104,19 +110,15 @@ export async function runRunbook(name: string, asked: unknown, story: RunbookSto
     topology,
     found,
     advise: (what) => tell({ advice: [...progress.advice, what] }),
-    async look() {
-      await operator.safePoint();
-      return operator.interruptible(() => onRunbook().lookAtTiers({ topology }));
-    },
-    tier(wanted) {
-      const tier = topology.tiers.find((one) => one.name === wanted);
-      if (tier !== undefined) return tier;
-      throw ApplicationFailure.create({
-        type: 'InvalidRequest',
-        nonRetryable: true,
-        message: `no tier has the name ${JSON.stringify(wanted ?? '')}`,
-      });
-    },
+    look,
+    lookAt: async (wanted) => tierOf(await look(), wanted),
+    lookAtAgent: (tier = request.tier) =>
+      onRunbook().lookAtAgent({ topology, agentId: subject, ...(tier === undefined ? {} : { tier }) }),
+    tier: (wanted) =>
+      required(
+        topology.tiers.find((one) => one.name === wanted),
+        `no tier has the name ${JSON.stringify(wanted ?? '')}`,
+      ),
     async act(what, run) {
       await operator.safePoint();
       if (!policy.mayAct) {
@@ -202,13 +204,4 @@ async function findTopology(
   const { topology, absent } = await findTopologyAsItIs(plan);
   for (const one of absent) found(`no instance runs for server ${one}`);
   return topology;
-}
-
-function required<T>(value: T | undefined): T {
-  if (value !== undefined) return value;
-  throw ApplicationFailure.create({
-    type: 'InvalidRequest',
-    nonRetryable: true,
-    message: 'there is neither a specification nor a topology',
-  });
 }

@@ -4,6 +4,7 @@ import type {
   AttestAgentRequest,
   AttestAgentResponse_Result,
 } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
+import { askedAgainHeader, askedAgainValue } from '../../attest/asked-again.ts';
 import type { AgentAttestor } from '../../attest/attestor.ts';
 import { createQueue } from '../../rpc/queue.ts';
 import type { Client } from '../../rpc/service.ts';
@@ -15,6 +16,8 @@ export interface AttestNodeOptions {
   readonly attestor: AgentAttestor;
   /** DER, without a name: who the agent is, the server says. */
   readonly csr: Uint8Array;
+  /** The key of the CSR is that of an attestation that was begun and whose answer did not come. */
+  readonly again: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -27,14 +30,15 @@ export interface AttestedNode {
 /** An attestor that waits for its cloud may take a while; the server may wait for its rate limit. */
 const attestationMs = 60_000;
 
-export async function attestNode({ client, attestor, csr, signal }: AttestNodeOptions): Promise<AttestedNode> {
+export async function attestNode({ client, attestor, csr, again, signal }: AttestNodeOptions): Promise<AttestedNode> {
   const payload = await attestor.payload();
   const requests = createQueue<AttestAgentRequest>();
   requests.push({
     step: { $case: 'params', value: { data: { type: attestor.type, payload }, params: { csr } } },
   });
+  const metadata = again ? { [askedAgainHeader]: askedAgainValue } : {};
   try {
-    for await (const { step } of client.attestAgent(requests, { deadlineMs: attestationMs, signal })) {
+    for await (const { step } of client.attestAgent(requests, { deadlineMs: attestationMs, metadata, signal })) {
       if (step === undefined) throw new Error('attestation response is empty');
       if (step.$case === 'result') return nodeOf(step.value);
       requests.push({ step: { $case: 'challengeResponse', value: await attestor.respond(step.value) } });

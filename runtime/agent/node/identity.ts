@@ -15,6 +15,7 @@ import type { KeyStore } from '../state/key-store.ts';
 import { parseBundle } from '../sync/bundle.ts';
 import { agentSvidOf } from './agent-svid.ts';
 import type { AgentSvid } from './agent-svid.ts';
+import { digestOfKey, findAttestingKey } from './attesting-key.ts';
 import { attestNode } from './attest-node.ts';
 import { clockSkewMs, recoverSvid } from './recover-svid.ts';
 import type { ServerClients, ServerLink } from './server-link.ts';
@@ -74,13 +75,23 @@ export function createIdentity(options: IdentityOptions): AgentIdentity {
     }
   };
 
-  const attest = async (signal: AbortSignal): Promise<AgentSvid> => {
+  const beginAttesting = async (): Promise<KeyObject> => {
     const privateKey = await keys.generateBeside(current?.privateKey);
+    await data.storeAttesting(digestOfKey(privateKey));
+    return privateKey;
+  };
+
+  const attest = async (signal: AbortSignal): Promise<AgentSvid> => {
+    // The answer may have been lost after the server took the evidence: asked with the same key, ours gives it again.
+    const begun = findAttestingKey(data, keys);
+    const privateKey = begun ?? (await beginAttesting());
     const link = openAnonymousLink();
     try {
       const { agent: client, bundle } = link.clients();
       const csr = createCsr({ signer: signerOf(privateKey) });
-      const node = await attesting.measure(() => attestNode({ client, attestor, csr, signal }));
+      const node = await attesting.measure(() =>
+        attestNode({ client, attestor, csr, again: begun !== undefined, signal }),
+      );
       faultPoint?.('attest.answered');
       await updateTrust(bundle, signal);
       // The bundle first: an SVID without one could not be used after a restart.

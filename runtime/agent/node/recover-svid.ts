@@ -9,6 +9,7 @@ import type { KeyStore } from '../state/key-store.ts';
 import { StateError, attestAnewWithout } from '../state/state-error.ts';
 import { agentSvidOf } from './agent-svid.ts';
 import type { AgentSvid } from './agent-svid.ts';
+import { findAttestingKey } from './attesting-key.ts';
 import type { Trust } from './trust.ts';
 
 export interface RecoverOptions {
@@ -29,7 +30,9 @@ export function recoverSvid({ data, keys, trust, policy, clock, log }: RecoverOp
   const stored = data.svid();
   const [first] = stored?.chain ?? [];
   if (stored === undefined || first === undefined) {
-    if (held.length > 0) log.warn('Keys recovered, but no SVID found. Generating new keypair');
+    if (findAttestingKey(data, keys) !== undefined)
+      log.warn('Attesting again with the key of the attestation that was begun');
+    else if (held.length > 0) log.warn('Keys recovered, but no SVID found. Generating new keypair');
     return undefined;
   }
   const leaf = parseCertificate(first);

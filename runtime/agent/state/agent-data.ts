@@ -23,6 +23,10 @@ export interface AgentData {
   /** DER; empty before the first contact. */
   x509Authorities(): readonly Uint8Array[];
   bootstrap(): BootstrapState;
+  /** Digest of the key of an attestation that was begun and whose SVID is not there; undefined where none was. */
+  attesting(): string | undefined;
+  storeAttesting(keyDigest: string): Promise<void>;
+  /** Ends the attestation that was begun. */
   storeSvid(svid: StoredSvid | undefined): Promise<void>;
   storeX509Authorities(authorities: readonly Uint8Array[]): Promise<void>;
   storeBootstrap(state: BootstrapState): Promise<void>;
@@ -35,7 +39,7 @@ export async function openAgentData(directory: string, log: Logger, faultPoint?:
   await ensureDirectory(directory, 0o755);
   const path = join(directory, 'agent-data.json');
   const loaded = await load(path, log);
-  let { svid, bundle, reattestable, bootstrap } = loaded;
+  let { svid, bundle, reattestable, bootstrap, attesting } = loaded;
 
   const save = (write: Write) =>
     writePrivateFile(
@@ -45,6 +49,7 @@ export async function openAgentData(directory: string, log: Logger, faultPoint?:
         svid: encode(svid),
         bundle: encode(bundle),
         reattestable,
+        attesting_key: attesting,
         ...encodeBootstrapState(bootstrap),
       }),
       (step) => faultPoint?.(`${write}.${step}`),
@@ -61,7 +66,13 @@ export async function openAgentData(directory: string, log: Logger, faultPoint?:
     svid: () => (svid.length === 0 ? undefined : { chain: svid, reattestable }),
     x509Authorities: () => bundle,
     bootstrap: () => bootstrap,
+    attesting: () => attesting,
+    storeAttesting(keyDigest) {
+      attesting = keyDigest;
+      return saveNext('data.attesting');
+    },
     storeSvid(stored) {
+      attesting = undefined;
       svid = [...(stored?.chain ?? [])];
       reattestable = stored?.reattestable === true;
       return saveNext('data.svid');
@@ -75,7 +86,7 @@ export async function openAgentData(directory: string, log: Logger, faultPoint?:
       return saveNext('data.bootstrap');
     },
     forgetTrust(state) {
-      [svid, bundle, reattestable, bootstrap] = [[], [], false, state];
+      [svid, bundle, reattestable, bootstrap, attesting] = [[], [], false, state, undefined];
       return saveNext('data.forgotten');
     },
   };
@@ -86,6 +97,7 @@ interface Loaded {
   readonly bundle: Uint8Array[];
   readonly reattestable: boolean;
   readonly bootstrap: BootstrapState;
+  readonly attesting: string | undefined;
   /** Keys that nobody here knows, kept for whoever does. */
   readonly rest: Readonly<Record<string, unknown>>;
 }
@@ -95,6 +107,7 @@ const nothing: Loaded = {
   bundle: [],
   reattestable: false,
   bootstrap: { mode: 'bootstrap', startedAt: undefined, attempts: 0 },
+  attesting: undefined,
   rest: {},
 };
 
@@ -114,11 +127,12 @@ async function load(path: string, log: Logger): Promise<Loaded> {
   }
   try {
     const rest = parseObject(file.text);
-    const { reattestable = false } = rest;
+    const { reattestable = false, attesting_key: attesting } = rest;
     if (typeof reattestable !== 'boolean') throw new Error('reattestable is neither true nor false');
+    if (attesting !== undefined && typeof attesting !== 'string') throw new Error('attesting_key is no text');
     const [svid, bundle] = [readCertificates(rest, 'svid'), readCertificates(rest, 'bundle')];
     const known = { ...nothing.bootstrap, mode: bundle.length > 0 ? ('rebootstrap' as const) : ('bootstrap' as const) };
-    return { svid, bundle, reattestable, bootstrap: readBootstrapState(rest) ?? known, rest };
+    return { svid, bundle, reattestable, bootstrap: readBootstrapState(rest) ?? known, attesting, rest };
   } catch (cause) {
     throw new StateError('AGENT_DATA', `agent data is not readable: ${attestAnewWithout(path)}`, { cause });
   }

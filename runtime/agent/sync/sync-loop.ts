@@ -21,6 +21,9 @@ export interface SyncLoopOptions {
 const growth = 1.5;
 /** SPIRE waits up to 8 min; a server that is back should not have to wait for its agents. */
 const longestIntervalMs = 30_000;
+/** Who is about to lose its own SVID has no time for long pauses: without it it may be locked out. */
+const shareOfLifeLeft = 0.25;
+const shortestPauseMs = 1_000;
 /** A workload without an identity may ask as often as it likes; the server is asked no more often than this. */
 const demandSpacingMs = 500;
 /** A server that tells of changes is asked for everything all the same, in case it told too little. */
@@ -52,6 +55,11 @@ export async function runSyncLoop(options: SyncLoopOptions, signal: AbortSignal)
     }
     if (isWhole) fetchedAt = began;
     await synchronizer.signStale(signal);
+  };
+  /** After a failure; an SVID that has ended is in no hurry any more. */
+  const pauseOf = (ms: number): number => {
+    const left = synchronizer.lifeLeft();
+    return left <= 0 ? ms : Math.min(ms, Math.max(shortestPauseMs, left * shareOfLifeLeft));
   };
   /** What the server would have told needs no poll. */
   const isUpToDate = (): boolean =>
@@ -85,6 +93,6 @@ export async function runSyncLoop(options: SyncLoopOptions, signal: AbortSignal)
       succeeded = recovered;
       interval = recovered ? 0 : Math.min(longest, Math.max(interval, intervalMs) * growth);
     }
-    due = clock() + jittered(interval);
+    due = clock() + jittered(succeeded ? interval : pauseOf(interval));
   }
 }

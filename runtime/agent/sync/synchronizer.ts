@@ -18,7 +18,7 @@ import type { Entries, EntryFetcher } from './fetch-entries.ts';
 import { fetchBundle, fetchFederatedBundles } from './fetch-bundles.ts';
 import { logChanges, logSigning } from './log-changes.ts';
 import type { SvidSigner } from './sign-svids.ts';
-import { hangsOn, taintedAuthorities } from './tainted.ts';
+import { distrustedIn, hangsOn, keyOf } from './tainted.ts';
 
 export interface SynchronizerOptions {
   readonly identity: AgentIdentity;
@@ -64,6 +64,12 @@ export class Synchronizer {
 
   isRenewalDue(): boolean {
     return this.#options.identity.isRenewalDue();
+  }
+
+  /** Of the agent's own SVID, ms; without end where it has none. */
+  lifeLeft(): number {
+    const { identity, clock } = this.#options;
+    return (identity.svid()?.notAfter ?? Number.POSITIVE_INFINITY) - clock();
   }
 
   /** Everything but the workloads' SVIDs, or the part of it that is known to have changed. */
@@ -149,15 +155,17 @@ export class Synchronizer {
       { sequence_number: bundle.sequenceNumber, x509_authorities: bundle.x509Authorities.length },
       'Bundle updated',
     );
-    const taintedKeys = bundle.jwtAuthorities.filter(({ tainted }) => tainted === true).map(({ keyId }) => keyId);
-    if (taintedKeys.length > 0) this.#taintedJwt.observe(jwtSvids.forgetSignedBy(new Set(taintedKeys)));
-    this.#replaceTainted(bundle);
+    const { x509, jwtKeyIds } = distrustedIn(bundle, this.#used);
+    if (jwtKeyIds.size > 0) this.#taintedJwt.observe(jwtSvids.forgetSignedBy(jwtKeyIds));
+    for (const { asn1, tainted } of bundle.x509Authorities)
+      if (tainted !== true) this.#knownTainted.delete(keyOf(asn1)); // one that is back may be tainted again
+    this.#replaceTainted(x509);
     this.#used = bundle;
   }
 
-  #replaceTainted(bundle: TrustBundle): void {
+  #replaceTainted(distrusted: readonly Uint8Array[]): void {
     const { identity, cache, clock, log } = this.#options;
-    const tainted = taintedAuthorities(bundle).filter((der) => !this.#knownTainted.has(keyOf(der)));
+    const tainted = distrusted.filter((der) => !this.#knownTainted.has(keyOf(der)));
     if (tainted.length === 0) return;
     for (const der of tainted) this.#knownTainted.add(keyOf(der));
     const now = clock();
@@ -170,8 +178,4 @@ export class Synchronizer {
     log.info('Agent SVID is tainted by a root authority, forcing rotation');
     identity.forceRenewal();
   }
-}
-
-function keyOf(der: Uint8Array): string {
-  return Buffer.from(der).toString('base64');
 }

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { deniedEvidence, undecided } from '../attest-error.ts';
 import type { AttestLog } from '../attestor.ts';
 import { readBounded } from '../bounded-body.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import type { InstanceIdentity } from './identity-token.ts';
 
 /** Gives an OAuth access token that may read instances. */
@@ -120,18 +121,4 @@ function loadServiceAccount(path: string): z.output<typeof accountSchema> {
   const account = accountSchema.safeParse(content);
   if (!account.success) throw new Error(`${path} is not the key file of a service account`);
   return account.data;
-}
-
-async function unlessAborted<T>(waited: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([waited, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
 }

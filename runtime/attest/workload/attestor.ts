@@ -15,6 +15,8 @@ export type WorkloadAttestErrorCode =
   | 'BUS'
   | 'BUS_REFUSAL'
   | 'CONTAINER'
+  | 'KUBELET'
+  | 'API_SERVER'
   | 'TIME_LIMIT'
   | 'NO_SELECTORS';
 

@@ -1,5 +1,6 @@
 // Agent/AttestAgent: evidence in, challenges back and forth, an agent SVID out. The order is fixed: refuse what is malformed, judge the evidence,
 // refuse the banned, sign, record, answer.
+import type { KeyObject } from 'node:crypto';
 import type {
   AgentService,
   AttestAgentRequest,
@@ -7,20 +8,26 @@ import type {
   AttestAgentResponse,
 } from '../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import type { AttestationData } from '../../../proto/gen/spire/api/types/attestation.ts';
+import { askedAgainHeader, askedAgainValue } from '../../attest/asked-again.ts';
 import type { AttestResult, Challenge } from '../../attest/attestor.ts';
 import type { Logger } from '../../log.ts';
 import { serialDecimal } from '../../pki/certificate.ts';
 import type { Csr } from '../../pki/csr.ts';
 import { parseCsr } from '../../pki/csr.ts';
+import { keyDigestOf } from '../../pki/key-id.ts';
 import { untilAborted } from '../../rpc/abortable.ts';
 import type { CallContext } from '../../rpc/call-context.ts';
+import type { Connection } from '../../rpc/connection.ts';
 import { createQueue } from '../../rpc/queue.ts';
 import type { Handler } from '../../rpc/service.ts';
 import { deadlineExceeded, internal, invalidArgument, permissionDenied } from '../../rpc/status.ts';
 import { sortSelectors } from '../../spiffe/selector.ts';
-import type { NodeAttestation } from '../attestation.ts';
+import type { SpiffeId } from '../../spiffe/spiffe-id.ts';
+import { noSuchToken } from '../attestation.ts';
+import type { JudgedNode, NodeAttestation } from '../attestation.ts';
 import type { CertificateAuthority, IssuedX509Svid } from '../ca/authority.ts';
 import { StoreError } from '../store/errors.ts';
+import type { AgentRecord } from '../store/records.ts';
 import type { AgentStore } from '../store/store.ts';
 import type { RateLimiter } from './rate-limit.ts';
 import { attempt, checkArgument } from './refusal.ts';
@@ -40,6 +47,14 @@ export interface AttestAgentOptions {
 const defaultPatienceMs = 60_000;
 const largestPayload = 64 * 1024;
 
+/** Who holds the key of the request: its signature was checked. */
+interface Asker {
+  readonly publicKey: KeyObject;
+  readonly keyDigest: string;
+  /** Says that it began before and got no answer. */
+  readonly again: boolean;
+}
+
 type Requests = AsyncIterator<AttestAgentRequest>;
 
 export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof AgentService)['attestAgent']> {
@@ -52,7 +67,7 @@ export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof 
       patience.abort(deadlineExceeded('attestation took too long'));
     }, patienceMs);
     try {
-      yield* exchange(stream, { ...context, signal: AbortSignal.any([context.signal, patience.signal]) });
+      yield* exchange(stream, context, AbortSignal.any([context.signal, patience.signal]));
     } finally {
       clearTimeout(timer);
     }
@@ -61,21 +76,23 @@ export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof 
   async function* exchange(
     stream: AsyncIterable<AttestAgentRequest>,
     context: CallContext,
+    signal: AbortSignal,
   ): AsyncGenerator<AttestAgentResponse, void, undefined> {
-    const requests = untilAborted(stream, context.signal);
+    const requests = untilAborted(stream, signal);
     const { data, csr } = await readParams(requests);
+    const asker = askerOf(csr, context);
 
     const challenges = createQueue<Uint8Array>();
     const ask: Challenge = async (challenge) => {
       challenges.push(challenge);
       return readChallengeResponse(requests);
     };
-    const judged = judge(data, ask, context).finally(() => challenges.end());
+    const judged = judge(data, ask, asker, context.connection, signal).finally(() => challenges.end());
     judged.catch(() => undefined); // awaited below, unless the agent leaves while a challenge is being sent
     for await (const challenge of challenges) yield { step: { $case: 'challenge', value: challenge } };
     const result = await judged;
 
-    const svid = await enrol(data.type, result, csr);
+    const svid = await enrol(data.type, result, asker);
     log.info(
       { agent_id: String(result.spiffeId), node_attestor_type: data.type },
       'Agent attestation request completed',
@@ -86,33 +103,41 @@ export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof 
   function judge(
     data: AttestationData,
     challenge: Challenge,
-    { connection, signal }: CallContext,
-  ): Promise<AttestResult> {
+    asker: Asker,
+    connection: Connection,
+    signal: AbortSignal,
+  ): Promise<JudgedNode> {
     const address = connection.transport === 'tcp' ? { clientAddress: hostOf(connection.address) } : {};
+    const find = (id: SpiffeId) => attempt('failed to fetch agent', () => agents.fetchAgent(String(id)));
+    const isAskedAgain = (agent: AgentRecord | undefined) => asker.again && agent?.attestedKey === asker.keyDigest;
     return attest(data, challenge, {
-      hasAttested: async (id) =>
-        (await attempt('failed to fetch agent', () => agents.fetchAgent(String(id)))) !== undefined,
+      async hasAttested(id) {
+        const agent = await find(id);
+        return agent !== undefined && !isAskedAgain(agent);
+      },
+      isAskedAgain: async (id) => isAskedAgain(await find(id)),
       signal,
       ...address,
     });
   }
 
   /** Signs, then records: an SVID that nobody recorded is of no use to its holder. */
-  async function enrol(type: string, result: AttestResult, csr: Csr): Promise<IssuedX509Svid> {
+  async function enrol(type: string, result: JudgedNode, asker: Asker): Promise<IssuedX509Svid> {
     const id = String(result.spiffeId);
     const known = await attempt('failed to fetch agent', () => agents.fetchAgent(id));
     if (known?.banned === true) throw permissionDenied('failed to attest: agent is banned');
     const svid = await attempt('failed to sign X509 SVID', () =>
-      authority.signAgentX509Svid({ publicKey: csr.publicKey, spiffeId: result.spiffeId }),
+      authority.signAgentX509Svid({ publicKey: asker.publicKey, spiffeId: result.spiffeId }),
     );
-    await saveAgent(type, result, svid);
+    await saveAgent(type, result, svid, asker);
     return svid;
   }
 
   async function saveAgent(
     type: string,
-    { spiffeId, selectors, canReattest }: AttestResult,
+    { spiffeId, selectors, canReattest, joinToken }: JudgedNode,
     { chain, expiresAt }: IssuedX509Svid,
+    { keyDigest, again }: Asker,
   ): Promise<void> {
     const [leaf] = chain;
     if (leaf === undefined) throw internal('failed to sign X509 SVID: the chain is empty');
@@ -126,15 +151,22 @@ export function createAttestAgent(options: AttestAgentOptions): Handler<(typeof 
       banned: false,
       canReattest,
       selectors: sortSelectors(selectors),
+      // An answer that gets lost locks nobody out: with this key, whose owner alone can use the answer, the agent may ask for it again.
+      ...(canReattest ? {} : { attestedKey: keyDigest }),
     };
     try {
       // Of two first attestations at the same moment, trust on first use lets one through.
-      await agents.saveAgent(record, { onlyNew: !canReattest });
+      await agents.saveAgent(record, {
+        onlyNew: !canReattest,
+        again,
+        ...(joinToken === undefined ? {} : { joinToken }),
+      });
     } catch (cause) {
       if (cause instanceof StoreError && cause.code === 'AGENT_BANNED') {
         throw permissionDenied('failed to attest: agent is banned', { cause });
       }
       if (cause instanceof StoreError && cause.code === 'CONFLICT') {
+        if (joinToken !== undefined) throw noSuchToken(cause);
         throw permissionDenied('failed to attest: agent has already been attested', { cause });
       }
       throw internal('failed to create attested agent', { cause });
@@ -174,6 +206,11 @@ async function readChallengeResponse(requests: Requests): Promise<Uint8Array> {
 
 function answerOf({ spiffeId, canReattest }: AttestResult, svid: IssuedX509Svid): AttestAgentResponse {
   return { step: { $case: 'result', value: { svid: encodeX509Svid(spiffeId, svid), reattestable: canReattest } } };
+}
+
+function askerOf({ publicKey, spki }: Csr, { metadata }: CallContext): Asker {
+  const [value] = metadata.get(askedAgainHeader);
+  return { publicKey, keyDigest: keyDigestOf(spki), again: value === askedAgainValue };
 }
 
 function hostOf(address: string): string {

@@ -6,7 +6,6 @@ import type { CallContext } from '../../rpc/call-context.ts';
 import type { Handlers } from '../../rpc/service.ts';
 import { failedPrecondition, invalidArgument } from '../../rpc/status.ts';
 import type { CertificateAuthority } from '../ca/authority.ts';
-import { heartbeatMs } from '../fleet/holders.ts';
 import type { Holdings } from '../fleet/holdings.ts';
 import { parseInstance, parseReport } from '../fleet/parse-report.ts';
 import type { ReportBuffer } from '../fleet/report-buffer.ts';
@@ -57,7 +56,7 @@ export function createFleetService(options: FleetServiceOptions): Handlers<typeo
       if (kind === 'downstream' && instance === '')
         throw invalidArgument('invalid report: it does not say of which instance');
       reports.add({ kind, spiffeId: String(svid.id), instance, reportedAt: now, report });
-      return { heartbeatMs };
+      return { heartbeatMs: holdings.heartbeatMs };
     },
 
     async listHoldings({ pageSize: size, pageToken: token, kinds, onlyBehind }) {

@@ -36,6 +36,9 @@ export function ttlOr(asked: number | undefined, byDefault: number): number {
   return asked !== undefined && asked > 0 ? asked : byDefault;
 }
 
+/** What an upstream signed for as long as it was asked ends at a whole second, and has been on its way: it has a little less left, and breaks no lattice. */
+const onItsWayMs = 10_000;
+
 /** Refuses an X.509 authority too short for a single SVID; a broken lattice is refused only when it is enforced. */
 export function checkAuthorityLifetime(lifetime: Lifetime, config: AuthorityConfig, log: Logger): void {
   const { x509SvidTtl, ttlLattice = 'warn' } = config;
@@ -44,7 +47,8 @@ export function checkAuthorityLifetime(lifetime: Lifetime, config: AuthorityConf
     const lives = `${formatDuration(intermediate)}, an X509-SVID ${formatDuration(x509SvidTtl)}`;
     throw new AuthorityError('TTL_LATTICE', `X.509 authority would end before what it signs: it lives ${lives}`);
   }
-  const [fault] = checkTtlLattice({ root: Number.POSITIVE_INFINITY, intermediate, x509Svid: x509SvidTtl });
+  const asked = { root: Number.POSITIVE_INFINITY, intermediate: intermediate + onItsWayMs, x509Svid: x509SvidTtl };
+  const [fault] = checkTtlLattice(asked);
   if (fault === undefined) return;
   if (ttlLattice === 'enforce') throw new AuthorityError('TTL_LATTICE', fault.message);
   log.warn(`TTL lattice broken, SVIDs will be cut short: ${fault.message}`);
@@ -70,7 +74,7 @@ function wholeSeconds(ms: number): number {
 
 /** The step below: a downstream's CA under ours. */
 export function checkDownstreamLifetime(ttlMs: number, ours: Lifetime, config: AuthorityConfig, log: Logger): void {
-  const root = ours.notAfter - ours.issuedAt;
+  const root = ours.notAfter - ours.issuedAt + onItsWayMs;
   const fault = checkTtlLattice({ root, intermediate: ttlMs, x509Svid: 0 }).find(({ place }) => place === 'root');
   if (fault === undefined) return;
   if (config.ttlLattice === 'enforce') throw new AuthorityError('TTL_LATTICE', fault.message);

@@ -33,11 +33,12 @@ export interface PluginsConfig {
   readonly keyManager: PluginConfig;
   readonly nodeAttestors: readonly PluginConfig[];
   readonly upstreamAuthority?: PluginConfig;
+  readonly bundlePublishers: readonly PluginConfig[];
 }
 
 /** Types that SPIRE has and we do not yet: refused rather than left out, because a server without them is another server. */
-const unsupportedTypes = ['BundlePublisher', 'CredentialComposer', 'Notifier'];
-const pluginTypes = ['DataStore', 'KeyManager', 'NodeAttestor', 'UpstreamAuthority'];
+const unsupportedTypes = ['CredentialComposer', 'Notifier'];
+const pluginTypes = ['BundlePublisher', 'DataStore', 'KeyManager', 'NodeAttestor', 'UpstreamAuthority'];
 
 const pluginBlock = z.strictObject({
   enabled: flag.default(true),
@@ -83,6 +84,7 @@ export function readPlugins(
     dataStore: database,
     keyManager,
     nodeAttestors: plugins.filter(({ type }) => type === 'NodeAttestor'),
+    bundlePublishers: plugins.filter(({ type }) => type === 'BundlePublisher'),
     ...(upstreamAuthority === undefined ? {} : { upstreamAuthority }),
   };
 }

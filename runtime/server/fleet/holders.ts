@@ -6,9 +6,14 @@ import type { HeldAuthority, ReplicaRecord } from '../store/records.ts';
 import { shortfallsOf, unprovenOf } from './judge-holding.ts';
 import type { Shortfall, Wanted } from './judge-holding.ts';
 
-/** Between two reports where nothing changes. */
-export const heartbeatMs = 60_000;
+const longestHeartbeatMs = 60_000;
+const shortestHeartbeatMs = 1_000;
 const missedHeartbeats = 3;
+
+/** Between two reports where nothing changes. Who falls silent is known to be before the half of its SVID's life is over that was left at the renewal. */
+export function heartbeatOf(agentTtlMs: number): number {
+  return Math.round(Math.min(longestHeartbeatMs, Math.max(shortestHeartbeatMs, agentTtlMs / 8)));
+}
 
 export interface Tier {
   readonly wanted: Wanted;
@@ -60,12 +65,12 @@ export function holdingOfAgent(holder: FleetHolder, tier: Tier): Holding {
   const { svidExpiresAt } = holder;
   const isGone = svidExpiresAt * 1000 <= tier.now;
   const shortfalls = shortfallsOfHolder(holder, svidExpiresAt * 1000 - tier.agentTtlMs, tier);
-  return holdingOf(HolderKind.AGENT, holder, shortfalls, isGone, tier.now);
+  return holdingOf(HolderKind.AGENT, holder, shortfalls, isGone, tier);
 }
 
 export function holdingOfDownstream(holder: FleetHolder, tier: Tier): Holding {
   const isGone = (holder.report?.own?.latestNotAfter ?? 0) * 1000 <= tier.now;
-  return holdingOf(HolderKind.DOWNSTREAM, holder, shortfallsOfHolder(holder, 0, tier), isGone, tier.now);
+  return holdingOf(HolderKind.DOWNSTREAM, holder, shortfallsOfHolder(holder, 0, tier), isGone, tier);
 }
 
 function shortfallsOfHolder({ report }: FleetHolder, svidSignedAt: number, { wanted, now }: Tier): Shortfall[] {
@@ -77,7 +82,7 @@ function holdingOf(
   { spiffeId, instance, version, reportedAt, report }: FleetHolder,
   shortfalls: readonly Shortfall[],
   isGone: boolean,
-  now: number,
+  { now, agentTtlMs }: Tier,
 ): Holding {
   const base = { ...nothingHeld, kind, id: spiffeId, instance };
   if (report === undefined) {
@@ -89,7 +94,7 @@ function holdingOf(
     version: report.version,
     reportedAtMs: reportedAt,
     clockSkewMs: report.clockSkewMs,
-    silent: now - reportedAt > missedHeartbeats * heartbeatMs,
+    silent: now - reportedAt > missedHeartbeats * heartbeatOf(agentTtlMs),
     x509Authorities: [...report.x509],
     jwtAuthorities: [...report.jwt],
     own: report.own && toWire(report.own),

@@ -11,7 +11,7 @@ import { x509AuthorityId } from '../store/bundle-changes.ts';
 import { StoreError } from '../store/errors.ts';
 import type { AuthorityKindName, AuthorityLife, FleetHolder } from '../store/fleet-records.ts';
 import type { FleetStore, IssuanceStore, ReplicaStore } from '../store/store.ts';
-import { holdingOfAgent, holdingOfDownstream, holdingOfServer } from './holders.ts';
+import { heartbeatOf, holdingOfAgent, holdingOfDownstream, holdingOfServer } from './holders.ts';
 import type { Tier } from './holders.ts';
 import type { WantedAuthority } from './judge-holding.ts';
 import type { AuthorityNotes } from './note-authorities.ts';
@@ -29,6 +29,8 @@ export interface HoldingsPage {
 }
 
 export interface Holdings {
+  /** How often holders are to report where nothing changes. */
+  readonly heartbeatMs: number;
   list(page: HoldingsPage): Promise<{ holdings: Holding[]; nextPageToken: string }>;
   /** '' for the whole bundle. Throws NOT_FOUND. */
   count(authorityId: string): Promise<CountHoldingsResponse>;
@@ -100,6 +102,7 @@ export function createHoldings(options: HoldingsOptions): Holdings {
   }
 
   return {
+    heartbeatMs: heartbeatOf(agentTtlMs),
     async list({ size, token, kinds, onlyBehind }) {
       const from = parseToken(token);
       const tier = await tierOf('');

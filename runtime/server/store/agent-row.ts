@@ -14,6 +14,7 @@ export interface AgentRow {
   readonly can_reattest: boolean;
   readonly selectors: string[];
   readonly agent_version: string | null;
+  readonly attested_key: string | null;
 }
 
 /** What `agentValues` gives a value for. */
@@ -28,6 +29,7 @@ export const agentColumns = [
   'can_reattest',
   'selectors',
   'agent_version',
+  'attested_key',
 ] as const;
 
 export function agentValues(agent: AgentRecord): unknown[] {
@@ -42,6 +44,7 @@ export function agentValues(agent: AgentRecord): unknown[] {
     agent.canReattest,
     encodeSelectors(agent.selectors),
     agent.agentVersion ?? null,
+    agent.attestedKey ?? null,
   ];
 }
 
@@ -57,5 +60,6 @@ export function agentOfRow(row: AgentRow): AgentRecord {
     canReattest: row.can_reattest,
     selectors: decodeSelectors(row.selectors),
     ...(row.agent_version === null ? {} : { agentVersion: row.agent_version }),
+    ...(row.attested_key === null ? {} : { attestedKey: row.attested_key }),
   };
 }

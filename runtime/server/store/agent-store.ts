@@ -20,10 +20,13 @@ const parameters = agentColumns.map((_, i) => `$${i + 1}`).join(', ');
 const insertAgent = `INSERT INTO agents (${columns}) VALUES (${parameters}) ON CONFLICT (spiffe_id) DO`;
 const insertNewAgent = `${insertAgent} NOTHING RETURNING *`;
 const saveKnownAgent = `${insertAgent} UPDATE SET (${columns}) = (${parameters}) WHERE NOT agents.banned RETURNING *`;
+/** For the key that the evidence was spent for. */
+const repeatAgent = `UPDATE agents SET (${columns}) = (${parameters})
+  WHERE spiffe_id = $1 AND NOT banned AND attested_key = $${agentColumns.indexOf('attested_key') + 1} RETURNING *`;
 const replaceAgent = `UPDATE agents SET (${columns}) = (${parameters}) WHERE spiffe_id = $1 RETURNING *`;
 const promoteSvid = `UPDATE agents SET
   x509_svid_serial_number = new_x509_svid_serial_number, x509_svid_expires_at = new_x509_svid_expires_at,
-  new_x509_svid_serial_number = '', new_x509_svid_expires_at = 0
+  new_x509_svid_serial_number = '', new_x509_svid_expires_at = 0, attested_key = NULL
   WHERE spiffe_id = $1 AND new_x509_svid_serial_number = $2 AND new_x509_svid_serial_number <> '' AND NOT banned RETURNING *`;
 // An empty serial number is how SPIRE writes a ban.
 const banAgent = `UPDATE agents SET banned = true,
@@ -44,12 +47,24 @@ export function createAgentStore(database: Database): AgentStore {
     return row === undefined ? undefined : agentOfRow(row);
   };
   const fetchAgent = (spiffeId: string) => one(selectOne, [spiffeId]);
+  /** Token and agent change together: a server that dies between them would leave a node without either. */
+  const saveForToken = (agent: AgentRecord, joinToken: string): Promise<AgentRecord | undefined> =>
+    database.transaction(async (query) => {
+      const taken = await query('DELETE FROM join_tokens WHERE token = $1 RETURNING token', [joinToken]);
+      if (taken.length === 0) return undefined;
+      const [row] = await query<AgentRow>(saveKnownAgent, agentValues(agent));
+      return row === undefined ? undefined : agentOfRow(row);
+    });
 
   return {
     fetchAgent,
     fetchAgents: async (spiffeIds) => (await database.query<AgentRow>(selectSome, [spiffeIds])).map(agentOfRow),
-    async saveAgent(agent, { onlyNew = false } = {}) {
-      const saved = await one(onlyNew ? insertNewAgent : saveKnownAgent, agentValues(agent));
+    async saveAgent(agent, { onlyNew = false, joinToken, again = false } = {}) {
+      const first =
+        joinToken === undefined
+          ? await one(onlyNew ? insertNewAgent : saveKnownAgent, agentValues(agent))
+          : await saveForToken(agent, joinToken);
+      const saved = first ?? (again ? await one(repeatAgent, agentValues(agent)) : undefined);
       if (saved !== undefined) return saved;
       if (onlyNew && (await fetchAgent(agent.spiffeId))?.banned !== true) {
         throw new StoreError('CONFLICT', `agent ${agent.spiffeId} has attested before`);

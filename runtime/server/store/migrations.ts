@@ -323,6 +323,9 @@ const services = `
     FOR EACH STATEMENT EXECUTE FUNCTION withdraw_service_identities_of_agents();
 `;
 
+/** Digest of the key that an agent attested with by evidence that is taken once, until it renews: whoever has that key may ask again for its answer. */
+const attestedKey = 'ALTER TABLE agents ADD COLUMN attested_key text';
+
 /** Version n is the state after the first n steps. */
 export const migrations: readonly string[] = [
   records,
@@ -336,6 +339,7 @@ export const migrations: readonly string[] = [
   requesters,
   services,
   longestTtl,
+  attestedKey,
 ];
 
 /**

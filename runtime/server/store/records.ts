@@ -74,6 +74,8 @@ export interface AgentRecord {
   readonly canReattest: boolean;
   readonly selectors: readonly Selector[];
   readonly agentVersion?: string;
+  /** Digest of the key that it attested with, where its evidence is taken once; gone with the first renewal. */
+  readonly attestedKey?: string;
 }
 
 export type AgentPatch = Partial<Omit<AgentRecord, 'spiffeId' | 'banned'>>;

@@ -66,8 +66,14 @@ export interface EntryStore {
 }
 
 export interface AgentStore {
-  /** Records an attestation, the first or a further one. Throws AGENT_BANNED; with `onlyNew`, CONFLICT when the agent is known. */
-  saveAgent(agent: AgentRecord, options?: { readonly onlyNew?: boolean }): Promise<AgentRecord>;
+  /**
+   * Records an attestation, the first or a further one. Throws AGENT_BANNED; with `onlyNew`, CONFLICT when the agent is known. A `joinToken` is taken
+   * away in the same step and makes the agent new; CONFLICT when it is gone. `again` lets one through for the `attestedKey` that is on record.
+   */
+  saveAgent(
+    agent: AgentRecord,
+    options?: { readonly onlyNew?: boolean; readonly joinToken?: string; readonly again?: boolean },
+  ): Promise<AgentRecord>;
   fetchAgent(spiffeId: string): Promise<AgentRecord | undefined>;
   /** Those that exist, in no particular order. */
   fetchAgents(spiffeIds: readonly string[]): Promise<AgentRecord[]>;
@@ -90,6 +96,7 @@ export interface AgentStore {
 export interface JoinTokenStore {
   /** Throws CONFLICT. */
   createJoinToken(token: JoinTokenRecord): Promise<void>;
+  fetchJoinToken(token: string): Promise<JoinTokenRecord | undefined>;
   /** Takes the token away, expired or not: of many at once, one gets it. The caller refuses an expired one. */
   takeJoinToken(token: string): Promise<JoinTokenRecord | undefined>;
   pruneJoinTokens(expiredBefore: number): Promise<number>;

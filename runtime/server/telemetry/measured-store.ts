@@ -30,6 +30,7 @@ const keys: Readonly<Partial<Record<keyof Store, string>>> = {
   deleteAgent: 'node delete',
   pruneAgents: 'node prune',
   createJoinToken: 'join_token create',
+  fetchJoinToken: 'join_token fetch',
   takeJoinToken: 'join_token delete',
   pruneJoinTokens: 'join_token prune',
   fetchBundle: 'bundle fetch',

@@ -94,6 +94,15 @@ describe('a machine that booted', () => {
     ]);
   });
 
+  it('as an upstream of clusters knows their servers too, by the one x509pop that a server has', () => {
+    const clusterNodes = '-----BEGIN CERTIFICATE-----\nnodesofshop\n-----END CERTIFICATE-----\n';
+    machine.boot(serverBootScript({ ...upstream, clusterNodes }));
+    const files = ['worker-ca.pem', 'cluster-nodes-ca.pem'].map((name) => `${machine.root}/etc/spire/server/${name}`);
+    expect(serverConf()).toContain(`x509pop" { plugin_data { ca_bundle_paths = ["${files.join('", "')}"] } }`);
+    expect(machine.read('etc/spire/server/cluster-nodes-ca.pem')).toBe(clusterNodes);
+    expect(machine.read('etc/spire/server/worker-ca.pem')).not.toContain('nodesofshop');
+  });
+
   it('leaves the address of the database to the environment of the server', () => {
     machine.boot(serverBootScript(upstream));
     const connectionOf = (text: string): unknown =>

@@ -9,6 +9,8 @@ export interface Machine {
   readonly root: string;
   /** Runs a script as the instance does; throws with what it said when it fails. Returns its console. */
   boot(script: string): string;
+  /** The same without judging how it ended. */
+  run(script: string): { readonly status: number | null; readonly said: string };
   /** A file under the root; fails when it is not there. */
   read(path: string): string;
   exists(path: string): boolean;
@@ -32,22 +34,33 @@ export function createMachine(): Machine {
   write(join(root, 'bin/systemctl'), noting('systemctl'));
   write(join(here, 'bin/espalier-node'), noting('espalier-node', '[ "$1" != address ] || echo 127.77.1.9'));
   write(join(here, 'node/bin/node'), noting('node'));
+  // Healthy, unless its configuration names a server that is not there.
+  write(join(here, 'bin/spire-agent'), `#!/bin/sh\n! grep -q nowhere "$ESPALIER_ROOT/etc/spire/agent/agent.conf"\n`);
+  write(join(root, 'bin/sleep'), '#!/bin/sh\n'); // nobody waits for what is not there
   write(join(here, '.complete'), ''); // unpacked before: these tests are about what comes after
   mkdirSync(join(root, 'calls'));
+
+  const perform = (script: string) => {
+    const env = {
+      PATH: `${join(root, 'bin')}:/usr/bin:/bin`,
+      CALLS: join(root, 'calls'),
+      ESPALIER_ROOT: root,
+      ESPALIER_RUN: join(root, 'run'),
+      ESPALIER_IMAGE: join(root, 'image'),
+    };
+    return spawnSync('sh', [], { input: script, env, encoding: 'utf8', cwd: root });
+  };
 
   return {
     root,
     boot(script) {
-      const env = {
-        PATH: `${join(root, 'bin')}:/usr/bin:/bin`,
-        CALLS: join(root, 'calls'),
-        ESPALIER_ROOT: root,
-        ESPALIER_RUN: join(root, 'run'),
-        ESPALIER_IMAGE: join(root, 'image'),
-      };
-      const { status, stdout, stderr } = spawnSync('sh', [], { input: script, env, encoding: 'utf8', cwd: root });
+      const { status, stdout, stderr } = perform(script);
       if (status !== 0) throw new Error(`boot script ended with ${String(status)}: ${stderr}${stdout}`);
       return stdout;
+    },
+    run(script) {
+      const { status, stdout, stderr } = perform(script);
+      return { status, said: `${stderr}${stdout}` };
     },
     read: (path) => readFileSync(join(root, path), 'utf8'),
     exists: (path) => existsSync(join(root, path)),

@@ -156,3 +156,35 @@ describe('listDatabases', () => {
     expect(await datastore.listDatabases(`other.${trustDomain}`)).toEqual([]);
   });
 });
+
+describe('listPools', () => {
+  it('names the pools of a trust domain of which a database or a role alone is there', async () => {
+    const secret = createSecret();
+    for (const pool of pools) await ensure(pool, secret);
+    expect(await datastore.listPools(trustDomain)).toEqual(['gcp-1', 'upstream']);
+    const [name = ''] = (await datastore.listDatabases(trustDomain)).filter((one) => one.endsWith('_gcp_1'));
+    await query(database.url, `DROP DATABASE ${name}`);
+    expect(await datastore.listPools(trustDomain)).toEqual(['gcp-1', 'upstream']);
+    await datastore.removeDatabase({ trustDomain, pool: 'gcp-1' });
+    expect(await datastore.listPools(trustDomain)).toEqual(['upstream']);
+  });
+});
+
+describe('closeDatabase', () => {
+  it('ends the connections of one pool and lets none in, until it is opened again', async () => {
+    const [one, other] = [createSecret(), createSecret()];
+    await ensure('upstream', one);
+    await ensure('gcp-1', other);
+    const client = new pg.Client({ connectionString: one.kept[0]! });
+    const ended = new Promise<string>((resolve) => client.on('error', ({ message }) => resolve(message)));
+    await client.connect();
+    await datastore.closeDatabase({ trustDomain, pool: 'upstream' });
+    expect(await ended).toContain('terminating connection due to administrator command');
+    await expect(query(one.kept[0]!, 'SELECT 1')).rejects.toThrow(/is not permitted to log in/);
+    expect(await query(other.kept[0]!, 'SELECT 1')).toEqual([1]);
+    await datastore.closeDatabase({ trustDomain, pool: 'upstream' });
+    await datastore.openDatabase({ trustDomain, pool: 'upstream' });
+    await datastore.openDatabase({ trustDomain, pool: 'upstream' });
+    expect(await query(one.kept[0]!, 'SELECT 1')).toEqual([1]);
+  });
+});

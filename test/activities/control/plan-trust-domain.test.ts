@@ -32,6 +32,26 @@ describe('planTrustDomain', () => {
     expect(plan({ upstream: { authority: 'self-signed' } }).upstream).toEqual(plan().upstream);
   });
 
+  it('plans a cluster: its servers, their identity, the alias of its nodes and its workloads, whom the others admit', () => {
+    const cluster = { name: 'shop', platform: 'onprem', context: 'k', servers: 2, image: 'r:1' };
+    const till = { ...a, segment: 'shop', name: 'till', selectors: ['k8s:ns:production', 'k8s:sa:till'] };
+    const { clusters, segments } = plan({ clusters: [cluster], workloads: [a, b, till] });
+    const spiffeId = 'spiffe://example.org/prod/onprem/demo/till';
+    expect(clusters).toEqual([
+      {
+        ...{ name: 'shop', platform: 'onprem', context: 'k', image: 'r:1', expose: 'ClusterIP', caTtl: '12h' },
+        servers: ['spire-server-0', 'spire-server-1'],
+        downstreamId: 'spiffe://example.org/prod/onprem/platform/spire-server-shop',
+        downstreamSelectors: ['unix:uid:65532'],
+        aliasId: 'spiffe://example.org/prod/onprem/platform/spire-nodes-shop',
+        aliasSelectors: ['k8s_psat:cluster:shop', 'k8s_psat:agent_ns:spire-system', 'k8s_psat:agent_sa:spire-agent'],
+        workloads: [{ name: 'till', spiffeId, selectors: till.selectors }],
+      },
+    ]);
+    expect(segments.map(({ workloads }) => workloads[0]?.peers.includes(spiffeId))).toEqual([true, true]);
+    expect(plan()).not.toHaveProperty('clusters');
+  });
+
   it('plans the same thing twice', () => {
     expect(plan()).toEqual(plan());
   });

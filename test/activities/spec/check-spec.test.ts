@@ -3,23 +3,13 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { parseTrustDomainSpec, SpecError } from '../../../activities/spec/check-spec.ts';
+import { parseTrustDomainSpec } from '../../../activities/spec/check-spec.ts';
+import { faultsOf } from '../../support/spec-faults.ts';
 
 const gcp = { name: 'gcp', cloud: 'gcp', region: 'us-central1', attestor: 'gcp_iit' };
 const aws = { name: 'aws', cloud: 'aws', region: 'us-east-1', attestor: 'aws_iid' };
 const workload = { segment: 'gcp', environment: 'prod', team: 'demo', name: 'a', selectors: ['unix:uid:1'] };
 const valid = { trustDomain: 'example.org', segments: [gcp, aws], workloads: [workload] };
-
-/** `place: message`, in the order in which they are reported; empty when the specification holds. */
-function faultsOf(input: unknown): readonly string[] {
-  try {
-    parseTrustDomainSpec(input);
-    return [];
-  } catch (error) {
-    if (!(error instanceof SpecError)) throw error;
-    return error.faults.map(({ place, message }) => `${place}: ${message}`);
-  }
-}
 
 describe('parseTrustDomainSpec', () => {
   it('fills in the defaults', () => {

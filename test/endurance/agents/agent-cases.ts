@@ -15,11 +15,9 @@ export interface AgentCase {
   readonly method: Method;
   readonly moment: Moment;
   readonly point: FaultPoint;
-  /** The evidence is spent and the SVID is not kept: the node has to be let in anew. */
-  readonly locksOut: boolean;
 }
 
-const attestation = /^(?:keys|data\.bundle|data\.svid|attest)\./;
+const attestation = /^(?:keys|data\.attesting|data\.bundle|data\.svid|attest)\./;
 const renewal = /^(?:keys|data\.svid|renew)\./;
 
 function isPassed(method: Method, moment: Moment, point: FaultPoint): boolean {
@@ -28,13 +26,6 @@ function isPassed(method: Method, moment: Moment, point: FaultPoint): boolean {
   if (method === 'x509pop') return moment === 'renewal' ? attestation.test(point) : point.startsWith('data.forgotten.');
   return moment === 'renewal' && renewal.test(point);
 }
-
-const betweenAnswerAndFile: readonly FaultPoint[] = [
-  'attest.answered',
-  'data.bundle.written',
-  'data.bundle.renamed',
-  'data.svid.written',
-];
 
 export const agentCases: readonly AgentCase[] = methods.flatMap((method) =>
   moments.flatMap((moment) =>
@@ -46,7 +37,6 @@ export const agentCases: readonly AgentCase[] = methods.flatMap((method) =>
         method,
         moment,
         point,
-        locksOut: method === 'join_token' && moment === 'first' && betweenAnswerAndFile.includes(point),
       })),
   ),
 );

@@ -1,5 +1,5 @@
-// One agent, killed at one place: what its directory then holds fits together, and started again it serves and renews, or, where its evidence is
-// spent, says how its node gets in again.
+// One agent, killed at one place: what its directory then holds fits together, and started again it serves and renews, also where
+// its evidence is spent: nobody has to let its node in anew.
 import type { AgentCase } from './agent-cases.ts';
 import type { AgentStage } from './agent-stage.ts';
 import { createTriedAgent } from './tried-agent.ts';
@@ -7,7 +7,7 @@ import type { TriedAgent } from './tried-agent.ts';
 
 export async function performAgentCase(
   stage: AgentStage,
-  { method, moment, point, locksOut }: AgentCase,
+  { method, moment, point }: AgentCase,
   tell: (line: string) => void,
 ): Promise<void> {
   await stage.change('first');
@@ -17,7 +17,7 @@ export async function performAgentCase(
     return { settings: `join_token = "${token}"`, agentPath: `/spire/agent/join_token/${token}` };
   };
   const again = { settings: 'rebootstrap_mode = "always" rebootstrap_delay = "1ms"', agentPath: node.agentPath };
-  let { settings, agentPath } = method === 'join_token' ? await joining() : again;
+  const { settings, agentPath } = method === 'join_token' ? await joining() : again;
   await stage.createWorkload(agentPath);
   const agent = createTriedAgent({
     directory: node.directory,
@@ -42,15 +42,7 @@ export async function performAgentCase(
     tell(`killed at ${point}, ${kept === undefined ? 'without an SVID' : 'with an SVID and its key'}`);
     checkKept(moment, point, kept);
 
-    if (locksOut) {
-      agent.begin();
-      await agent.wait('the way out', () => agent.log().includes('a join token is taken once'));
-      await agent.stop();
-      ({ settings, agentPath } = await joining());
-      agent.configure(settings);
-      await stage.createWorkload(agentPath);
-      tell('locked out, and told the way: a new join token');
-    } else if (moment === 'rebootstrap' && kept !== undefined) {
+    if (moment === 'rebootstrap' && kept !== undefined) {
       // Killed before it had forgotten: it finds the other server once more, and ends for good.
       agent.begin();
       await agent.ended();

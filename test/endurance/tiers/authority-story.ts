@@ -40,7 +40,7 @@ export async function performAuthorityCase(
   await finish(acts); // what an earlier case that failed may have left
   const before = await bundleOf(victim);
   await victim.dieAt(point);
-  const { oldest, reached, death } = await dieRotating(victim, acts, point);
+  const { oldest, drained, reached, death } = await dieRotating(victim, acts, point);
   if (death !== 'SIGKILL') throw new Error(`the server ended with ${death}, not at ${point}`);
   tell(`dead at ${point}, while asked to ${reached}`);
 
@@ -58,7 +58,7 @@ export async function performAuthorityCase(
   checkNothingLost(before, after);
   await checkSigning(victim, servers.root);
   await checkSigning(servers.leaf, servers.root);
-  await finish(acts);
+  await finish(acts, drained);
   await checkSigning(victim, servers.root);
   const last = await bundleOf(victim);
   if (
@@ -72,9 +72,10 @@ export async function performAuthorityCase(
 /** What an operator waits for, as every narrowing step would lock out whoever has not heard of the one before. */
 interface Proofs {
   readonly held: (authorityId: string) => Promise<void>;
-  /** What is to be known before the taint, for the proof after it. */
-  readonly drained: () => Promise<(authorityId: string, isTaintedAnew?: boolean) => Promise<void>>;
+  /** What is to be known before the activation, for the proof after the taint. */
+  readonly drained: () => Promise<Drained>;
 }
+type Drained = (authorityId: string, isTaintedAnew?: boolean) => Promise<void>;
 
 function createProofs(
   { servers, agentBundles }: Pick<Tiers, 'servers' | 'agentBundles'>,
@@ -169,32 +170,43 @@ async function dieRotating(
   victim: TierServer,
   acts: Acts,
   point: string,
-): Promise<{ oldest: State; reached: string; death: string }> {
+): Promise<{ oldest: State; drained: Drained; reached: string; death: string }> {
   for (const deadline = Date.now() + deathPatienceMs; ;) {
     const { active: oldest } = await acts.states();
     if (oldest === undefined) throw new Error('there is no active authority');
-    const reached = await (point.includes('withdraw')
+    const drained = await acts.proofs.drained();
+    const { reached, refusal } = await (point.includes('withdraw')
       ? withdrawUntilDeath(acts)
-      : rotateUntilDeath(acts, oldest.authorityId));
-    const death = await victim.death(2_000).catch((error: unknown) => {
-      if (Date.now() > deadline) throw error;
+      : rotateUntilDeath(acts, oldest.authorityId, drained));
+    const death = await victim.death(2_000).catch((cause: unknown) => {
+      if (Date.now() <= deadline) return undefined;
+      const said = refusal === undefined ? 'which went through' : `which was refused: ${refusal.message}`;
+      throw new Error(`it lives, never came to ${point}, and was last asked to ${reached}, ${said}`, { cause });
     });
-    if (death !== undefined) return { oldest, reached, death };
-    await finish(acts);
+    if (death !== undefined) return { oldest, drained, reached, death };
+    await finish(acts, drained);
   }
 }
 
-async function withdrawUntilDeath(acts: Acts): Promise<string> {
-  const next = await acts.prepare();
-  everRevoked.add(next);
-  await acts.withdraw(next).catch((error: unknown) => {
-    if (!(error instanceof RpcError)) throw error; // the call of a server that dies fails
-  });
-  return 'withdraw';
+/** What it was asked last, and what it said where that failed: the call of a server that dies fails, too. */
+interface Attempt {
+  readonly reached: string;
+  readonly refusal?: RpcError;
 }
 
-/** Returns what it was asked when it died. */
-async function rotateUntilDeath(acts: Acts, oldest: string): Promise<string> {
+async function withdrawUntilDeath(acts: Acts): Promise<Attempt> {
+  const next = await acts.prepare();
+  everRevoked.add(next);
+  try {
+    await acts.withdraw(next);
+  } catch (error) {
+    if (error instanceof RpcError) return { reached: 'withdraw', refusal: error };
+    throw error;
+  }
+  return { reached: 'withdraw' };
+}
+
+async function rotateUntilDeath(acts: Acts, oldest: string, drained: Drained): Promise<Attempt> {
   let doing = 'prepare';
   try {
     const next = await acts.prepare();
@@ -202,7 +214,6 @@ async function rotateUntilDeath(acts: Acts, oldest: string): Promise<string> {
     doing = 'activate';
     await acts.activate(next);
     if (acts.canRetire) {
-      const drained = await acts.proofs.drained();
       doing = 'taint';
       await acts.taint(oldest);
       await drained(oldest);
@@ -210,15 +221,15 @@ async function rotateUntilDeath(acts: Acts, oldest: string): Promise<string> {
       await acts.revoke(oldest);
     }
   } catch (error) {
-    // The call of a server that dies, or of a replica that asked it, fails; any other failure shows itself in what is checked next.
-    if (error instanceof RpcError) return doing;
+    // Of a server that dies, or of a replica that asked it; any other failure shows itself in what is checked next.
+    if (error instanceof RpcError) return { reached: doing, refusal: error };
     throw error;
   }
-  return doing;
+  return { reached: doing };
 }
 
-/** From wherever the rotation stands. What has been done already is no failure. */
-async function finish(acts: Acts): Promise<void> {
+/** From wherever the rotation stands. What has been done already is no failure; a taint among it that this case did not see begin proves nothing of agents. */
+async function finish(acts: Acts, begun?: Drained): Promise<void> {
   const { prepared } = await acts.states();
   if (prepared !== undefined) {
     await acts.proofs.held(prepared.authorityId);
@@ -227,7 +238,7 @@ async function finish(acts: Acts): Promise<void> {
   const { active, old } = await acts.states();
   if (old === undefined || !acts.canRetire) return;
   if (active !== undefined) await acts.proofs.held(active.authorityId);
-  const drained = await acts.proofs.drained();
+  const drained = begun ?? (await acts.proofs.drained());
   const isTaintedAnew = await acts.taint(old.authorityId).then(
     () => true,
     (error: unknown) => {
@@ -235,7 +246,7 @@ async function finish(acts: Acts): Promise<void> {
       return false;
     },
   );
-  await drained(old.authorityId, isTaintedAnew);
+  await drained(old.authorityId, begun !== undefined || isTaintedAnew);
   everRevoked.add(old.authorityId);
   await acts.revoke(old.authorityId);
 }

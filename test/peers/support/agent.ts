@@ -17,8 +17,12 @@ export interface AgentOptions {
   readonly command?: string;
   /** More lines of the agent section. */
   readonly settings?: string;
+  /** More plugins. */
+  readonly plugins?: string;
   /** Sections beside. */
   readonly sections?: string;
+  /** Another node attestor, as the configuration has it, and the ID that the server then makes. */
+  readonly attestor?: { readonly block: string; readonly id: string };
   /** Proves that it has this key, whose certificate the server's x509pop knows, and not a join token. */
   readonly x509pop?: { readonly certificatePath: string; readonly keyPath: string; readonly id: string };
 }
@@ -51,18 +55,15 @@ export async function startAgent({
   server,
   command = ourAgent,
   settings = '',
+  plugins = '',
   sections = '',
   x509pop,
+  attestor: other,
 }: AgentOptions): Promise<SpireAgent> {
   const { trustDomain } = server;
-  const nodeId = x509pop?.id ?? nodeIdOf(name, trustDomain);
-  const token = x509pop === undefined ? `join_token = "${await server.createJoinToken(nodeId)}"` : '';
-  const attestor =
-    x509pop === undefined
-      ? 'NodeAttestor "join_token" { plugin_data {} }'
-      : `NodeAttestor "x509pop" {
-           plugin_data { certificate_path = "${x509pop.certificatePath}" private_key_path = "${x509pop.keyPath}" }
-         }`;
+  const attestor = other ?? (x509pop === undefined ? undefined : possession(x509pop));
+  const nodeId = attestor?.id ?? nodeIdOf(name, trustDomain);
+  const token = attestor === undefined ? `join_token = "${await server.createJoinToken(nodeId)}"` : '';
   const [bundle, healthPort] = [await server.bundlePem(), await freePort()];
   const own = join(directory, name);
   const socketPath = join(own, 'public/api.sock');
@@ -86,9 +87,10 @@ export async function startAgent({
       experimental { sync_interval = "1s" }
     }
     plugins {
-      ${attestor}
+      ${attestor?.block ?? 'NodeAttestor "join_token" { plugin_data {} }'}
       KeyManager "disk" { plugin_data { directory = "${own}/data" } }
       WorkloadAttestor "unix" { plugin_data { discover_workload_path = true } }
+      ${plugins}
     }
     health_checks {
       listener_enabled = true
@@ -122,4 +124,11 @@ export async function startAgent({
       program = await run(next);
     },
   };
+}
+
+function possession({ certificatePath, keyPath, id }: NonNullable<AgentOptions['x509pop']>) {
+  const block = `NodeAttestor "x509pop" {
+    plugin_data { certificate_path = "${certificatePath}" private_key_path = "${keyPath}" }
+  }`;
+  return { block, id };
 }

@@ -1,9 +1,9 @@
 // A trust domain that `npm start` grew: the one that runs on this machine, or one of the tests' own, grown for them and taken down after them. Its
 // summary says where its sockets are; entries for the tests' programs are made on its servers and deleted again.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { eventually, output, start } from './processes.ts';
+import { eventually, freePort, output, start } from './processes.ts';
 import { root } from './programs.ts';
 
 const growTimeoutMs = 10 * 60_000;
@@ -55,14 +55,20 @@ export interface Growth {
   readonly state: string;
   /** Another specification than the repository's own. */
   readonly specFile?: string;
+  /** Its instances in network namespaces, with the clouds' rules enforced. */
+  readonly isolation?: 'namespaces';
 }
 
 /** Fails where the tear-down leaves anything. */
-export async function growDomain(directory: string, { state, specFile }: Growth): Promise<RunningDomain> {
+export async function growDomain(directory: string, { state, specFile, isolation }: Growth): Promise<RunningDomain> {
   const file = join(state, 'summary.json');
   rmSync(file, { force: true });
+  await takePorts(state);
   const flags = ['--state', state, ...(specFile === undefined ? [] : ['--file', specFile])];
-  const up = start(espalier, ['up', ...flags], { logPath: join(directory, 'up.log'), stopTimeoutMs: 60_000 });
+  const up = start(espalier, ['up', ...flags, ...(isolation === undefined ? [] : ['--isolation', isolation])], {
+    logPath: join(directory, 'up.log'),
+    stopTimeoutMs: 60_000,
+  });
   const stop = async (): Promise<void> => {
     await up.stop();
     await output(espalier, ['down', ...flags], { timeoutMs: growTimeoutMs });
@@ -78,6 +84,14 @@ export async function growDomain(directory: string, { state, specFile }: Growth)
     await stop();
     throw error;
   }
+}
+
+/** Temporal's usual port is for one domain, and several may stand at once. */
+async function takePorts(state: string): Promise<void> {
+  const file = join(state, 'ports.json');
+  if (existsSync(file)) return;
+  mkdirSync(state, { recursive: true });
+  writeFileSync(file, JSON.stringify({ temporal: await freePort(), 'temporal-ui': await freePort() }));
 }
 
 function openDomain(summary: Summary, state: string, stop: () => Promise<void>): RunningDomain {

@@ -93,7 +93,7 @@ export function describeTwoSegments(segments: () => TwoSegments): void {
       const { b, stranger } = segments();
       const refused = await run(stranger.program, ['call', server!.address, b.id], { env: stranger.agent.env });
       expect(refused).toMatchObject({ code: 1, stdout: '' });
-      expect(server!.refusals()).toContain(`unexpected ID "${stranger.id}"`);
+      await expect.poll(() => server!.refusals()).toContain(`unexpected ID "${stranger.id}"`);
     });
 
     it('is refused by the client to a server of another identity', async () => {

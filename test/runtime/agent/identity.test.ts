@@ -67,6 +67,28 @@ describe('first contact', () => {
     expect(logged(agent, 'Failed to get updated bundle')).toBe(true);
   });
 
+  it('asks again with the same key for an answer that did not come', async () => {
+    server.state.lostAnswers = 1;
+    const agent = await start({ joinToken: server.createToken() });
+    await agent.serving();
+    const [first, second] = server.state.attestations;
+    expect([first?.again, second?.again]).toEqual([false, true]);
+    expect(second?.key).toBe(first?.key);
+  });
+
+  it('asks again after its process had ended before the answer', async () => {
+    server.state.lostAnswers = Infinity;
+    const token = server.createToken();
+    const before = await start({ joinToken: token });
+    await expect.poll(() => server.state.attestations.length).toBeGreaterThan(0);
+    await before.stop();
+    server.state.lostAnswers = 0;
+    const after = await start({ directory: before.directory, joinToken: token });
+    await after.serving();
+    expect(new Set(server.state.attestations.map(({ key }) => key)).size).toBe(1);
+    expect(logged(after, 'Attesting again with the key of the attestation that was begun')).toBe(true);
+  });
+
   it('without a join token ends the agent', async () => {
     const agent = await start();
     await expect(agent.ended).rejects.toMatchObject({ code: 'ATTESTATION_REFUSED' });

@@ -9,12 +9,14 @@ import { unavailable } from '../../../runtime/rpc/status.ts';
 interface Turns {
   readonly intervalMs: number;
   readonly random?: number;
+  /** Of the agent's own SVID, at the beginning, ms. */
+  readonly life?: number;
   /** Of each turn. */
   readonly outcomes: readonly ('done' | 'failed' | 'recovered')[];
 }
 
 /** The waits before each turn and after the last, ms. */
-async function waits({ intervalMs, random = 0.5, outcomes }: Turns): Promise<number[]> {
+async function waits({ intervalMs, random = 0.5, life = 3_600_000, outcomes }: Turns): Promise<number[]> {
   let now = 0;
   const [waited, left] = [[] as number[], [...outcomes]];
   const end = new Error('the test is over');
@@ -34,6 +36,7 @@ async function waits({ intervalMs, random = 0.5, outcomes }: Turns): Promise<num
   let outcome = left[0];
   const synchronizer = {
     isRenewalDue: () => false,
+    lifeLeft: () => life - now,
     signStale: () => Promise.resolve(),
     fetch: () => {
       outcome = left.shift();
@@ -79,6 +82,14 @@ describe('the agent waits', () => {
     expect(await waits({ intervalMs: 5000, outcomes: [...failed, 'done'] })).toEqual([
       5000, 7500, 11_250, 16_875, 25_313, 30_000, 30_000, 5000,
     ]);
+  });
+
+  it('no longer than a quarter of what is left of its own SVID, until that has ended', async () => {
+    const failed = Array.from({ length: 7 }, () => 'failed' as const);
+    expect(await waits({ intervalMs: 5000, life: 25_000, outcomes: failed })).toEqual([
+      5000, 5000, 3750, 2813, 2109, 1582, 1187, 1000,
+    ]);
+    expect(await waits({ intervalMs: 5000, life: 5000, outcomes: ['failed', 'failed'] })).toEqual([5000, 7500, 11_250]);
   });
 
   it('never less than its interval, be it longer than half a minute', async () => {

@@ -131,11 +131,14 @@ describe('FetchX509SVID', () => {
     await stream.return?.();
   });
 
-  it('replaces an SVID whose authority is tainted', async () => {
+  it.each([
+    ['is tainted', () => server.authority.taintAllButNewest()],
+    ['is gone before its taint was seen', () => server.authority.dropAllButNewest()],
+  ])('replaces an SVID whose authority %s', async (_, distrust) => {
     const stream = agent.api.fetchX509Svid({}, { metadata })[Symbol.asyncIterator]();
     await stream.next();
     server.authority.addRoot();
-    server.authority.taintAllButNewest();
+    distrust();
     const newest = parseCertificate(server.authority.roots().at(-1)!).subjectKeyId!;
     await expect
       .poll(async () => {

@@ -22,6 +22,8 @@ export interface TestCertificate {
 
 export interface CertificateInput {
   readonly commonName: string;
+  /** `Test` where left out. */
+  readonly organization?: string;
   readonly keys: KeyPair;
   readonly issuer?: TestCertificate;
   readonly ca?: boolean;
@@ -29,7 +31,7 @@ export interface CertificateInput {
   /** None leaves the key usage extension out. */
   readonly digitalSignature?: boolean;
   readonly uris?: readonly string[];
-  readonly ipv4?: string;
+  readonly ipv4?: string | readonly string[];
   readonly notAfter?: Date;
 }
 
@@ -37,8 +39,8 @@ export const rsaKeys = (bits = 2048): KeyPair => generateKeyPairSync('rsa', { mo
 export const ecKeys = (namedCurve = 'P-256'): KeyPair => generateKeyPairSync('ec', { namedCurve });
 
 export function makeCertificate(input: CertificateInput): TestCertificate {
-  const { commonName, keys, issuer, ca = false, serialNumber = 1 } = input;
-  const name = encodeName({ organization: 'Test', commonName });
+  const { commonName, organization = 'Test', keys, issuer, ca = false, serialNumber = 1 } = input;
+  const name = encodeName({ organization, commonName });
   const signingKey = issuer?.keys.privateKey ?? keys.privateKey;
   const algorithm = signatureAlgorithm(signingKey);
   const tbs = sequence(
@@ -55,10 +57,10 @@ export function makeCertificate(input: CertificateInput): TestCertificate {
   return { der, pem: encodePem('CERTIFICATE', der), name, serialNumber, keys };
 }
 
-function extensions({ digitalSignature = true, uris = [], ipv4 }: CertificateInput, ca: boolean): Uint8Array[] {
+function extensions({ digitalSignature = true, uris = [], ipv4 = [] }: CertificateInput, ca: boolean): Uint8Array[] {
   const names = [
     ...uris.map((uri) => element(0x86, new TextEncoder().encode(uri))),
-    ...(ipv4 === undefined ? [] : [element(0x87, Uint8Array.from(ipv4.split('.').map(Number)))]),
+    ...[ipv4].flat().map((address) => element(0x87, Uint8Array.from(address.split('.').map(Number)))),
   ];
   // Bits: 0 digital signature, 2 key encipherment, 5 certificate signing.
   const usage = ca ? [digitalSignature, false, false, false, false, true] : [digitalSignature, false, true];

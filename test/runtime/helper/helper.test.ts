@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -204,13 +203,13 @@ test('a command that cannot be run is said, and the files are there all the same
 
 test('a command that still runs gets the signal, and ends with the helper', async () => {
   const { api, push } = createApi(contextOf(''));
-  const script = `trap "exit 7" USR1; while :; do sleep 0.05; done`;
+  const trapSet = join(mkdtempSync(join(tmpdir(), 'trap-')), 'set');
+  const script = `trap "exit 7" USR1; : > ${trapSet}; while :; do sleep 0.05; done`;
   const { lines } = start(
     `${x509}cmd = "sh"\nrenew_signal = "SIGUSR1"\ncmd_args = ${JSON.stringify(`-c "${script.replaceAll('"', '""')}"`)}`,
     api,
   );
-  await expect.poll(() => lines.join('')).toContain('Command started');
-  await delay(300); // until the shell has set its trap
+  await expect.poll(() => existsSync(trapSet)).toBe(true);
   push(contextOf(''));
   await expect.poll(() => lines.join('')).toContain('code=7');
 });

@@ -4,14 +4,13 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { lstat, writeFile } from 'node:fs/promises';
 import { connect as connectSocket, createServer } from 'node:net';
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import type { UnixConnection } from '../../../runtime/rpc/connection.ts';
 import { readStartTime } from '../../../runtime/rpc/process-start.ts';
 import { RpcError, statusCode } from '../../../runtime/rpc/status.ts';
 import { listenOnUnixSocket } from '../../../runtime/rpc/unix-listener.ts';
 import { connect, createClient } from '../../../runtime/rpc/client.ts';
-import { echo, EchoService, echoServer, socketPath, unixClient } from './echo-service.ts';
+import { echo, EchoService, echoServer, settled, socketPath, unixClient } from './echo-service.ts';
 
 const mode = 0o700;
 
@@ -134,27 +133,37 @@ test('a peer that connects and says nothing, or rubbish, disturbs nobody, and do
 
 test('a server that stops lets a running call end', async () => {
   const path = await socketPath();
+  const [begun, gate] = [settled<undefined>(), settled<undefined>()];
   const server = echoServer({
     async say(request) {
-      await delay(200);
+      begun.resolve(undefined);
+      await gate.promise;
       return request;
     },
   });
   await server.listenUnix(path, { mode });
   const call = unixClient(path).say({ value: 'late' });
-  await delay(50);
-  await server.close(2000);
+  await begun.promise;
+  const closing = server.close(60_000);
+  gate.resolve(undefined);
+  await closing;
   expect(await call).toEqual({ value: 'late' });
 });
 
 test('a channel that is closed ends the calls that still run', async () => {
   const path = await socketPath();
-  const server = echoServer({ say: () => new Promise(() => undefined) });
+  const begun = settled<undefined>();
+  const server = echoServer({
+    say() {
+      begun.resolve(undefined);
+      return new Promise(() => undefined);
+    },
+  });
   await server.listenUnix(path, { mode });
   const channel = connect({ unixPath: path });
   const call = createClient(EchoService, channel).say({ value: '' });
   call.catch(() => undefined);
-  await delay(100);
+  await begun.promise;
   channel.close();
   await expect(call).rejects.toMatchObject({ code: statusCode.UNAVAILABLE });
 });

@@ -35,6 +35,12 @@ describe('openStateDirectory', () => {
     expect(existsSync(open().path('kept'))).toBe(true);
   });
 
+  it('is where the kernel says that it is: programs below it are attested by their paths', () => {
+    mkdirSync(join(parent, 'elsewhere'));
+    symlinkSync('elsewhere', join(parent, 'linked'));
+    expect(open(join(parent, 'linked')).path('a')).toBe(join(parent, 'elsewhere/a'));
+  });
+
   it('has a short directory for sockets, which nobody else enters', () => {
     const { run } = open(join(parent, 'a'.repeat(90)));
     expect(lstatSync(run).mode & 0o777).toBe(0o700);

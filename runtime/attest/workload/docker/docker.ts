@@ -3,9 +3,9 @@ import type { Logger } from '../../../log.ts';
 import type { Selector } from '../../../spiffe/selector.ts';
 import type { WorkloadAttestor } from '../attestor.ts';
 import { WorkloadAttestError } from '../attestor.ts';
+import { containerIdIn, locateContainer, userWhoNamed } from '../container-locator.ts';
+import type { LocatedContainer } from '../container-locator.ts';
 import type { DockerConfig } from './config.ts';
-import { locateContainer } from './container-locator.ts';
-import type { LocatedContainer } from './container-locator.ts';
 import { inspectContainer } from './engine.ts';
 import type { Container } from './engine.ts';
 
@@ -18,8 +18,13 @@ const type = 'docker';
 
 export function createDockerAttestor(options: DockerAttestorOptions): WorkloadAttestor {
   const { log, procDirectory, matchers, verboseContainerLocatorLogs, version } = options;
+  const idIn = matchers?.idIn ?? containerIdIn;
   const locator = {
-    ...(matchers === undefined ? {} : { matchers }),
+    find(path: string) {
+      const id = idIn(path);
+      return id === undefined ? undefined : { id };
+    },
+    readsMounts: matchers === undefined,
     ...(verboseContainerLocatorLogs ? { verboseLog: log } : {}),
     ...(procDirectory === undefined ? {} : { procDirectory }),
   };
@@ -46,7 +51,7 @@ export function createDockerAttestor(options: DockerAttestorOptions): WorkloadAt
  */
 function engineSocket({ id, cgroupPaths }: LocatedContainer, config: DockerConfig): string {
   const isPodman = cgroupPaths.some((path) => /libpod-|\/libpod\//.test(path));
-  const user = cgroupPaths.flatMap((path) => /\/user-(\d+)\.slice\//.exec(path)?.[1] ?? []).at(0);
+  const user = userWhoNamed(cgroupPaths);
   if (user === undefined) return isPodman ? config.podmanSocketPath : config.dockerSocketPath;
   if (!isPodman)
     throw new WorkloadAttestError(

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { request } from '../../../rpc/node-http.ts';
 import { WorkloadAttestError } from '../attestor.ts';
+import { readAnswer } from '../read-answer.ts';
+import type { Answer } from '../read-answer.ts';
 
 const containerSchema = z.object({
   /** The digest of the image that the container was made from, whatever its name means by now. */
@@ -39,28 +41,13 @@ export async function inspectContainer(engine: Engine, id: string, signal: Abort
   return containerIn(await ask(engine, id, signal), engine, id);
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
 function ask(engine: Engine, id: string, signal: AbortSignal): Promise<Answer> {
   const { socketPath, version } = engine;
   const path = `${version === undefined ? '' : `/v${version}`}/containers/${encodeURIComponent(id)}/json`;
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) => reject(failure(engine, id, cause.message, cause));
     const asked = request({ socketPath, path, signal, agent: false, headers: { host: 'docker' } }, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        chunks.push(chunk);
-        size += chunk.length;
-        if (size > maxAnswerBytes) response.destroy(new Error(`answer is larger than ${maxAnswerBytes} bytes`));
-      });
-      response.on('error', fail);
-      response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
-      );
+      readAnswer(response, maxAnswerBytes).then(resolve, fail);
     });
     asked.on('error', fail);
     asked.end();

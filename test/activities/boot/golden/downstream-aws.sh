@@ -73,8 +73,9 @@ program "$IMAGE/opt/espalier/bin/spire-agent"
 mkdir -p "$(dirname "$ROOT/etc/systemd/system/spire-agent.service")"
 cat > "$ROOT/etc/systemd/system/spire-agent.service.new" <<END_OF_FILE
 [Unit]
-Description=SPIRE agent
+Description=SPIRE agent, configuration 16f73fdd
 After=network-online.target
+Wants=network-online.target
 StartLimitIntervalSec=0
 [Service]
 Type=simple
@@ -82,6 +83,34 @@ Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"
 ExecStart=$IMAGE/opt/espalier/bin/spire-agent $HERE/runtime/agent/cli/main.ts run -config $ROOT/etc/spire/agent/agent.conf
 Restart=always
 RestartSec=1
+TimeoutStopSec=30
+UMask=0077
+StateDirectory=spire/agent
+StateDirectoryMode=0700
+CacheDirectory=espalier
+RuntimeDirectory=spire-agent spire-agent/public
+RuntimeDirectoryPreserve=yes
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 END_OF_FILE
@@ -145,6 +174,7 @@ cat > "$ROOT/etc/systemd/system/spire-server.service.new" <<END_OF_FILE
 [Unit]
 Description=SPIRE server
 After=network-online.target
+Wants=network-online.target
 StartLimitIntervalSec=0
 [Service]
 Type=simple
@@ -153,6 +183,35 @@ EnvironmentFile=$ROOT/etc/spire/server/database.env
 ExecStart=$IMAGE/opt/espalier/bin/spire-server $HERE/runtime/server/cli/main.ts run -expandEnv -config $ROOT/etc/spire/server/server.conf
 Restart=always
 RestartSec=1
+TimeoutStopSec=30
+UMask=0077
+StateDirectory=spire/server
+StateDirectoryMode=0700
+CacheDirectory=espalier
+RuntimeDirectory=spire-server spire-server/private
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 END_OF_FILE

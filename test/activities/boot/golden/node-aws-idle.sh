@@ -2,6 +2,17 @@
 # workload node aws-node-1 of example.org. Written by Espalier; safe to run at every boot.
 set -eu
 umask 022
+
+ROOT=${ESPALIER_ROOT:-}
+RUN=${ESPALIER_RUN:-/run}
+KEPT=$ROOT/opt/espalier/agent
+if [ ! -e "$KEPT/current.sh" ]; then
+mkdir -p "$(dirname "$ROOT/opt/espalier/agent/current.sh")"
+cat > "$ROOT/opt/espalier/agent/current.sh.new" <<'END_OF_AGENT'
+#!/bin/sh
+# agent of example.org. Written by Espalier; safe to run at every boot.
+set -eu
+umask 022
 ROOT=${ESPALIER_ROOT:-}
 RUN=${ESPALIER_RUN:-/run}
 IMAGE=${ESPALIER_IMAGE:-}
@@ -73,8 +84,9 @@ program "$IMAGE/opt/espalier/bin/spire-agent"
 mkdir -p "$(dirname "$ROOT/etc/systemd/system/spire-agent.service")"
 cat > "$ROOT/etc/systemd/system/spire-agent.service.new" <<END_OF_FILE
 [Unit]
-Description=SPIRE agent
+Description=SPIRE agent, configuration 685a68f3
 After=network-online.target
+Wants=network-online.target
 StartLimitIntervalSec=0
 [Service]
 Type=simple
@@ -82,6 +94,34 @@ Environment="NODE_COMPILE_CACHE=$NODE_COMPILE_CACHE"
 ExecStart=$IMAGE/opt/espalier/bin/spire-agent $HERE/runtime/agent/cli/main.ts run -config $ROOT/etc/spire/agent/agent.conf
 Restart=always
 RestartSec=1
+TimeoutStopSec=30
+UMask=0077
+StateDirectory=spire/agent
+StateDirectoryMode=0700
+CacheDirectory=espalier
+RuntimeDirectory=spire-agent spire-agent/public
+RuntimeDirectoryPreserve=yes
+ProtectSystem=strict
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 END_OF_FILE
@@ -91,4 +131,9 @@ systemctl daemon-reload
 systemctl enable spire-agent
 systemctl restart spire-agent
 say "spire-agent started"
+END_OF_AGENT
+chmod 0644 "$ROOT/opt/espalier/agent/current.sh.new"
+mv -f "$ROOT/opt/espalier/agent/current.sh.new" "$ROOT/opt/espalier/agent/current.sh"
+fi
+sh "$KEPT/current.sh"
 

@@ -126,6 +126,7 @@ cat > "$ROOT/etc/systemd/system/spire-server.service.new" <<END_OF_FILE
 [Unit]
 Description=SPIRE server
 After=network-online.target
+Wants=network-online.target
 StartLimitIntervalSec=0
 [Service]
 Type=simple
@@ -134,6 +135,35 @@ EnvironmentFile=$ROOT/etc/spire/server/database.env
 ExecStart=$IMAGE/opt/espalier/bin/spire-server $HERE/runtime/server/cli/main.ts run -expandEnv -config $ROOT/etc/spire/server/server.conf
 Restart=always
 RestartSec=1
+TimeoutStopSec=30
+UMask=0077
+StateDirectory=spire/server
+StateDirectoryMode=0700
+CacheDirectory=espalier
+RuntimeDirectory=spire-server spire-server/private
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+NoNewPrivileges=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 END_OF_FILE

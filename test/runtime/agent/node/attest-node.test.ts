@@ -27,7 +27,13 @@ function refusedWith(error: Error, attestor: AgentAttestor): Promise<unknown> {
       throw await Promise.resolve(error);
     },
   } as unknown as Client<typeof AgentService>;
-  const attempt = attestNode({ client, attestor, csr: new Uint8Array(), signal: AbortSignal.timeout(60_000) });
+  const attempt = attestNode({
+    client,
+    attestor,
+    csr: new Uint8Array(),
+    again: false,
+    signal: AbortSignal.timeout(60_000),
+  });
   return attempt.catch((caught: unknown) => caught);
 }
 

@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest';
 import type { AttestAgentRequest, AttestAgentResponse } from '../../../../proto/gen/spire/api/server/agent/v1/agent.ts';
 import { deniedEvidence, invalidEvidence } from '../../../../runtime/attest/attest-error.ts';
 import type { AttestContext, AttestResult, ServerAttestor } from '../../../../runtime/attest/attestor.ts';
-import { createCsr } from '../../../../runtime/pki/csr.ts';
+import { askedAgainHeader, askedAgainValue } from '../../../../runtime/attest/asked-again.ts';
+import { checkFirstUse } from '../../../../runtime/attest/first-use.ts';
+import { createCsr, parseCsr } from '../../../../runtime/pki/csr.ts';
+import { keyDigestOf } from '../../../../runtime/pki/key-id.ts';
 import { generateKeyPairSync } from '../../../../runtime/pki/key-type.ts';
 import { signerOf } from '../../../../runtime/pki/signer.ts';
 import { statusCode } from '../../../../runtime/rpc/status.ts';
@@ -39,7 +42,7 @@ const giving =
   (result: Partial<AttestResult>): Attest =>
   async () => ({ spiffeId: parseSpiffeId(agentId), selectors: [], canReattest: true, ...result });
 
-function createWorld(attest: Attest, records: readonly AgentRecord[] = []) {
+function createWorld(attest: Attest, records: readonly AgentRecord[] = [], again = false) {
   const agents = new Map(records.map((agent) => [agent.spiffeId, agent]));
   const contexts: AttestContext[] = [];
   const leaf = issueLeaf(agentId);
@@ -48,7 +51,10 @@ function createWorld(attest: Attest, records: readonly AgentRecord[] = []) {
     agents: {
       fetchAgent: async (id) => agents.get(id),
       saveAgent: async (agent, options) => {
-        if (options?.onlyNew === true && agents.has(agent.spiffeId)) throw new StoreError('CONFLICT', 'agent is known');
+        const known = agents.get(agent.spiffeId);
+        const isAgain = options?.again === true && known?.attestedKey === agent.attestedKey;
+        if (options?.onlyNew === true && known !== undefined && !isAgain)
+          throw new StoreError('CONFLICT', 'agent is known');
         if (agents.get(agent.spiffeId)?.banned === true) throw new StoreError('AGENT_BANNED', 'agent is banned');
         agents.set(agent.spiffeId, agent);
         return agent;
@@ -65,7 +71,7 @@ function createWorld(attest: Attest, records: readonly AgentRecord[] = []) {
           },
         },
       ],
-      joinTokens: { takeJoinToken: async () => undefined },
+      joinTokens: { fetchJoinToken: async () => undefined, takeJoinToken: async () => undefined },
       clock: () => now,
     }),
     limiter: { admit: async () => undefined },
@@ -73,6 +79,7 @@ function createWorld(attest: Attest, records: readonly AgentRecord[] = []) {
     patienceMs: 200,
   });
   const context = callOf('/spire.api.server.agent.v1.Agent/AttestAgent', remote('spiffe://example.org/w'));
+  if (again) context.metadata.set(askedAgainHeader, askedAgainValue);
   /** Plays the agent: evidence, then an answer for each challenge. */
   const play = async (answers: readonly string[] = []): Promise<AttestAgentResponse[]> => {
     const left = [...answers];
@@ -131,6 +138,33 @@ test('the attestor learns the caller’s address from the transport, and whether
   expect(contexts[0]?.clientAddress).toBe('127.0.0.1');
   expect(await contexts[0]?.hasAttested(parseSpiffeId(agentId))).toBe(true);
   expect(await contexts[0]?.hasAttested(parseSpiffeId('spiffe://example.org/spire/agent/fake/b'))).toBe(false);
+});
+
+describe('evidence that is taken once', () => {
+  const once: Attest = async (_payload, _challenge, context) => {
+    await checkFirstUse(parseSpiffeId(agentId), context, { debug: () => undefined, warn: () => undefined });
+    return { spiffeId: parseSpiffeId(agentId), selectors: [], canReattest: false };
+  };
+
+  test('is taken again for the key that it was taken for, when the agent says that it asks again', async () => {
+    const first = createWorld(once);
+    await first.play();
+    const [record] = first.agents.values();
+    expect(record?.attestedKey).toMatch(/^[\w-]{43}$/);
+    const second = createWorld(once, [record!], true);
+    expect((await second.play()).at(-1)?.step?.$case).toBe('result');
+  });
+
+  test.each([
+    ['another key', { attestedKey: 'of another' }, true],
+    ['an agent that has renewed', {}, true],
+    ['who does not say so', { attestedKey: keyDigestOf(parseCsr(csr).spki) }, false],
+  ])('is refused to %s', async (_who, patch, again) => {
+    const known = { ...agentRecord(agentId, issueLeaf(agentId)), canReattest: false, ...patch };
+    const { play, agents } = createWorld(once, [known], again);
+    await expect(play()).rejects.toMatchObject({ code: statusCode.PERMISSION_DENIED });
+    expect([...agents.values()]).toEqual([known]);
+  });
 });
 
 describe('nothing is signed or recorded', () => {

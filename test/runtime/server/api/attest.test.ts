@@ -3,7 +3,8 @@ import {
   PermissionDeniedDetails,
   PermissionDeniedDetails_Reason as Reason,
 } from '../../../../proto/gen/spire/api/types/status.ts';
-import { parseCertificate } from '../../../../runtime/pki/certificate.ts';
+import { askedAgainHeader, askedAgainValue } from '../../../../runtime/attest/asked-again.ts';
+import { parseCertificate, serialDecimal } from '../../../../runtime/pki/certificate.ts';
 import { createCsr } from '../../../../runtime/pki/csr.ts';
 import { generateKeyPairSync } from '../../../../runtime/pki/key-type.ts';
 import { signerOf } from '../../../../runtime/pki/signer.ts';
@@ -26,8 +27,10 @@ afterAll(() => server.close());
 
 const newToken = async (ttl = 60) =>
   (await server.local.agent.createJoinToken({ ttl, token: '', agentId: undefined })).value;
-const attestToken = (payload: Uint8Array, request = csr) =>
-  attest(server.connectTls(), { type: 'join_token', payload }, request);
+const attestToken = (payload: Uint8Array, request = csr, metadata = {}) =>
+  attest(server.connectTls(), { type: 'join_token', payload }, request, metadata);
+const again = { [askedAgainHeader]: askedAgainValue };
+const spent = 'failed to attest: join token does not exist or has already been used';
 
 describe('a join token', () => {
   test('gives an agent an SVID with its ID and the server’s profile', async () => {
@@ -78,6 +81,37 @@ describe('a join token', () => {
     expect(refused).toHaveLength(31);
     for (const error of refused)
       expect(error.message).toBe('failed to attest: join token does not exist or has already been used');
+  });
+
+  test('that is spent gives its answer again to the key that it was spent for, and to no other', async () => {
+    const token = utf8(await newToken());
+    const { svid: lost } = await attestToken(token);
+    const stranger = createCsr({ signer: signerOf(generateKeyPairSync('ec-p256').privateKey) });
+    await expect(attestToken(token, stranger, again)).rejects.toMatchObject({ message: spent });
+    await expect(attestToken(token)).rejects.toMatchObject({ message: spent });
+
+    const { svid } = await attestToken(token, csr, again);
+    expect(svid?.id).toEqual(lost?.id);
+    const agent = await server.local.agent.getAgent({ id: svid!.id, outputMask: undefined });
+    expect(agent.x509svidSerialNumber).not.toBe(serialDecimal(parseCertificate(lost!.certChain[0]!)));
+    expect(agent.x509svidSerialNumber).toBe(serialDecimal(parseCertificate(svid!.certChain[0]!)));
+
+    await server.local.agent.banAgent({ id: svid!.id });
+    await expect(attestToken(token, csr, again)).rejects.toMatchObject({
+      message: 'failed to attest: agent is banned',
+    });
+    await server.local.agent.deleteAgent({ id: svid!.id });
+    await expect(attestToken(token, csr, again)).rejects.toMatchObject({ message: spent });
+  });
+
+  test('that is spent gives nothing again once its agent has renewed', async () => {
+    const { credentials, token, agent } = await server.attestAgent();
+    const key = createCsr({ signer: signerOf(credentials.privateKey) });
+    const { privateKey } = generateKeyPairSync('ec-p256');
+    const { svid } = await agent.renewAgent({ params: { csr: createCsr({ signer: signerOf(privateKey) }) } });
+    const renewed = { certificateChainPem: certificatesToPem(svid!.certChain), privateKey };
+    await server.connectTls(renewed).entry.getAuthorizedEntries({ outputMask: undefined });
+    await expect(attestToken(utf8(token), key, again)).rejects.toMatchObject({ message: spent });
   });
 
   test('that has expired is refused, and gone', async () => {

@@ -37,8 +37,14 @@ describe('the TTL lattice', () => {
 
   test('wants an authority of six SVIDs, where it is enforced', () => {
     expect(() => checkAuthorityLifetime(living(6 * hourMs), enforced, silentLog)).not.toThrow();
-    expect(() => checkAuthorityLifetime(living(6 * hourMs - 1), enforced, silentLog)).toThrow(broken);
-    expect(() => checkAuthorityLifetime(living(6 * hourMs - 1), authorityConfig, silentLog)).not.toThrow();
+    expect(() => checkAuthorityLifetime(living(6 * hourMs - 10_001), enforced, silentLog)).toThrow(broken);
+    expect(() => checkAuthorityLifetime(living(6 * hourMs - 10_001), authorityConfig, silentLog)).not.toThrow();
+  });
+
+  test('takes nothing amiss that an upstream\u2019s whole seconds and the way from there cost', () => {
+    expect(() => checkAuthorityLifetime(living(360_000 - 344), { ...enforced, x509SvidTtl: 60_000 }, silentLog)).not.toThrow(); // prettier-ignore
+    expect(() => checkAuthorityLifetime(living(6 * hourMs - 10_000), enforced, silentLog)).not.toThrow();
+    expect(() => checkDownstreamLifetime(4 * hourMs, living(dayMs - 10_000), enforced, silentLog)).not.toThrow();
   });
 
   test('wants an authority of one SVID at least, enforced or not', () => {
@@ -48,7 +54,7 @@ describe('the TTL lattice', () => {
 
   test('wants a sixth for a downstream, where it is enforced', () => {
     expect(() => checkDownstreamLifetime(4 * hourMs, living(dayMs), enforced, silentLog)).not.toThrow();
-    expect(() => checkDownstreamLifetime(4 * hourMs + 1, living(dayMs), enforced, silentLog)).toThrow(broken);
+    expect(() => checkDownstreamLifetime(4 * hourMs + 1, living(dayMs - 10_000), enforced, silentLog)).toThrow(broken);
     expect(() => checkDownstreamLifetime(dayMs, living(dayMs), authorityConfig, silentLog)).not.toThrow();
   });
 });

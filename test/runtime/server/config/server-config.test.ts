@@ -150,6 +150,17 @@ describe('a configuration is refused', () => {
       minimal.replace('NodeAttestor "join_token"', 'NodeAttestor "sshpop"'),
       ['plugins.NodeAttestor.sshpop: no such node attestor'],
     ],
+    [
+      minimal.replace('NodeAttestor "join_token" {', 'BundlePublisher "aws_s3" {'),
+      ['plugins.BundlePublisher.aws_s3: no such bundle publisher'],
+    ],
+    [
+      minimal.replace(
+        'NodeAttestor "join_token" {',
+        'BundlePublisher "k8s_configmap" { plugin_data { clusters = { "a" = { format = "der" namespace = "a" configmap_name = "b" configmap_key = "c" } } }',
+      ),
+      ['plugins.BundlePublisher.k8s_configmap: clusters.a.format: must be spiffe, jwks or pem'],
+    ],
     [minimal.replace('NodeAttestor "join_token" {', 'Notifier "k8sbundle" {'), ['plugins.Notifier: not supported']],
     [minimal.replace('NodeAttestor "join_token" {', 'NodeAttestr "x" {'), ['plugins.NodeAttestr: unknown plugin type']],
     [

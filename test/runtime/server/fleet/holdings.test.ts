@@ -152,6 +152,22 @@ describe('an agent that reports', () => {
     expect(await one(id)).toMatchObject({ silent: true, proof: Proof.PROOF_SHOWN });
   });
 
+  test.each([
+    ['an hour', hourMs, 60_000],
+    ['ten minutes', 600_000, 60_000],
+    ['a minute', 60_000, 7_500],
+    ['two seconds', 2_000, 1_000],
+  ])('is to report often enough to be missed before what it holds ends: SVIDs of %s', async (_, agentTtlMs, beat) => {
+    holdings = createHoldings({ store: db.store, reports, notes, authority: ca, agentTtlMs, clock });
+    expect(holdings.heartbeatMs).toBe(beat);
+    const id = await addAgent('a');
+    report(id);
+    clock.advance(3 * beat);
+    expect(await one(id)).toMatchObject({ silent: false });
+    clock.advance(1_000);
+    expect(await one(id)).toMatchObject({ silent: true });
+  });
+
   test('is aged out when all that it lacked has ended with its own SVID', async () => {
     const id = await addAgent('a');
     report(id);

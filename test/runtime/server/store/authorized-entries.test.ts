@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openAuthorizedEntries } from '../../../../runtime/server/store/authorized-entries.ts';
 import type { AuthorizedEntries } from '../../../../runtime/server/store/authorized-entries.ts';
 import type { AgentRecord, EntryDraft } from '../../../../runtime/server/store/records.ts';
@@ -6,6 +6,7 @@ import type { Store } from '../../../../runtime/server/store/store.ts';
 import { createMovableClock } from '../../../support/authorities.ts';
 import { createTestStore, silentLog } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 const server = 'spiffe://example.org/spire/server';
 const agentId = 'spiffe://example.org/spire/agent/aws_iid/1';
@@ -53,13 +54,11 @@ const create = async (name: string, parentId: string, more: Partial<EntryDraft> 
   return entry;
 };
 const ids = () => cache.authorizedEntries(agentId).map(({ id }) => id);
-const expectIds = (expected: string[]) => vi.waitFor(() => expect(ids()).toEqual(expected));
+const expectIds = (expected: string[]) => eventually(() => expect(ids()).toEqual(expected));
 
-test('an entry made on another server is there at once, and gone at once', async () => {
-  const started = performance.now();
+test('an entry made on another server is there, and gone when it is deleted', async () => {
   const entry = await create('direct', agentId);
-  await vi.waitFor(() => expect(ids()).toEqual(['direct']), { interval: 1 });
-  expect(performance.now() - started).toBeLessThan(500);
+  await eventually(() => expect(ids()).toEqual(['direct']));
   expect(cache.authorizedEntry(agentId, 'direct')).toEqual(entry);
   await other.deleteEntry('direct');
   await expectIds([]);
@@ -142,9 +141,8 @@ test('5,000 entries cost nothing when asked again', async () => {
     log: silentLog,
     clock,
   });
-  expect(large.authorizedEntries(agentId)).toHaveLength(5_000);
-  const started = performance.now();
-  for (let i = 0; i < 1_000; i += 1) large.authorizedEntries(agentId);
-  expect(performance.now() - started).toBeLessThan(100);
+  const first = large.authorizedEntries(agentId);
+  expect(first).toHaveLength(5_000);
+  expect(large.authorizedEntries(agentId)).toBe(first);
   large.close();
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openChangeFeed } from '../../../../runtime/server/store/change-feed.ts';
 import type { ChangeFeed } from '../../../../runtime/server/store/change-feed.ts';
 import { openDatabase } from '../../../../runtime/server/store/database.ts';
@@ -7,6 +7,7 @@ import { migrate } from '../../../../runtime/server/store/migrate.ts';
 import { createTestDatabase } from '../../../support/postgres.ts';
 import type { TestDatabase } from '../../../support/postgres.ts';
 import { silentLog } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 const never = 3_600_000;
 
@@ -49,29 +50,27 @@ const listeners = () =>
 test('a change is told at once, by notification', async () => {
   await open(never);
   await addAgent('a');
-  await vi.waitFor(() => expect(seen).toEqual(['a']), { timeout: 5_000 });
+  await eventually(() => expect(seen).toEqual(['a']));
 });
 
 test('a listening connection that the database ends is replaced, and what came meanwhile is told', async () => {
   await open(never);
-  await vi.waitFor(async () => expect(await listeners()).toHaveLength(1), { timeout: 5_000 });
+  await eventually(async () => expect(await listeners()).toHaveLength(1));
   const [before] = await listeners();
   await database.query('SELECT pg_terminate_backend($1)', [before?.pid]);
   await addAgent('meanwhile');
-  await vi.waitFor(() => expect(seen).toContain('meanwhile'), { timeout: 10_000 });
-  await vi.waitFor(async () => expect((await listeners()).filter(({ pid }) => pid !== before?.pid)).toHaveLength(1), {
-    timeout: 5_000,
-  });
+  await eventually(() => expect(seen).toContain('meanwhile'));
+  await eventually(async () => expect((await listeners()).filter(({ pid }) => pid !== before?.pid)).toHaveLength(1));
   await addAgent('after');
-  await vi.waitFor(() => expect(seen).toEqual(['meanwhile', 'after']), { timeout: 5_000 });
+  await eventually(() => expect(seen).toEqual(['meanwhile', 'after']));
 });
 
 test('a change whose notification was lost is told by the next poll, once', async () => {
   await open(50);
   await noteSilently('silent');
-  await vi.waitFor(() => expect(seen).toEqual(['silent']), { timeout: 5_000 });
+  await eventually(() => expect(seen).toEqual(['silent']));
   await noteSilently('next');
-  await vi.waitFor(() => expect(seen).toEqual(['silent', 'next']), { timeout: 5_000 });
+  await eventually(() => expect(seen).toEqual(['silent', 'next']));
 });
 
 test('a transaction that ends after a later one is not passed over', async () => {
@@ -79,9 +78,9 @@ test('a transaction that ends after a later one is not passed over', async () =>
   await database.transaction(async (slow) => {
     await slow("INSERT INTO changes (kind, subject) VALUES ('agent', 'slow')");
     await noteSilently('quick');
-    await vi.waitFor(() => expect(seen).toEqual(['quick']), { timeout: 5_000 });
+    await eventually(() => expect(seen).toEqual(['quick']));
   });
-  await vi.waitFor(() => expect(seen).toEqual(['quick', 'slow']), { timeout: 5_000 });
+  await eventually(() => expect(seen).toEqual(['quick', 'slow']));
 });
 
 test('changes are kept for twelve hours', async () => {
@@ -90,13 +89,13 @@ test('changes are kept for twelve hours', async () => {
   await open(50);
   const subjects = async () =>
     (await database.query<{ subject: string }>('SELECT subject FROM changes')).map(({ subject }) => subject);
-  await vi.waitFor(async () => expect(await subjects()).toEqual(['young']), { timeout: 5_000 });
+  await eventually(async () => expect(await subjects()).toEqual(['young']));
 });
 
 test('whoever was away for so long that changes may be gone is told to read everything again', async () => {
   await open(50);
   await noteSilently('before');
-  await vi.waitFor(() => expect(seen).toEqual(['before']), { timeout: 5_000 });
+  await eventually(() => expect(seen).toEqual(['before']));
   now += 7 * 3_600_000;
-  await vi.waitFor(() => expect(seen).toEqual(['before', 'reset']), { timeout: 5_000 });
+  await eventually(() => expect(seen).toEqual(['before', 'reset']));
 });

@@ -1,12 +1,13 @@
 // The one test that stops a PostgreSQL has one of its own.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openPostgresStore } from '../../../../runtime/server/store/postgres-store.ts';
 import type { StoreChange } from '../../../../runtime/server/store/records.ts';
 import type { Store } from '../../../../runtime/server/store/store.ts';
 import { startPostgres } from '../../../support/postgres-server.ts';
 import type { PostgresServer } from '../../../support/postgres-server.ts';
 import { silentLog } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let postgres: PostgresServer;
 let store: Store;
@@ -38,7 +39,7 @@ test('a restart of the database is survived: calls wait for it, and notification
   store.watch((change) => seen.push(change));
   const seenIds = () => seen.map((change) => (change.kind === 'reset' ? 'reset' : change.id));
   await createEntry('before');
-  await vi.waitFor(() => expect(seenIds()).toContain('before'));
+  await eventually(() => expect(seenIds()).toContain('before'));
   await store.createJoinToken(token('kept'));
 
   await postgres.stop();
@@ -49,7 +50,7 @@ test('a restart of the database is survived: calls wait for it, and notification
 
   await createEntry('after');
   // By notification over a new connection: the poll is ten minutes away.
-  await vi.waitFor(() => expect(seenIds()).toContain('after'), { timeout: 5_000 });
+  await eventually(() => expect(seenIds()).toContain('after'));
   expect(seenIds().filter((id) => id === 'after')).toHaveLength(1);
 }, 60_000);
 
@@ -57,7 +58,7 @@ test('a database that stays away is UNAVAILABLE, in bounded time', async () => {
   await postgres.stop();
   const started = Date.now();
   await expect(store.ping()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-  expect(Date.now() - started).toBeLessThan(15_000);
+  expect(Date.now() - started).toBeLessThan(30_000);
   await postgres.start();
   await store.ping();
 }, 60_000);

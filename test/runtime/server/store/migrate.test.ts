@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openDatabase } from '../../../../runtime/server/store/database.ts';
 import type { Database } from '../../../../runtime/server/store/database.ts';
 import { migrate } from '../../../../runtime/server/store/migrate.ts';
@@ -8,6 +8,7 @@ import { openPostgresStore } from '../../../../runtime/server/store/postgres-sto
 import { createTestDatabase } from '../../../support/postgres.ts';
 import type { TestDatabase } from '../../../support/postgres.ts';
 import { silentLog } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let testDatabase: TestDatabase;
 let database: Database;
@@ -106,7 +107,7 @@ test('each statement notes every row that it changed, and tells of it once; one 
   await database.query("DELETE FROM agents WHERE spiffe_id <> 'b'");
   const changes = await database.query<{ subject: string }>('SELECT subject FROM changes ORDER BY revision');
   expect(changes.map(({ subject }) => subject)).toEqual(['a', 'b', 'c', 'b', 'c', 'a', 'c']);
-  await vi.waitFor(() => expect(told).toHaveLength(3));
+  await eventually(() => expect(told).toHaveLength(3));
   await listener.query('SELECT 1');
   expect(told).toHaveLength(3);
   await listener.end();

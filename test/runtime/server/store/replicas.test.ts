@@ -1,9 +1,10 @@
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ReplicaReport, StoreChange } from '../../../../runtime/server/store/records.ts';
 import { replicaLifeSeconds } from '../../../../runtime/server/store/store.ts';
 import { createTestStore } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 let db: TestStore;
 beforeEach(async () => {
@@ -104,6 +105,6 @@ test('what others are told: who comes, goes, applies or moves an authority, and 
   await db.store.withdrawReplica('a');
   await db.store.reportReplica(report('z'));
   const told = () => changes.map((change) => [change.kind, 'id' in change ? change.id : '']);
-  await vi.waitFor(() => expect(told()).toContainEqual(['replica', 'z']));
+  await eventually(() => expect(told()).toContainEqual(['replica', 'z']));
   expect(told()).toEqual([...Array.from({ length: 4 }, () => ['replica', 'a']), ['replica', 'z']]);
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createCsr } from '../../../../runtime/pki/csr.ts';
 import { certificatesToPem } from '../../../../runtime/pki/pem.ts';
 import { signerOf } from '../../../../runtime/pki/signer.ts';
@@ -14,6 +14,7 @@ import { createTestStore, silentLog } from '../../../support/stores.ts';
 import type { TestStore } from '../../../support/stores.ts';
 import { startSocketUpstream } from '../../../support/upstreams.ts';
 import type { SocketUpstream } from '../../../support/upstreams.ts';
+import { eventually } from '../../../support/eventually.ts';
 
 const csr = createCsr({ signer: signerOf(workloadKey.privateKey), spiffeId: createSpiffeId(trustDomain, '') });
 const { signal } = new AbortController();
@@ -116,9 +117,9 @@ describe('the bundle', () => {
 
   test('is told at once, and again when the agent pushes a change, long before the next poll', async () => {
     const followed = follow(open({ pollMs: 600_000 }));
-    await vi.waitFor(() => expect(followed.lastIds()).toEqual([root.x509Authority().authorityId]));
+    await eventually(() => expect(followed.lastIds()).toEqual([root.x509Authority().authorityId]));
     const { authorityId } = await root.x509.prepare();
-    await vi.waitFor(() => expect(followed.lastIds()).toContain(authorityId));
+    await eventually(() => expect(followed.lastIds()).toContain(authorityId));
     await followed.stop();
   });
 
@@ -126,7 +127,7 @@ describe('the bundle', () => {
     const followed = follow(open({ pollMs: 50 }));
     const { publicKey } = root.bundle().jwtAuthorities[0]!;
     await root.publishJwtAuthority({ keyId: 'late', publicKey, expiresAt: 0 });
-    await vi.waitFor(() => expect(followed.lastKeyIds()).toContain('late'));
+    await eventually(() => expect(followed.lastKeyIds()).toContain('late'));
     await followed.stop();
   });
 
@@ -151,7 +152,7 @@ test('a whole downstream server: CA, bundle and JWT key over the sockets', async
   const below = await createTestStore();
   const ca = await createTestAuthority({ store: below.store, upstream: open({ pollMs: 100 }) });
   expect(ca.x509Authority().upstreamAuthorityId).toBe(root.x509Authority().authorityId);
-  await vi.waitFor(() => expect(ca.bundle().jwtAuthorities).toEqual(root.bundle().jwtAuthorities));
+  await eventually(() => expect(ca.bundle().jwtAuthorities).toEqual(root.bundle().jwtAuthorities));
   await ca.close();
   await below.drop();
 });

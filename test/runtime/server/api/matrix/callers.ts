@@ -350,6 +350,6 @@ async function attestWithCertificate(
   const { privateKey } = generateKeyPairSync('ec-p256');
   const csr = createCsr({ signer: signerOf(privateKey) });
   const { agent: client } = server.connectTls();
-  const { chain } = await attestNode({ client, attestor, csr, signal: AbortSignal.timeout(30_000) });
+  const { chain } = await attestNode({ client, attestor, csr, again: false, signal: AbortSignal.timeout(30_000) });
   return { certificateChainPem: certificatesToPem(chain), privateKey };
 }

@@ -2,18 +2,24 @@
 // it is refused: a name below a user's slice, and a mount of somebody else's group.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Logger } from '../../../log.ts';
-import { WorkloadAttestError } from '../attestor.ts';
-import type { CgroupMatchers } from './cgroup-matchers.ts';
+import type { Logger } from '../../log.ts';
+import { WorkloadAttestError } from './attestor.ts';
 
-export interface LocatedContainer {
+export interface NamedContainer {
   readonly id: string;
+  /** Where the path says whose it is. */
+  readonly podUid?: string;
+}
+
+export interface LocatedContainer extends NamedContainer {
   readonly cgroupPaths: readonly string[];
 }
 
 export interface LocatorOptions {
-  /** Instead of ids by their form, as `container_id_cgroup_matchers` asks. */
-  readonly matchers?: CgroupMatchers;
+  /** The container that a path of a control group names. */
+  readonly find: (path: string) => NamedContainer | undefined;
+  /** Whether mounts are looked at where the groups are hidden. */
+  readonly readsMounts: boolean;
   /** Told about every group and mount that was looked at. */
   readonly verboseLog?: Logger;
   readonly procDirectory?: string;
@@ -24,39 +30,47 @@ const idForm = /\b([0-9a-fA-F]{64})\b/;
 
 /** Undefined where the process is in no container. */
 export async function locateContainer(pid: number, options: LocatorOptions): Promise<LocatedContainer | undefined> {
-  const { matchers, verboseLog, procDirectory = '/proc' } = options;
+  const { find, readsMounts, verboseLog, procDirectory = '/proc' } = options;
   const cgroupPaths = parseCgroups(pid, await readProc(procDirectory, pid, 'cgroup'));
   for (const path of cgroupPaths) verboseLog?.debug({ pid, path }, 'PID cgroup enumerated');
-  const inCgroups = oneId(pid, cgroupPaths.map(matchers?.idIn ?? idByForm));
-  if (inCgroups !== undefined || matchers !== undefined) return located(inCgroups, cgroupPaths);
+  const inCgroups = theOnly(pid, cgroupPaths.map(find));
+  if (inCgroups !== undefined || !readsMounts) return located(inCgroups, cgroupPaths);
   // Mounts are made by the process itself where it has a mount namespace, so they count only where the kernel hides the groups from us: in a
   // process that shares our control group namespace. Anybody else's group has a name.
   if (!cgroupPaths.every((path) => path === '/')) return undefined;
   const mounts = parseCgroupMounts(await readProc(procDirectory, pid, 'mountinfo'));
   for (const root of mounts) verboseLog?.debug({ pid, root }, 'PID mount enumerated');
-  return located(oneId(pid, mounts.map(idByForm)), cgroupPaths);
+  return located(theOnly(pid, mounts.map(find)), cgroupPaths);
 }
 
-function located(id: string | undefined, cgroupPaths: readonly string[]): LocatedContainer | undefined {
-  return id === undefined ? undefined : { id, cgroupPaths };
+function located(found: NamedContainer | undefined, cgroupPaths: readonly string[]): LocatedContainer | undefined {
+  return found === undefined ? undefined : { ...found, cgroupPaths };
 }
 
 /** In the last part of the path that holds one: what comes before is the host's. */
-function idByForm(path: string): string | undefined {
+export function containerIdIn(path: string): string | undefined {
   const parts = path.split('/').reverse();
   return parts.flatMap((part) => idForm.exec(part)?.[1] ?? []).at(0);
 }
 
-/** Groups without an id say nothing; two ids are a contradiction. */
-function oneId(pid: number, found: readonly (string | undefined)[]): string | undefined {
-  const [id, ...others] = new Set(found.filter((candidate) => candidate !== undefined));
-  if (others.length > 0) {
-    throw new WorkloadAttestError(
-      'CONTAINER',
-      `process ${pid} has several container ids: ${[id, ...others].join(', ')}`,
-    );
+/** Below a user's slice, that user may name control groups. */
+export function userWhoNamed(cgroupPaths: readonly string[]): string | undefined {
+  return cgroupPaths.flatMap((path) => /\/user-(\d+)\.slice\//.exec(path)?.[1] ?? []).at(0);
+}
+
+/** Groups without an id say nothing, and those that name a pod count before those that do not; two ids, or two pods, are a contradiction. */
+function theOnly(pid: number, found: readonly (NamedContainer | undefined)[]): NamedContainer | undefined {
+  const named = found.filter((candidate) => candidate !== undefined);
+  const ofPods = named.filter(({ podUid }) => podUid !== undefined);
+  const counted = ofPods.length > 0 ? ofPods : named;
+  for (const [what, values] of [
+    ['container ids', new Set(counted.map(({ id }) => id))],
+    ['pods', new Set(counted.map(({ podUid }) => podUid))],
+  ] as const) {
+    if (values.size > 1)
+      throw new WorkloadAttestError('CONTAINER', `process ${pid} has several ${what}: ${[...values].join(', ')}`);
   }
-  return id;
+  return counted[0];
 }
 
 /** `hierarchy:controllers:path`, as in cgroups(7). */
