@@ -74,7 +74,7 @@ describe.skipIf(refusal())('a node that is contained', () => {
     const [host = '', port = ''] = serverOf(node).address.split(':');
     const namespace = namespaceOf(on, (await instanceOf(node)).address);
     const dial = `exec 3<>/dev/tcp/${host}/${port}`;
-    return promisify(execFile)('ip', ['netns', 'exec', namespace, 'timeout', '2', 'bash', '-c', dial]).then(
+    return promisify(execFile)('ip', ['netns', 'exec', namespace, 'timeout', '2', 'bash', '--norc', '-c', dial]).then(
       () => true,
       () => false,
     );

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { only, startDeployed } from './support/deployed.ts';
 import type { Deployed } from './support/deployed.ts';
+import { doorTo } from './support/kubernetes-nodes/nodes.ts';
 import { accountKubeconfig, installDefinitions } from './support/registration.ts';
 import { createStage } from './support/stage.ts';
 
@@ -29,8 +30,10 @@ describe('the enterprise deployment, nested', () => {
     const account = { namespace: 'spire-upstream', account: 'spire-upstream-server', path };
     await accountKubeconfig(downstream.kubernetes, { ...account, url: `https://10.244.0.1:${port}` });
     await upstream.kubectl('-n', 'spire-upstream', 'create', 'secret', 'generic', 'downstream-spire-cluster', `--from-file=kubeconfig=${path}`); // prettier-ignore
-    const above = await upstream.startNodes({ outside: { 'downstream-spire-cluster': { [port]: port } } });
-    await downstream.startNodes({ outside: { 'upstream-spire-cluster': { 31081: above.door(31_081) } } });
+    await upstream.startNodes({ outside: { 'downstream-spire-cluster': { [port]: port } }, doors: [31_081] });
+    await downstream.startNodes({
+      outside: { 'upstream-spire-cluster': { 31081: doorTo(upstream.directory, 31_081) } },
+    });
   });
   afterAll(() => stage.strike());
 

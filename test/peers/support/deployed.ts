@@ -1,6 +1,6 @@
 // A deployment of deploy/kubernetes in a cluster with nodes: what kubectl does there, what its pods are, and go-spiffe within them.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Called } from './go-mtls.ts';
@@ -10,6 +10,7 @@ import { isReady } from './kubernetes-nodes/objects.ts';
 import type { List, Pod } from './kubernetes-nodes/objects.ts';
 import { startKubernetes } from './kubernetes.ts';
 import type { Kubernetes } from './kubernetes.ts';
+import { callFromPod } from './pod-workloads.ts';
 import { eventually, output } from './processes.ts';
 import { prepareGoWorkload, root } from './programs.ts';
 import type { Stage } from './stage.ts';
@@ -20,7 +21,7 @@ export interface Deployed {
   kubectl(...words: readonly string[]): Promise<string>;
   /** An overlay of deploy/kubernetes, as its README says: the Secrets of databases first. */
   apply(overlay: string, databaseNamespaces: readonly string[]): Promise<void>;
-  startNodes(options?: Pick<NodesOptions, 'names' | 'outside'>): Promise<Nodes>;
+  startNodes(options?: Pick<NodesOptions, 'names' | 'outside' | 'doors'>): Promise<Nodes>;
   /** All pods of that name, and none that is on its way out. */
   podsOf(namespace: string, name: string): Promise<readonly Pod[]>;
   /** Resolves when so many pods are there and ready, and says when it was. */
@@ -43,7 +44,7 @@ export interface DeployedOptions {
 }
 
 export async function startDeployed({ stage, name, patienceMs }: DeployedOptions): Promise<Deployed> {
-  const goWorkload = await prepareGoWorkload();
+  await prepareGoWorkload();
   const directory = join(stage.directory, name);
   mkdirSync(directory);
   const kubernetes = stage.add(await startKubernetes({ directory }));
@@ -101,15 +102,8 @@ export async function startDeployed({ stage, name, patienceMs }: DeployedOptions
       if (ended.code !== 0) throw new Error(ended.stderr);
       return JSON.parse(ended.stdout) as T;
     },
-    async call({ metadata, spec }, address, expectedId) {
-      const program = join(running().volumeDirectory(metadata.namespace, metadata.name, 'tmp'), 'go-workload');
-      copyFileSync(goWorkload, program);
-      chmodSync(program, 0o755);
-      const words = ['/tmp/go-workload', 'call', address, expectedId];
-      const ended = await running().exec(metadata.namespace, metadata.name, spec.containers[0]?.name ?? '', words);
-      if (ended.code !== 0) throw new Error(ended.stderr);
-      return JSON.parse(ended.stdout) as Called;
-    },
+    call: ({ metadata: { namespace, name }, spec: { containers } }, address, expectedId) =>
+      callFromPod(running(), { namespace, name, container: containers[0]?.name ?? '' }, address, expectedId),
   };
 }
 

@@ -22,8 +22,6 @@ export interface Nodes {
   exec(namespace: string, pod: string, container: string, command: readonly string[]): Promise<Ended>;
   /** Where a pod that runs has a volume's files on this machine. */
   volumeDirectory(namespace: string, pod: string, volume: string): string;
-  /** What is outside another cluster, as its `outside` names it: a port of this one's first node. */
-  door(port: number): string;
   /** What the stand-ins did, and when. */
   log(): string;
   /** What the containers said that run now. */
@@ -37,9 +35,17 @@ export interface NodesOptions {
   readonly names?: readonly string[];
   /** Names outside the cluster, and what answers at their ports: a port of this machine's loopback, or another cluster's door. */
   readonly outside?: Readonly<Record<string, Readonly<Record<number, number | string>>>>;
+  /** Ports of the first node that other clusters reach, by what `doorTo` says. */
+  readonly doors?: readonly number[];
   /** `address:port` of this machine's loopback, such as a lab's instances, that answer pods there as they are; asked again and again. */
   readonly near?: () => readonly string[];
 }
+
+const nodesDirectory = (directory: string): string => join(directory, 'nodes');
+
+/** A port of the nodes with that directory, as another cluster's `outside` names it, whichever is there first. */
+export const doorTo = (directory: string, port: number): string =>
+  `unix:${join(nodesDirectory(directory), `door-${port}.sock`)}`;
 
 const periodMs = 400;
 const apiServerPort = 443;
@@ -48,11 +54,12 @@ export async function startNodes({
   kubernetes,
   names = ['node-1'],
   outside = {},
+  doors = [],
   near = () => [],
   ...options
 }: NodesOptions): Promise<Nodes> {
   const images = await prepareImages();
-  const directory = join(options.directory, 'nodes');
+  const directory = nodesDirectory(options.directory);
   mkdirSync(directory, { mode: 0o700 });
   const logPath = join(directory, 'stand-ins.log');
   const begun = Date.now();
@@ -100,7 +107,6 @@ export async function startNodes({
         targets: [typeof at === 'string' ? at : await network.outside(at)],
       })),
   );
-  const doors = new Map<number, string>();
   const balancer = createLoadBalancer({ administrator: kubernetes.administrator, directory });
   const nearRoutes = (): Promise<Route[]> =>
     Promise.all(
@@ -129,7 +135,10 @@ export async function startNodes({
       ...(await balancer.act(others)),
       { listen: `${apiServerAddress}:${apiServerPort}`, targets: [apiServer] },
       ...outer,
-      ...[...doors].map(([port, listen]) => ({ listen, targets: [`${nodes[0]?.address ?? ''}:${port}`] })),
+      ...doors.map((port) => ({
+        listen: doorTo(options.directory, port),
+        targets: [`${nodes[0]?.address ?? ''}:${port}`],
+      })),
     ]);
     const routes = await nearRoutes();
     for (const node of nodes) node.act(pods, known, routes);
@@ -156,11 +165,6 @@ export async function startNodes({
       return container.exec(command);
     },
     volumeDirectory: (namespace, pod, volume) => lifeOf(namespace, pod).volumeDirectory(volume),
-    door(port) {
-      const socket = `unix:${join(directory, `door-${port}.sock`)}`;
-      doors.set(port, socket);
-      return socket;
-    },
     log: () => log,
     containerLogs: () => nodes.map((node) => node.logs()).join(''),
     async stop() {

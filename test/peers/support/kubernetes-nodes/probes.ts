@@ -72,8 +72,9 @@ async function succeeds(probe: Probe, probed: Probed): Promise<boolean> {
   const [host, port] = [asked.host ?? probed.address, portOf(asked.port, probed.spec)];
   const [command = '', ...words] = [
     ...probed.entering,
+    // Without --norc bash, which takes this pipe for a remote shell's, reads its user's start-up file first, however long that takes.
     ...(httpGet === undefined
-      ? ['timeout', String(timeoutSeconds), 'bash', '-c', `exec 3<>/dev/tcp/${host}/${port}`]
+      ? ['timeout', String(timeoutSeconds), 'bash', '--norc', '-c', `exec 3<>/dev/tcp/${host}/${port}`]
       : ['curl', '--silent', '--insecure', '--fail', '--output', '/dev/null', '--max-time', String(timeoutSeconds), `${(httpGet.scheme ?? 'HTTP').toLowerCase()}://${host}:${port}${httpGet.path ?? '/'}`]), // prettier-ignore
   ];
   return isZero(run(command, words, { timeoutMs: timeoutMs + 5_000 }));
