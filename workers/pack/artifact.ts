@@ -39,7 +39,9 @@ export function ensureArtifact(root: string, directory: string): ArtifactFile {
   const digestFile = `${file}${digestSuffix}`;
   if (!existsSync(digestFile)) {
     pack(root, directory, file);
-    writeFileSync(digestFile, createHash('sha256').update(readFileSync(file)).digest('hex'));
+    const unfinished = `${digestFile}.${process.pid}`;
+    writeFileSync(unfinished, createHash('sha256').update(readFileSync(file)).digest('hex'));
+    renameSync(unfinished, digestFile);
     removeOld(directory);
   }
   return { file, sha256: readFileSync(digestFile, 'utf8') };
@@ -72,9 +74,10 @@ function pack(root: string, directory: string, file: string): void {
     '--numeric-owner',
     '--use-compress-program=gzip -n -1',
   ];
-  const made = spawnSync('tar', [...tar, '-cf', `${file}.new`, '-C', staging, '.'], { encoding: 'utf8' });
+  const unfinished = `${staging}.tar.gz`;
+  const made = spawnSync('tar', [...tar, '-cf', unfinished, '-C', staging, '.'], { encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`tar failed: ${made.error?.message ?? made.stderr}`);
-  renameSync(`${file}.new`, file);
+  renameSync(unfinished, file);
   rmSync(staging, { recursive: true });
 }
 
@@ -87,15 +90,18 @@ function isNeeded(path: string): boolean {
 
 /** The newest few stay: a bootstrap that runs goes on with the archive that its plan names, whatever the checkout has become. */
 function removeOld(directory: string): void {
-  const age = (name: string) => Date.now() - statSync(join(directory, name)).mtimeMs;
+  const now = Date.now();
+  // What another has taken away meanwhile is not old.
+  const age = (name: string) => now - (statSync(join(directory, name), { throwIfNoEntry: false })?.mtimeMs ?? now);
   for (const name of readdirSync(directory))
-    if (name.startsWith('staging') && age(name) > 3_600_000) rmSync(join(directory, name), { recursive: true });
+    if (name.startsWith('staging') && age(name) > 3_600_000)
+      rmSync(join(directory, name), { recursive: true, force: true });
   const byAge = readdirSync(directory)
     .filter((name) => name.endsWith(digestSuffix))
     .map((name) => ({ name, age: age(name) }))
     .sort((a, b) => a.age - b.age);
   for (const { name } of byAge.slice(keptArchives)) {
-    rmSync(join(directory, name));
+    rmSync(join(directory, name), { force: true });
     rmSync(join(directory, name.slice(0, -digestSuffix.length)), { force: true });
   }
 }
