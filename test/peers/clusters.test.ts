@@ -1,6 +1,6 @@
 // A trust domain grown by the real bootstrap on machines of the lab and in a cluster of Kubernetes, whose API server, controllers and programs are real; scheduler,
 // kubelet, load balancer and images are STAND-INS (support/kubernetes-nodes). Workloads of both meet, and the tear-down leaves nothing. Needs root.
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,13 +8,13 @@ import type { TrustDomainReport } from '../../workflows/verify-trust-domain.ts';
 import { fetchHistoryTree } from '../replay/history-tree.ts';
 import { findSecrets } from '../replay/secret-shapes.ts';
 import { spec } from '../support/specs.ts';
-import type { Called } from './support/go-mtls.ts';
+import { clusterUpstream } from './support/cluster-upstream.ts';
 import { startNodes } from './support/kubernetes-nodes/nodes.ts';
 import type { Nodes } from './support/kubernetes-nodes/nodes.ts';
-import { isReady } from './support/kubernetes-nodes/objects.ts';
 import type { List, Pod } from './support/kubernetes-nodes/objects.ts';
 import { startKubernetes } from './support/kubernetes.ts';
 import type { Kubernetes } from './support/kubernetes.ts';
+import { callFromPod, runWorkloadPod, whoAmI } from './support/pod-workloads.ts';
 import { eventually } from './support/processes.ts';
 import { prepareGoWorkload, prepareNft, root } from './support/programs.ts';
 import { growDomain } from './support/running-domain.ts';
@@ -42,7 +42,6 @@ const ids = { vm: 'spiffe://example.org/prod/gcp/demo/workload-a', pod: 'spiffe:
 
 describe('a trust domain with a cluster', () => {
   const stage = createStage();
-  let goWorkload: string;
   let kubernetes: Kubernetes;
   let nodes: Nodes;
   let domain: RunningDomain | undefined;
@@ -53,17 +52,9 @@ describe('a trust domain with a cluster', () => {
   const get = <T>(path: string): Promise<T> => kubernetes.administrator.call<T>('GET', path);
   const names = async (path: string) => (await get<List<Pod>>(path)).items.map(({ metadata }) => metadata.name);
 
-  /** As soon as the cluster is told where its upstream is. */
-  async function followUpstream(): Promise<void> {
-    const path = '/api/v1/namespaces/spire-server/configmaps/spire-upstream-agent-config';
-    const { data } = await eventually('the cluster has its upstream', () => get<{ data: object }>(path), patienceMs);
-    const [, address = ''] = /server_address = "([0-9.]+)"/.exec(JSON.stringify(data).replaceAll('\\"', '"')) ?? [];
-    near = [`${address}:8081`];
-  }
-
   beforeAll(async () => {
     await prepareNft();
-    goWorkload = await prepareGoWorkload();
+    await prepareGoWorkload();
     kubernetes = stage.add(await startKubernetes(stage));
     nodes = stage.add(await startNodes({ kubernetes, directory: stage.directory, near: () => near }));
     const specFile = join(stage.directory, 'trust-domain.yaml');
@@ -71,8 +62,9 @@ describe('a trust domain with a cluster', () => {
     const state = join(root, '.espalier/peers/clusters');
     mkdirSync(state, { recursive: true });
     process.env['ESPALIER_KUBECONFIG'] = kubernetes.administrator.kubeconfig;
-    const [grown] = await Promise.all([growDomain(stage.directory, { state, specFile }), followUpstream()]);
-    domain = grown;
+    const growing = growDomain(stage.directory, { state, specFile });
+    const upstream = clusterUpstream(kubernetes, patienceMs).then((address) => (near = [address]));
+    [domain] = await Promise.all([growing, upstream]);
   });
   afterAll(async () => {
     try {
@@ -114,42 +106,14 @@ describe('a trust domain with a cluster', () => {
     near = [...near, `${machine?.address}:9443`];
     const post = (path: string, body: object) => kubernetes.administrator.call('POST', path, body);
     await post('/api/v1/namespaces', { metadata: { name: 'production' } });
-    const within = '/api/v1/namespaces/production';
-    await post(`${within}/serviceaccounts`, { metadata: { name: 'till' } });
-    await post(`${within}/pods`, podOfTill());
-    await eventually(
-      'the pod is ready',
-      async () => {
-        const { status } = await get<Pod>(`${within}/pods/till`);
-        if (!isReady(status)) throw new Error(`${JSON.stringify(status)}\n${nodes.containerLogs()}`);
-      },
-      patienceMs,
-    );
-    const program = join(nodes.volumeDirectory('production', 'till', 'tmp'), 'go-workload');
-    copyFileSync(goWorkload, program);
-    chmodSync(program, 0o755);
-    const call = async (expected: string) => {
-      const words = ['/tmp/go-workload', 'call', `${machine?.address}:9443`, expected];
-      return nodes.exec('production', 'till', 'till', words);
-    };
-    const met = await eventually(
-      till,
-      async () => {
-        const ended = await call(ids.vm);
-        if (ended.code !== 0) throw new Error(ended.stderr);
-        return JSON.parse(ended.stdout) as Called;
-      },
-      30_000,
-    );
+    const pod = { namespace: 'production', name: 'till' };
+    await runWorkloadPod({ kubernetes, nodes }, { ...pod, peers: [ids.vm] }, patienceMs);
+    const address = `${machine?.address}:9443`;
+    const met = await eventually(till, () => callFromPod(nodes, pod, address, ids.vm), 30_000);
     expect(met).toMatchObject({ self: ids.pod, peer: ids.vm });
     // What the machine's workload says of its caller, over mutual TLS too.
-    const asking = ['/opt/espalier/node/bin/node', '--input-type=module', '--eval', whoAmI(String(machine?.address))];
-    const answered = await nodes.exec('production', 'till', 'till', asking);
-    expect(answered).toMatchObject({ code: 0 });
-    expect(JSON.parse(answered.stdout)).toMatchObject({ id: ids.vm, caller: ids.pod });
-    const refused = await call(ids.pod);
-    expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain(ids.vm);
+    expect(await whoAmI(nodes, pod, address, ids.vm)).toMatchObject({ id: ids.vm, caller: ids.pod });
+    await expect(callFromPod(nodes, pod, address, ids.pod)).rejects.toThrow(ids.vm);
   });
 
   it('is torn down, and nothing of it is left in the cluster', async () => {
@@ -164,57 +128,3 @@ describe('a trust domain with a cluster', () => {
     expect(await names('/api/v1/persistentvolumeclaims')).toEqual([]);
   });
 });
-
-/** A program for a pod that has our runtime, and an identity. */
-function whoAmI(machine: string): string {
-  const runtime = '/opt/espalier/runtime';
-  return `
-import { createWorkloadApi } from '${runtime}/workloadapi/workload-api.ts';
-import { createX509Source } from '${runtime}/workloadapi/x509-source.ts';
-import { connectMtls } from '${runtime}/workloadapi/mtls.ts';
-import { getJson } from '${runtime}/demo/mtls-http.ts';
-const api = createWorkloadApi({ socketPath: '/run/spire/sockets/agent.sock' });
-const source = await createX509Source({ api });
-const authorize = (id) => id.toString() === '${ids.vm}';
-const { socket } = await connectMtls({ host: '${machine}', port: 9443, source, authorize, timeoutMs: 10_000 });
-console.log(JSON.stringify(await getJson(socket, '/identity')));
-process.exit(0);
-`;
-}
-
-function podOfTill(): object {
-  const restricted = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
-  return {
-    metadata: { name: 'till' },
-    spec: {
-      serviceAccountName: 'till',
-      automountServiceAccountToken: false,
-      terminationGracePeriodSeconds: 5,
-      securityContext: { runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532 },
-      containers: [
-        {
-          name: 'till',
-          image,
-          command: ['/opt/espalier/node/bin/node', '/opt/espalier/runtime/demo/workload.ts'],
-          env: [
-            { name: 'SPIFFE_ENDPOINT_SOCKET', value: 'unix:///run/spire/sockets/agent.sock' },
-            { name: 'WORKLOAD_LISTEN', value: '0.0.0.0:8443' },
-            { name: 'WORKLOAD_CONTROL', value: '127.0.0.1:8444' },
-            { name: 'WORKLOAD_PEERS', value: ids.vm },
-          ],
-          readinessProbe: { tcpSocket: { port: 8443 }, periodSeconds: 2 },
-          resources: { limits: { cpu: '500m', memory: '192Mi' } },
-          securityContext: restricted,
-          volumeMounts: [
-            { name: 'workload-api', mountPath: '/run/spire/sockets', readOnly: true },
-            { name: 'tmp', mountPath: '/tmp' },
-          ],
-        },
-      ],
-      volumes: [
-        { name: 'workload-api', hostPath: { path: '/run/spire/sockets', type: 'Directory' } },
-        { name: 'tmp', emptyDir: {} },
-      ],
-    },
-  };
-}
