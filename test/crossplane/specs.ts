@@ -22,6 +22,7 @@ const segments = [
   { name: 'aws', cloud: 'aws', region: 'us-east-1', servers: 2, nodes: 50, attestor: 'aws_iid' },
 ];
 const inGcp = { project: 'demo-project', image, passwordSecretRef };
+const clusterImage = 'registry.example.org/espalier-runtime:0.1.0';
 const inAws = { account, image: 'ami-1' };
 
 export const cases: readonly Case[] = [
@@ -170,6 +171,30 @@ export const cases: readonly Case[] = [
     name: 'trust-domain',
     kind: 'SpireTrustDomain',
     spec: { trustDomain: 'example.org', infrastructure: 'cloud', segments, gcp: inGcp, aws: inAws },
+  },
+  {
+    name: 'trust-domain-clustered',
+    kind: 'SpireTrustDomain',
+    spec: {
+      trustDomain: 'example.org',
+      infrastructure: 'crossplane',
+      segments,
+      clusters: [
+        { name: 'shop', platform: 'onprem', context: 'shop', servers: 2, image: clusterImage, expose: 'NodePort' },
+        { name: 'bank', platform: 'azure', intermediateTtl: '12.5h', storageClass: 'fast', image: clusterImage },
+      ],
+      workloads: [
+        {
+          segment: 'shop',
+          environment: 'prod',
+          team: 'demo',
+          name: 'till',
+          selectors: ['k8s:ns:production', 'k8s:sa:till'],
+        },
+      ],
+      gcp: inGcp,
+      aws: inAws,
+    },
   },
   {
     name: 'trust-domain-grown',

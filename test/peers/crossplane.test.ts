@@ -99,6 +99,9 @@ it('takes our definitions and compositions as Crossplane has them', async () => 
 
 const specOf = (name: string): Json => cases.find((each) => each.name === name)!.spec;
 
+const cluster = { name: 'shop', platform: 'onprem', image: 'espalier-runtime:0.1.0' };
+const shortSegments = (specOf('trust-domain')['segments'] as Json[]).map((each) => ({ ...each, intermediateTtl: '4h' })); // prettier-ignore
+
 describe('a broken specification is refused, and the field is named', () => {
   it.each([
     ['SpireNetwork', 'network-aws', { colour: 'red' }, 'spec.colour'],
@@ -132,6 +135,30 @@ describe('a broken specification is refused, and the field is named', () => {
     ['SpireTrustDomain', 'trust-domain', { ttl: { root: 'long' } }, 'spec.ttl.root'],
     ['SpireTrustDomain', 'trust-domain', { aws: undefined }, 'aws is needed, as servers are in aws'],
     ['SpireTrustDomain', 'trust-domain', { segments: [] }, 'spec.segments'],
+    ...[
+      [{ name: 'Shop' }, 'spec.clusters[0].name'],
+      [{ name: 'gcp' }, 'spec.clusters: Invalid value: a cluster has a name that no segment has'],
+      [{ name: 'upstream' }, 'spec.clusters[0].name: Invalid value: upstream is the name of the tier above'],
+      [{ platform: 'moon' }, 'spec.clusters[0].platform'],
+      [{ context: 'a b' }, 'spec.clusters[0].context'],
+      [{ servers: 10 }, 'spec.clusters[0].servers'],
+      [{ image: 'espalier-runtime' }, 'spec.clusters[0].image'],
+      [{ image: 'espalier-runtime:latest' }, 'spec.clusters[0].image: Invalid value: image must have a tag that stays'],
+      [{ image: undefined }, 'spec.clusters[0].image: Required value'],
+      [{ storageClass: 'Fast' }, 'spec.clusters[0].storageClass'],
+      [{ expose: 'Ingress' }, 'spec.clusters[0].expose'],
+      [{ colour: 'red' }, 'colour: field not declared in schema'],
+      [{ intermediateTtl: '5h' }, 'at least 6 times clusters[].intermediateTtl'],
+      [{ intermediateTtl: '4m' }, 'clusters[].intermediateTtl must be at least 6 times ttl.x509Svid'],
+    ].map(([change, message]) => ['SpireTrustDomain', 'trust-domain', { ttl: { root: '24h' }, segments: shortSegments, clusters: [{ ...cluster, ...(change as object) }] }, message] as [string, string, object, string]), // prettier-ignore
+    ['SpireTrustDomain', 'trust-domain', { clusters: [] }, 'spec.clusters'],
+    ['SpireTrustDomain', 'trust-domain', { clusters: [cluster, cluster] }, 'spec.clusters: duplicate entries for key'],
+    [
+      'SpireTrustDomain',
+      'trust-domain',
+      { clusters: [cluster, { ...cluster, name: 'bank' }] },
+      'clusters[].context must be another for each',
+    ],
     ['SpireNodePool', 'node-pool-aws', { image: undefined }, 'image is needed for machines'],
     ['SpireNodePool', 'node-pool-gke', { kubernetesVersion: 'new' }, 'spec.kubernetesVersion'],
     [
@@ -178,10 +205,11 @@ describe('a broken specification is refused, and the field is named', () => {
     ['SpireDnsZone', 'dns-zone-aws', { domain: 'other.internal' }, 'domain is immutable'],
     ['SpireTrustDomain', 'trust-domain', { trustDomain: 'other.org' }, 'trustDomain is immutable'],
     ['SpireTrustDomain', 'trust-domain', { upstream: { region: 'us-east1' } }, 'cloud and region are immutable'],
+    ...[{ platform: 'aws' }, { context: 'other' }].map((change) => ['SpireTrustDomain', 'trust-domain-clustered', { clusters: [{ ...cluster, context: 'shop', ...change }] }, 'spec.clusters[0]: Invalid value: platform and context are immutable'] as [string, string, object, string]), // prettier-ignore
     ['SpireNodePool', 'node-pool-aws', { platform: 'kubernetes' }, 'platform is immutable'],
   ])('%s, %s that becomes %j', async (kind, base, change, message) => {
     const object = { apiVersion: 'espalier.io/v1alpha1', kind };
-    await apply({ ...object, spec: specOf(base) }, 'standing', false);
-    await expect(apply({ ...object, spec: { ...specOf(base), ...change } }, 'standing')).rejects.toThrow(message);
+    await apply({ ...object, spec: specOf(base) }, base, false);
+    await expect(apply({ ...object, spec: { ...specOf(base), ...change } }, base)).rejects.toThrow(message);
   });
 });

@@ -3,7 +3,7 @@
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { parseTrustDomainSpec } from '../../activities/spec/check-spec.ts';
-import type { SegmentSpec, TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
+import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
 import { workflowId } from '../../workflows/lib/workflow-ids.ts';
 
 type Workflow = Client['workflow'];
@@ -39,18 +39,29 @@ async function inputOf(workflow: Workflow, workflowId: string, runId: string): P
   return payload === undefined ? {} : defaultPayloadConverter.fromPayload(payload);
 }
 
-/** The specification with every segment that any of them has, and as many servers and nodes as any of them has. */
+/** The specification with every segment and cluster that any of them has, and as many servers and nodes as any of them has. */
 export function unionOf(spec: TrustDomainSpec, others: readonly TrustDomainSpec[]): TrustDomainSpec {
-  const segments = new Map<string, SegmentSpec>();
-  for (const one of [spec, ...others].flatMap((each) => each.segments)) {
-    const known = segments.get(one.name);
-    const { servers, nodes } = known ?? one;
-    segments.set(one.name, {
-      ...(known ?? one),
-      servers: Math.max(servers, one.servers),
-      nodes: Math.max(nodes, one.nodes),
-    });
+  const all = [spec, ...others];
+  const clusters = largest(all.flatMap((each) => each.clusters ?? []));
+  // A cluster is cleared by the trust domain's label, whatever it was called: one name for each context.
+  const cleared = clusters.filter(({ context }, at) => clusters.findIndex((each) => each.context === context) === at);
+  return {
+    ...spec,
+    upstream: { ...spec.upstream, servers: Math.max(...all.map(({ upstream }) => upstream.servers)) },
+    segments: largest(all.flatMap((each) => each.segments)),
+    ...(cleared.length === 0 ? {} : { clusters: cleared }),
+  };
+}
+
+/** One of each name, the first, with as many servers and nodes as any of that name has. */
+function largest<T extends { readonly name: string; readonly servers: number; readonly nodes?: number }>(
+  parts: readonly T[],
+): T[] {
+  const byName = new Map<string, T>();
+  for (const part of parts) {
+    const known = byName.get(part.name) ?? part;
+    const nodes = part.nodes === undefined ? {} : { nodes: Math.max(known.nodes ?? 0, part.nodes) };
+    byName.set(part.name, { ...known, servers: Math.max(known.servers, part.servers), ...nodes });
   }
-  const servers = Math.max(...[spec, ...others].map(({ upstream }) => upstream.servers));
-  return { ...spec, upstream: { ...spec.upstream, servers }, segments: [...segments.values()] };
+  return [...byName.values()];
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseTrustDomainSpec } from '../../../activities/spec/check-spec.ts';
 import type { TrustDomainSpec } from '../../../activities/spec/trust-domain-spec.ts';
 import { unionOf } from '../../../workers/operator/grown-as.ts';
-import { spec } from '../../support/specs.ts';
+import { clusteredSpec, spec } from '../../support/specs.ts';
 
 const [gcp, aws] = spec.segments;
 const specOf = (fields: object): TrustDomainSpec => parseTrustDomainSpec({ ...spec, workloads: [], ...fields });
@@ -21,6 +21,24 @@ describe('the union of specifications', () => {
     const { upstream, segments } = unionOf(now, [before]);
     expect(upstream.servers).toBe(3);
     expect(segments[0]).toMatchObject({ servers: 2, nodes: 5 });
+  });
+
+  it('has a cluster that the claim names no more, and one that another update wanted', () => {
+    const [shop] = clusteredSpec().clusters;
+    const bank = { ...shop!, name: 'bank', context: 'bank' };
+    const wanted = [specOf({ clusters: [{ ...shop, servers: 3 }] }), specOf({ clusters: [bank] })];
+    const { clusters = [] } = unionOf(specOf({}), wanted);
+    expect(clusters.map(({ name, servers }) => [name, servers])).toEqual([
+      ['shop', 3],
+      ['bank', 2],
+    ]);
+    const union = unionOf(specOf({ clusters: [shop] }), wanted);
+    expect(union.clusters).toEqual(clusters);
+    expect(parseTrustDomainSpec(union)).toEqual(union);
+    // Under another name it is the same cluster.
+    const renamed = unionOf(specOf({ clusters: [{ ...shop, name: 'store' }] }), wanted);
+    expect(renamed.clusters?.map(({ name }) => name)).toEqual(['store', 'bank']);
+    expect(parseTrustDomainSpec(renamed)).toEqual(renamed);
   });
 
   it('is the specification where nothing else ever was', () => {
