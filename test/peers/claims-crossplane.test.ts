@@ -39,6 +39,8 @@ const id = (path: string): string => `spiffe://example.org/${path}`;
 const [a, b, till] = ['gcp/demo/workload-a', 'aws/demo/workload-b', 'onprem/demo/till'].map((path) => id(`prod/${path}`)) as [string, string, string]; // prettier-ignore
 /** By a custom resource, and by a label. */
 const [checkout, ledger] = [id('ns/resources/sa/checkout'), id('ns/objects/sa/ledger')] as const;
+/** Not those of the control plane, which leaves what somebody else puts there. */
+const namespaces = ['registration', 'production', 'resources', 'objects'];
 let story: ClaimStory;
 let nodes: Nodes;
 /** The lab's instances, which pods call where they are. */
@@ -128,7 +130,7 @@ it('its agents were attested by aws_iid, gcp_iit and k8s_psat', async () => {
 it('has pods that are registered by custom resources, by labels and by the claim, and meet each other and a machine', async () => {
   const { kubernetes } = story;
   const post = (path: string, body: object) => kubernetes.administrator.call('POST', path, body);
-  for (const name of ['production', 'resources', 'objects']) await post('/api/v1/namespaces', { metadata: { name } });
+  for (const name of namespaces) await post('/api/v1/namespaces', { metadata: { name } });
   await post('/apis/spire.spiffe.io/v1alpha1/clusterspiffeids', {
     apiVersion: 'spire.spiffe.io/v1alpha1',
     kind: 'ClusterSPIFFEID',
@@ -138,7 +140,7 @@ it('has pods that are registered by custom resources, by labels and by the claim
       namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'resources' } },
     },
   });
-  await applyRights(kubernetes, 'custom-resources/rights.yaml', 'spire-server');
+  await applyRights(kubernetes, 'custom-resources/rights.yaml', 'registration');
   await applyRights(kubernetes, 'objects/rights.yaml', 'objects');
   const register = async (name: string, account: { namespace: string; account: string }, cluster: object) => {
     const kubeconfig = await accountKubeconfig(kubernetes, { ...account, path: join(stage.directory, `${name}.kubeconfig`) }); // prettier-ignore
@@ -152,7 +154,7 @@ it('has pods that are registered by custom resources, by labels and by the claim
       }),
     );
   };
-  const resources = await register('resources', { namespace: 'spire-server', account: 'registration' }, { mode: 'crds', clusterDomain: 'cluster.local' }); // prettier-ignore
+  const resources = await register('resources', { namespace: 'registration', account: 'registration' }, { mode: 'crds', clusterDomain: 'cluster.local' }); // prettier-ignore
   const objects = await register('objects', { namespace: 'objects', account: 'espalier-registration' }, { mode: 'objects', namespaces: [{ name: 'objects' }] }); // prettier-ignore
 
   const report = (await story.result('bootstrapTrustDomain/example.org')) as TrustDomainReport;
@@ -188,8 +190,7 @@ it('has pods that are registered by custom resources, by labels and by the claim
 });
 
 it('the claim is deleted, and nothing is left in Kubernetes and in the clouds', { timeout }, async () => {
-  for (const name of ['production', 'resources', 'objects'])
-    await story.kubernetes.administrator.call('DELETE', `/api/v1/namespaces/${name}`);
+  for (const name of namespaces) await story.kubernetes.administrator.call('DELETE', `/api/v1/namespaces/${name}`);
   await story.unprotect();
   await story.kubectl('delete', 'sptd', 'example', '--wait=false');
   const isGone = async () => {
