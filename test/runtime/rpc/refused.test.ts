@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { statusCode } from '../../../runtime/rpc/status.ts';
 import { grpcMessage } from '../../support/http2-frames.ts';
-import { collect, echo, echoServer, socketPath, unixClient } from './echo-service.ts';
+import { collect, socketPath, unixClient } from './echo-service.ts';
 
 /** Answers each call as the next of these says, with an empty message where none is left. */
 async function serverThat(...answers: ((stream: ServerHttp2Stream) => void)[]) {
@@ -66,13 +66,30 @@ test.each([
   expect(calls()).toBe(1);
 });
 
-test('no call is lost while connections grow old under it', { timeout: 20_000 }, async () => {
+test('no call is lost while connections grow old under it', async () => {
   const path = await socketPath();
-  await echoServer(echo, { maxConnectionAgeMs: 50 }).listenUnix(path, { mode: 0o700 });
+  const server = createServer();
+  let retired = 0;
+  // By its calls and not by a time, after which a busy machine may have one grow old that has taken none: what is made again finds a young one.
+  server.on('session', (session) => {
+    let taken = 0;
+    session
+      .on('error', () => undefined)
+      .on('stream', (stream) => {
+        stream.on('error', () => undefined);
+        succeed(stream);
+        taken += 1;
+        if (taken !== 100) return;
+        session.close();
+        retired += 1;
+      });
+  });
+  server.listen(path);
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
   const client = unixClient(path);
-  const until = Date.now() + 2_000;
   const caller = async (): Promise<void> => {
-    while (Date.now() < until) expect(await client.say({ value: 'x' })).toEqual({ value: 'x' });
+    while (retired < 30) expect(await client.say({ value: 'x' })).toEqual({ value: '' });
   };
   await Promise.all(Array.from({ length: 16 }, caller));
 });

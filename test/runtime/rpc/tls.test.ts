@@ -42,7 +42,7 @@ function dial(port: number, options: Partial<TlsTarget> = {}): EchoClient {
 }
 
 function failureOf(client: EchoClient): Promise<RpcError> {
-  return client.say({ value: '' }, { deadlineMs: 5000 }).then(
+  return client.say({ value: '' }, { deadlineMs: 20_000 }).then(
     ({ value }) => expect.fail(`answered ${value}`),
     (error: unknown) => error as RpcError,
   );
@@ -167,7 +167,7 @@ test('a channel that reconnects shows the credentials of the day', async () => {
   await first.close(0);
   await echoServer({ say }).listenTls({ host, port, credentials: () => server, verifyPeer });
   await expect
-    .poll(() => client.say({ value: '' }).catch(() => undefined), { timeout: 5000 })
+    .poll(() => client.say({ value: '' }).catch(() => undefined))
     .toEqual({ value: 'spiffe://example.org/spire/agent/x509pop/2' });
 });
 
@@ -182,7 +182,7 @@ test('a server without credentials yet closes connections, and serves once it ha
   const client = dial(port);
   expect((await failureOf(client)).code).toBe(statusCode.UNAVAILABLE);
   current = server;
-  await expect.poll(() => client.say({ value: '' }).catch(() => undefined), { timeout: 5000 }).toBeDefined();
+  await expect.poll(() => client.say({ value: '' }).catch(() => undefined)).toBeDefined();
 });
 
 test('a client that does not speak h2 is refused', async () => {
@@ -243,15 +243,9 @@ test('beyond so many handshakes a connection is closed at once, and one is let i
   await expect.poll(third.isClosed).toBe(true);
   expect([first.isClosed(), second.isClosed()]).toEqual([false, false]);
   first.socket.destroy();
-  await expect
-    .poll(
-      () =>
-        dial(port)
-          .say({ value: '' })
-          .catch(() => undefined),
-      { timeout: 5000 },
-    )
-    .toBeDefined();
+  // One client, which connects again by itself: each further one would take the place that there is.
+  const next = dial(port);
+  await expect.poll(() => next.say({ value: '' }).catch(() => undefined)).toBeDefined();
   // Who has shaken hands holds no place there.
   expect(await dial(port, { credentials: () => agent }).say({ value: '' })).toEqual({ value: agent.id.toString() });
 });
@@ -282,15 +276,9 @@ test('beyond so many connections one more is closed at once, and one is let in w
   expect(second.isClosed()).toBe(false);
   expect(await first.say({ value: '' })).toBeDefined();
   second.socket.destroy();
-  await expect
-    .poll(
-      () =>
-        dial(port)
-          .say({ value: '' })
-          .catch(() => undefined),
-      { timeout: 5000 },
-    )
-    .toBeDefined();
+  // One client, which connects again by itself: each further one would take the place that there is.
+  const next = dial(port);
+  await expect.poll(() => next.say({ value: '' }).catch(() => undefined)).toBeDefined();
 });
 
 test('an address that nobody listens on is named in the failure', async () => {
