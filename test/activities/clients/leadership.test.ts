@@ -70,13 +70,14 @@ afterEach(async () => {
   most = 0;
 });
 
-const led = (...who: string[]) => expect.poll(() => [...leaders], { timeout: 5_000 }).toEqual(who);
+const led = (...who: string[]) => expect.poll(() => [...leaders]).toEqual(who);
 
 it('one of three leads, and no two ever at once', async () => {
   for (const name of ['a', 'b', 'c']) replica(name);
   await expect.poll(() => leaders.size).toBe(1);
   await sleep(2 * durationMs);
-  expect(leaders.size).toBe(1);
+  // Where this process got no turn for a while the lease is lost, and had again.
+  await expect.poll(() => leaders.size).toBe(1);
   expect(most).toBe(1);
 });
 
@@ -100,7 +101,8 @@ it('one that is cut off stops leading before another begins', async () => {
   expect(most).toBe(1);
   first.reach.able = true;
   await sleep(2 * durationMs);
-  expect([...leaders]).toEqual(['b']);
+  await led('b');
+  expect(most).toBe(1);
 });
 
 it('one that the API server does not answer stops in time, and not when the answer comes', async () => {

@@ -9,7 +9,7 @@ import type { WatchedObjects } from '../../../activities/clients/kubernetes/watc
 import type { AnyObject } from '../../../activities/clients/kubernetes/resource-kinds.ts';
 
 const kind = { group: '', version: 'v1', plural: 'pods', namespace: 'trust' };
-const silenceMs = 300;
+const shortMs = 300;
 let lists: unknown[];
 let streams: PassThrough[];
 let refusals: KubernetesError[];
@@ -46,13 +46,14 @@ const event = (type: string, object: object): string => `${JSON.stringify({ type
 const names = (): string[] | undefined => pods.objects()?.map(({ metadata }) => metadata.name);
 const stream = (index: number): Promise<PassThrough> =>
   expect
-    .poll(() => streams[index], { timeout: 5_000 })
+    .poll(() => streams[index])
     .toBeDefined()
     .then(() => streams[index]!);
 const sinceOf = (index: number): string | undefined =>
   asked.filter(({ parameters }) => parameters?.['watch'] === 'true')[index]?.parameters?.['resourceVersion'];
 
-function start(): void {
+/** A watch may be silent for longer than a test lasts, unless told. */
+function start(silenceMs = 600_000): void {
   const warn = (fields: object): void => void warned.push((fields as { err: Error }).err.message);
   const log = { debug: () => undefined, warn };
   const onChange = (): void => void (changes += 1);
@@ -102,11 +103,12 @@ it('goes on where the API server ended it, from the last that it heard, bookmark
 
 it('counts a silent watch as dead, keeps what it knew, and goes on', async () => {
   lists = [page('5', [pod('a', '1')])];
-  start();
+  start(shortMs);
   const first = await stream(0);
   await stream(1);
   expect(first.destroyed).toBe(true);
-  expect(warned).toEqual([`nothing was said for ${silenceMs} ms`]);
+  // The second one is as silent, and may have been given up too.
+  expect(new Set(warned)).toEqual(new Set([`nothing was said for ${shortMs} ms`]));
   expect(names()).toEqual(['a']);
   expect(sinceOf(1)).toBe('5');
 });
@@ -144,10 +146,10 @@ it('tries again where nobody answers, and says why meanwhile', async () => {
 
 it('ends with its signal', async () => {
   lists = [page('5', [pod('a', '1')])];
-  start();
+  start(shortMs);
   const first = await stream(0);
   stopping.abort();
   await expect.poll(() => first.destroyed).toBe(true);
-  await new Promise((resolve) => setTimeout(resolve, 2 * silenceMs));
+  await new Promise((resolve) => setTimeout(resolve, 2 * shortMs));
   expect(streams).toHaveLength(1);
 });
