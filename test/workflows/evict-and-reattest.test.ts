@@ -85,7 +85,7 @@ it('evicts it when that is approved, and ends when it has attested again', async
 
 it('says so where it does not come back within its window', async () => {
   const { run } = stage();
-  const report = await run(approve, { policy: { lookEvery: '50ms', deadline: '1s' } });
+  const report = await run(approve, { policy: { lookEvery: '50ms', deadline: '3s' } }); // the approval has to come in it, too
   expect(report).toMatchObject({
     outcome: 'needs a person',
     advice: [expect.stringContaining('did not attest within its window')],

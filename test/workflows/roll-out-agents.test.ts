@@ -183,12 +183,26 @@ describe('people', () => {
 
   it('can pause, go on, and abort, which leaves what is done', async () => {
     const { run, onIt, world } = stage(3, 1);
+    /** Holds the next wave until it is paused in it: however long that takes, the one after it does not begin. */
+    const holdWave = () => {
+      let letGo = (): void => undefined;
+      world.blocked = { call: 'control waitForAgents', until: new Promise((resolve) => (letGo = resolve)) };
+      const before = world.calls.length;
+      return async (handle: WorkflowHandle) => {
+        await expect.poll(() => world.calls.slice(before)).toContain('control waitForAgents');
+        await handle.signal('pause');
+        letGo();
+      };
+    };
+    const pauseFirst = holdWave();
     const { report } = await run({ policy: { maxUnavailable: 1, soak: '300ms' } }, async (handle) => {
+      await pauseFirst(handle);
       await waiting(handle, 'looking at wave 1');
-      await handle.signal('pause');
       await new Promise((resolve) => setTimeout(resolve, 800));
       expect(sizes(world)).toEqual([2]);
+      const pauseSecond = holdWave();
       await handle.signal('resume');
+      await pauseSecond(handle);
       await waiting(handle, 'looking at wave 2');
       await handle.signal('abort', 'enough');
     });

@@ -273,14 +273,11 @@ describe('downstreamClusterDown', () => {
   });
 
   it('leaves to a person agents that stay silent', async () => {
-    const { troubles, run, agent } = stage();
+    const { troubles, meanwhile, agent } = stage();
     troubles.away.add('leaf');
     agent.away = true;
-    setTimeout(() => troubles.away.clear(), 1_000);
-    const report = await run('downstreamClusterDown', {
-      subject: 'leaf',
-      policy: { lookEvery: '50ms', deadline: '3s' },
-    });
+    const request = { subject: 'leaf', policy: { lookEvery: '50ms', deadline: '3s' } };
+    const report = await meanwhile('downstreamClusterDown', request, 'tier leaf to serve', () => troubles.away.clear());
     expect(report.outcome).toBe('needs a person');
     expect(report.findings).toContain('1 of 1 agents of tier leaf are silent');
   });
@@ -765,7 +762,8 @@ describe('a runbook', () => {
       await waiting(handle, 'to answer');
       await handle.signal('pause');
       await expect.poll(async () => (await handle.query<RunbookProgress>('progress')).paused).toBe(true);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      // A look that had begun before is brought to its end.
+      await expect.poll(async () => (await handle.describe()).raw.pendingActivities ?? []).toEqual([]);
       const looks = world.calls.length;
       await new Promise((resolve) => setTimeout(resolve, 300));
       expect(world.calls).toHaveLength(looks);
