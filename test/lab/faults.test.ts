@@ -66,38 +66,47 @@ const beats = (): number =>
     .split('\n')
     .filter((line) => line === 'beat').length;
 
-async function isBeating(): Promise<boolean> {
+/** It runs, or will in a moment. */
+async function beating(): Promise<void> {
+  const before = beats();
+  await until('a beat', () => (beats() > before ? true : undefined));
+}
+
+async function silent(): Promise<void> {
   const before = beats();
   await sleep(700);
-  return beats() > before;
+  expect(beats()).toBe(before);
 }
+
+/** The log says it, or will in a moment. */
+const noted = (words: string) => until(words, () => (log().includes(words) ? true : undefined));
 
 describe('a fault of a program', () => {
   test('kills it, and keeps what would start it again from doing so', async () => {
-    expect(await isBeating()).toBe(true);
+    await beating();
     expect((await bring('killed')).status).toBe(200);
-    expect(await isBeating()).toBe(false);
+    await silent();
     expect(log()).not.toContain('goodbye');
     expect(log()).toContain('ended by SIGKILL');
-    expect(log()).toContain('held down by a fault of the lab');
+    await noted('held down by a fault of the lab');
     expect(await faults()).toEqual([{ instance: 'beater', unit: 'beating', state: 'killed' }]); // prettier-ignore
   });
 
   test('is made twice without harm, and lifted by what lets the program run', async () => {
     expect((await bring('killed')).status).toBe(200);
     expect((await bring('running')).status).toBe(200);
-    expect(await isBeating()).toBe(true);
+    await beating();
     expect(await faults()).toEqual([]);
     expect((await bring('running')).status).toBe(200);
-    expect(await isBeating()).toBe(true);
+    await beating();
   });
 
   test('stops it with a goodbye, where that is asked for', async () => {
     expect((await bring('stopped')).status).toBe(200);
-    expect(await isBeating()).toBe(false);
+    await silent();
     expect(log()).toContain('goodbye');
     expect((await bring('running')).status).toBe(200);
-    expect(await isBeating()).toBe(true);
+    await beating();
   });
 
   test('is refused for what is not there, and to whoever does not own the lab', async () => {
@@ -111,7 +120,7 @@ describe('a fault of a program', () => {
     expect((await bring('on fire')).status).toBe(400);
     expect((await bring('killed', { token: 'ya29.nobody' })).status).toBe(401);
     expect(await faults()).toEqual([]);
-    expect(await isBeating()).toBe(true);
+    await beating();
   });
 
   test('is made, told of and lifted by what drills ask with; links are refused where there are none', async () => {
@@ -119,13 +128,13 @@ describe('a fault of a program', () => {
     const faults = createLabFaults({ endpoint, isolation, token: owner() });
     const fault = { kind: 'program', instance: 'beater', unit: 'beating' } as const;
     await faults.ensure(fault);
-    expect(await isBeating()).toBe(false);
+    await silent();
     expect(await faults.check(['program'])).toEqual([
       'programs: {"instance":"beater","unit":"beating","state":"killed"}',
     ]);
     await faults.remove(fault);
     expect(await faults.check(['program'])).toEqual([]);
-    expect(await isBeating()).toBe(true);
+    await beating();
     await expect(faults.check(['link'])).rejects.toMatchObject({
       type: 'Unsupported',
       message: expect.stringContaining('--isolation namespaces') as string,
@@ -136,6 +145,6 @@ describe('a fault of a program', () => {
     await expect(faults.ensure({ ...fault, instance: 'nobody' })).rejects.toMatchObject({ type: 'InvalidRequest' });
     const stranger = createLabFaults({ endpoint, isolation, token: 'ya29.nobody' });
     await expect(stranger.ensure(fault)).rejects.toMatchObject({ type: 'PermissionDenied' });
-    expect(await isBeating()).toBe(true);
+    await beating();
   });
 });

@@ -112,8 +112,8 @@ describe('an instance', () => {
     expect(await stateOf(ec2())).toBe('running');
   });
 
-  test('runs its unit with the environment that the unit names, started once although restarted twice', () => {
-    expect(ticker()).toBeDefined();
+  test('runs its unit with the environment that the unit names, started once although restarted twice', async () => {
+    await until('the unit', ticker);
     expect(unitLog()).toBe(`hello world from ticker of ${instanceDirectory(directory, 1)}/root\n`);
   });
 
@@ -146,7 +146,7 @@ describe('an instance', () => {
     expect(existsSync(run.run)).toBe(false);
     expect(description()).toBeUndefined();
     await startLabProcess();
-    await until('the unit', () => ticker());
+    await until('the unit', ticker);
     expect(await stateOf(ec2())).toBe('running');
   });
 
@@ -160,7 +160,7 @@ describe('an instance', () => {
     await endLab('SIGKILL');
     for (const { pid } of processesOf(directory, 1)) process.kill(pid, 'SIGKILL');
     await startLabProcess();
-    await until('the unit', () => ticker());
+    await until('the unit', ticker);
   });
 
   test('is gone after its termination, its console still readable', async () => {

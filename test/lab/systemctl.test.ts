@@ -97,7 +97,8 @@ lab: boot script ended with code 0
     const console =
       await boot(`${unit('limited', flapping)}${unit('unlimited', `[Unit]\nStartLimitIntervalSec=0\n${flapping}`)}
 systemctl start limited unlimited
-sleep 2
+until systemctl is-active limited | grep -q failed; do sleep 0.1; done
+until [ "$(grep -c 'ended with code 1' "$ESPALIER_ROOT/var/log/unlimited.log")" -gt 5 ]; do sleep 0.1; done
 systemctl is-active limited
 systemctl is-active unlimited | sed 's/^active$/activating/'
 grep -c 'ended with code 1' "$ESPALIER_ROOT/var/log/limited.log"

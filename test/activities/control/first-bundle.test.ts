@@ -15,11 +15,10 @@ import {
   unimplemented,
 } from '../../../runtime/rpc/status.ts';
 import { createTestCa } from '../../runtime/rpc/test-ca.ts';
+import { ownAddress } from '../../support/own-address.ts';
 
 const trustDomain = 'example.org';
-/** The port is fixed, so the address is our own. */
-const address = `127.88.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`;
-const server = { trustDomain, address };
+const server = { trustDomain, address: ownAddress }; // its port is fixed
 const [ca, other] = [createTestCa(trustDomain), createTestCa(trustDomain)];
 const digestOf = (der: Uint8Array): string => createHash('sha256').update(der).digest('hex');
 const [known, unknown] = [digestOf(ca.root.der), digestOf(other.root.der)];
@@ -32,7 +31,7 @@ const answerWith = (...authorities: Uint8Array[]): void => {
 beforeAll(async () => {
   rpc.addService(BundleService, { getBundle: async () => answer() });
   const svid = ca.issue('/spire/server');
-  await rpc.listenTls({ host: address, port: serverPort, credentials: () => svid, verifyPeer: () => undefined });
+  await rpc.listenTls({ host: ownAddress, port: serverPort, credentials: () => svid, verifyPeer: () => undefined });
 });
 beforeEach(() => answerWith(ca.root.der));
 afterAll(() => rpc.close(50));
@@ -54,7 +53,7 @@ describe('verifyFirstBundle', () => {
     await expect(verifyFirstBundle(server, [known])).rejects.toMatchObject({
       type: 'TrustViolation',
       nonRetryable: true,
-      message: `authority ${unknown} in the bundle of server ${address} is on no upstream's console`,
+      message: `authority ${unknown} in the bundle of server ${ownAddress} is on no upstream's console`,
     });
   });
 
@@ -76,7 +75,7 @@ describe('verifyFirstBundle', () => {
     answer = () => ({ ...fair, trustDomain: 'example.com' });
     await expect(verifyFirstBundle(server, [known])).rejects.toMatchObject({
       type: 'TrustViolation',
-      message: `server ${address} has the bundle of "example.com", want example.org`,
+      message: `server ${ownAddress} has the bundle of "example.com", want example.org`,
     });
   });
 
@@ -97,7 +96,7 @@ describe('verifyFirstBundle', () => {
     };
     await expect(verifyFirstBundle(server, [known])).rejects.toMatchObject({
       type,
-      message: `server ${address}: ${code}: not now`,
+      message: `server ${ownAddress}: ${code}: not now`,
     });
   });
 

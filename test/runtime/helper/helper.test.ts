@@ -18,6 +18,7 @@ import { emptyBundle } from '../../../runtime/spiffe/bundle.ts';
 import type { TrustBundle } from '../../../runtime/spiffe/bundle.ts';
 import type { WorkloadApi } from '../../../runtime/workloadapi/workload-api.ts';
 import type { X509Context } from '../../../runtime/workloadapi/x509-context.ts';
+import { ownAddress } from '../../support/own-address.ts';
 import { createTestCa } from '../rpc/test-ca.ts';
 
 const ca = createTestCa('example.org');
@@ -88,7 +89,7 @@ function start(text: string, api: WorkloadApi, daemon = true) {
   const lines: string[] = [];
   const log = createLog({ level: 'info', format: 'text', write: (line) => void lines.push(line) });
   const stop = new AbortController();
-  const running = runHelper({ config, api, log, clock: Date.now, signal: stop.signal, probeHost: '127.0.0.1' });
+  const running = runHelper({ config, api, log, clock: Date.now, signal: stop.signal, probeHost: ownAddress });
   running.catch(() => undefined);
   onTestFinished(async () => {
     stop.abort();
@@ -219,7 +220,7 @@ test('a daemon that cannot write says so, is not live, and recovers with the nex
   const { directory, lines, has } = start(`${x509}health_checks { listener_enabled = true, bind_port = 18923 }`, api);
   await expect.poll(() => has('svid.pem')).toBe(true);
   const probe = async (path: string) => {
-    const response = await fetch(`http://127.0.0.1:18923${path}`);
+    const response = await fetch(`http://${ownAddress}:18923${path}`);
     return [response.status, response.status === 404 ? '' : await response.json()];
   };
   const written = { file_write_statuses: { x509_write_status: 'written', jwt_write_status: {} } };
@@ -241,6 +242,6 @@ test('the program writes the files of a configuration that it is given', async (
   ]);
   let said = '';
   missing.stdout.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
-  const [code] = (await once(missing, 'exit')) as [number];
+  const [code] = (await once(missing, 'close')) as [number];
   expect([code, said]).toEqual([1, expect.stringContaining('/nowhere/helper.conf')]);
 });

@@ -7,12 +7,13 @@ import { signerOf } from '../../../runtime/pki/signer.ts';
 import { verifyX509Svid } from '../../../runtime/pki/x509-svid.ts';
 import { statusCode } from '../../../runtime/rpc/status.ts';
 import { parseSpiffeId } from '../../../runtime/spiffe/spiffe-id.ts';
+import { ownAddress } from '../../support/own-address.ts';
 import { createEntry, runServer, trustDomain } from '../../support/run-server.ts';
 import type { RunningTestServer } from '../../support/run-server.ts';
 import { callMetadata, startAgent } from '../../support/run-agent.ts';
 import type { RunningAgent } from '../../support/run-agent.ts';
 
-const healthPort = 20_000 + (process.pid % 20_000);
+const healthPort = 8080;
 let server: RunningTestServer;
 let agent: RunningAgent;
 let agentPath: string;
@@ -20,7 +21,7 @@ let agentPath: string;
 beforeAll(async () => {
   server = await runServer({
     settings: 'audit_log_enabled = true',
-    sections: `health_checks { listener_enabled = true bind_address = "127.0.0.1" bind_port = "${healthPort}" }`,
+    sections: `health_checks { listener_enabled = true bind_address = "${ownAddress}" bind_port = "${healthPort}" }`,
   });
   const token = await server.local.agent.createJoinToken({ ttl: 60, token: '', agentId: undefined });
   agentPath = `/spire/agent/join_token/${token.value}`;
@@ -138,7 +139,7 @@ describe('health', () => {
   });
 
   test.each(['/live', '/ready'])('is told over HTTP on %s', async (path) => {
-    const response = await fetch(`http://127.0.0.1:${healthPort}${path}`);
+    const response = await fetch(`http://${ownAddress}:${healthPort}${path}`);
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({
       'catalog.datastore': {},
@@ -149,7 +150,7 @@ describe('health', () => {
   });
 
   test('has no other page', async () => {
-    expect((await fetch(`http://127.0.0.1:${healthPort}/`)).status).toBe(404);
+    expect((await fetch(`http://${ownAddress}:${healthPort}/`)).status).toBe(404);
   });
 });
 
