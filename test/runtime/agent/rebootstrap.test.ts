@@ -1,5 +1,5 @@
 // How an agent begins anew to trust its server, and when it must not: a server comes back with another root.
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { certificatesToPem } from '../../../runtime/pki/pem.ts';
@@ -118,7 +118,9 @@ describe('a server that hangs on none of the agent’s authorities', () => {
     const stranger = createFakeAuthority(server.trustDomain);
     const agent = await start('never', { bundlePem: certificatesToPem(stranger.roots()) });
     await untilLogged(agent, `${disagree}, bootstrapping again`);
-    await writeFile(join(agent.directory, 'bootstrap.pem'), server.bundlePem());
+    const path = join(agent.directory, 'bootstrap.pem');
+    await writeFile(`${path}.new`, server.bundlePem());
+    await rename(`${path}.new`, path); // at once: the agent may read it at any time
     await agent.serving();
     expect(logged(agent, 'Server attestation attempt 2. Started ')).toBe(true);
   });
