@@ -42,11 +42,12 @@ const rootsOf = (ca: CertificateAuthority) =>
   ca.bundle().x509Authorities.map((held) => [x509AuthorityId(held), held.tainted === true]);
 const keysOf = (ca: CertificateAuthority) =>
   ca.bundle().jwtAuthorities.map(({ keyId, tainted }) => [keyId, tainted === true]);
-const execute = async (statement: string, values: unknown[] = []): Promise<void> => {
+const execute = async (statement: string, values: unknown[] = []): Promise<unknown[]> => {
   const client = new pg.Client({ connectionString: db.url });
   await client.connect();
-  await client.query(statement, values);
+  const { rows } = await client.query(statement, values);
   await client.end();
+  return rows as unknown[];
 };
 
 /** A server that has stopped without a word: it gives no sign of life and does nothing. */
@@ -190,8 +191,13 @@ describe('an owner that is dead', () => {
     const other = await open();
     const owner = await openDying();
     const { authorityId } = await owner.ca.x509.prepare();
-    await owner.die(9);
-    await expect(apiOf(other).activateX509Authority({ authorityId })).rejects.toMatchObject({
+    await owner.die(0);
+    const asking = apiOf(other).activateX509Authority({ authorityId });
+    asking.catch(() => undefined); // it is looked at below
+    const isAsked = `SELECT id FROM authority_acts WHERE owner = $1 AND state = 'asked'`;
+    await eventually(async () => expect(await execute(isAsked, [owner.ca.replicaId])).toHaveLength(1));
+    await owner.die();
+    await expect(asking).rejects.toMatchObject({
       code: statusCode.UNAVAILABLE,
       message: expect.stringMatching(/is gone; nothing was done$/) as string,
     });

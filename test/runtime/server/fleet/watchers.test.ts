@@ -1,5 +1,5 @@
 // Whom the server tells that something changed for it, and when a watch ends. Cache, CA and bundles are values that the test changes.
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   PermissionDeniedDetails,
   PermissionDeniedDetails_Reason as Reason,
@@ -14,6 +14,7 @@ import type { CacheChange } from '../../../../runtime/server/store/authorized-en
 import type { AgentRecord, EntryRecord } from '../../../../runtime/server/store/records.ts';
 import { emptyBundle } from '../../../../runtime/spiffe/bundle.ts';
 import { parseSpiffeId } from '../../../../runtime/spiffe/spiffe-id.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { agentRecord, issueLeaf, now, trustDomain } from '../api/callers.ts';
 
 const agentId = 'spiffe://example.org/spire/agent/x509pop/a';
@@ -144,7 +145,7 @@ async function expectTold(watch: ReturnType<typeof open>, ...expected: readonly 
     watch.messages
       .slice(1)
       .map((message) => `${message.entriesChanged ? 'entries' : ''}${message.bundlesChanged ? 'bundles' : ''}`);
-  await vi.waitFor(() => expect(told()).toEqual(expected), { timeout: 5_000 });
+  await eventually(() => expect(told()).toEqual(expected));
   await settled();
   expect(told()).toEqual(expected);
 }
