@@ -107,6 +107,7 @@ describe('debug getinfo', () => {
     spiffeId: createSpiffeId(trustDomain, '/spire/agent/a'),
     ttl: 60_000,
   });
+  const at = Date.now();
   const parts = (overrides = {}) => ({
     chain: () => svid.certChain,
     bundle: () => ({
@@ -119,8 +120,8 @@ describe('debug getinfo', () => {
     x509SvidCount: () => 3,
     jwtSvidCount: () => 2,
     lastSync: () => undefined,
-    startedAt: Date.now() - 90_500,
-    clock: Date.now,
+    startedAt: at - 90_500,
+    clock: () => at,
     ...overrides,
   });
   const infoOf = (overrides = {}) => createDebugService(parts(overrides)).getInfo!({}, undefined as never);
