@@ -123,7 +123,7 @@ describe('a connection', () => {
   const host = '127.0.0.1';
 
   /** A server that says where its callers are. */
-  async function listen(trusted: readonly string[], handshakeTimeoutMs = 5_000): Promise<number> {
+  async function listen(trusted: readonly string[], handshakeTimeoutMs = 20_000): Promise<number> {
     const rpc = echoServer({
       say: async (_request, { connection }) => ({ value: connection.transport === 'tcp' ? connection.address : '' }),
     });
@@ -151,7 +151,7 @@ describe('a connection', () => {
   async function seenFrom(port: number): Promise<string> {
     const channel = connect({ host, port, verifyServer });
     onTestFinished(() => channel.close());
-    return (await createClient(EchoService, channel).say({ value: '' }, { deadlineMs: 5_000 })).value;
+    return (await createClient(EchoService, channel).say({ value: '' }, { deadlineMs: 20_000 })).value;
   }
 
   test.each([

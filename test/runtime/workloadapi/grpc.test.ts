@@ -44,7 +44,7 @@ function ask(address: string, credentials: ReturnType<typeof createGrpcCredentia
       text.serialize,
       text.parse,
       'who',
-      { deadline: Date.now() + 3_000 },
+      { deadline: Date.now() + 20_000 },
       (error, answer) => (error === null ? resolve(answer) : reject(error)),
     );
   });

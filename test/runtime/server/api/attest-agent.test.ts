@@ -42,7 +42,7 @@ const giving =
   (result: Partial<AttestResult>): Attest =>
   async () => ({ spiffeId: parseSpiffeId(agentId), selectors: [], canReattest: true, ...result });
 
-function createWorld(attest: Attest, records: readonly AgentRecord[] = [], again = false) {
+function createWorld(attest: Attest, records: readonly AgentRecord[] = [], again = false, patienceMs = 60_000) {
   const agents = new Map(records.map((agent) => [agent.spiffeId, agent]));
   const contexts: AttestContext[] = [];
   const leaf = issueLeaf(agentId);
@@ -76,7 +76,7 @@ function createWorld(attest: Attest, records: readonly AgentRecord[] = [], again
     }),
     limiter: { admit: async () => undefined },
     log: silentLog,
-    patienceMs: 200,
+    patienceMs,
   });
   const context = callOf('/spire.api.server.agent.v1.Agent/AttestAgent', remote('spiffe://example.org/w'));
   if (again) context.metadata.set(askedAgainHeader, askedAgainValue);
@@ -196,7 +196,7 @@ describe('nothing is signed or recorded', () => {
     ['the evidence', false],
     ['the answer', true],
   ])('when %s does not come in time', async (_, begins) => {
-    const { stall, agents } = createWorld(challenging);
+    const { stall, agents } = createWorld(challenging, [], false, 200);
     await expect(stall(begins)).rejects.toMatchObject({
       code: statusCode.DEADLINE_EXCEEDED,
       message: 'attestation took too long',
