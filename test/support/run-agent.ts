@@ -88,7 +88,7 @@ export async function startAgent(options: RunAgentOptions) {
     },
     /** Resolves when it serves; rejects where it ended instead. */
     async serving(): Promise<void> {
-      const until = Date.now() + 15_000;
+      const until = Date.now() + 30_000;
       const last = hasAdminSocket ? 'Starting Admin APIs' : 'Starting agent APIs';
       while (!lines.some((line) => line.includes(last))) {
         if (Date.now() > until) throw new Error(`agent does not serve:\n${lines.join('')}`);
