@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { ownAddress } from './own-address.ts';
 
 export interface PostgresServer {
   /** Of the database `postgres`, as its superuser. */
@@ -46,7 +47,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   const binaries = await reachableBinaries(owner, directory);
   const port = await freePort();
   const password = randomBytes(12).toString('hex');
-  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
+  const url = `postgres://postgres:${password}@${ownAddress}:${port}/postgres`;
   const data = createCluster(binaries, owner, directory, password);
   let stopRunning = await run(binaries.postgres, { owner, directory, data, port, url });
   const stop = async (): Promise<void> => {
@@ -132,7 +133,7 @@ interface RunOptions {
 
 /** Resolves when it answers, with the way to stop it. */
 async function run(postgres: string, { owner, directory, data, port, url }: RunOptions): Promise<() => Promise<void>> {
-  const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${directory}`, ...fastSettings];
+  const settings = [`listen_addresses=${ownAddress}`, `unix_socket_directories=${directory}`, ...fastSettings];
   const command = [postgres, '-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
   const child = spawn('/bin/sh', ['-c', leash, 'postgres', ...command], {
     ...owner,
@@ -168,11 +169,12 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
+/** It stays free until it is listened on, and while the server is stopped: the address is this process's own. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(0, ownAddress, () => {
       const { port } = server.address() as AddressInfo;
       server.close(() => resolve(port));
     });

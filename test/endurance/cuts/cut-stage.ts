@@ -58,7 +58,7 @@ async function openServer(isBelow: boolean) {
   const { hostname: host, port } = new URL(postgres.url);
   const proxy = await startDatabaseProxy({ host, port: Number(port) });
   const through = new URL(postgres.url);
-  through.port = String(proxy.port);
+  through.host = `127.0.0.1:${proxy.port}`;
   const socketPath = join(directory, 'api.sock');
   const upstream = createUpstreamFiles(directory);
   if (isBelow) upstream.replace();
