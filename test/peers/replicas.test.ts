@@ -127,7 +127,7 @@ async function everybody(what: string, holds: (workload: Workload) => boolean | 
   await eventually(
     what,
     async () => {
-      const held = await Promise.all(workloads.map(holds));
+      const held = await Promise.all(workloads.map(async (workload) => holds(workload)));
       const missing = workloads.filter((_, index) => held[index] !== true).map(({ id }) => id);
       if (missing.length > 0) throw new Error(`not at ${missing.join(', ')}`);
     },
