@@ -62,9 +62,7 @@ describe('a workload without an entry', () => {
   it('is refused at once while the server is away', async () => {
     await server.close();
     await expect(fetchIds()).rejects.toMatchObject(refused);
-    const began = Date.now();
-    // Each would wait for a second.
-    for (let call = 0; call < 20; call += 1) await expect(fetchIds()).rejects.toMatchObject(refused);
-    expect(Date.now() - began).toBeLessThan(15_000);
+    // Each would wait for a second, and all of them for longer than a test may last.
+    for (let call = 0; call < 100; call += 1) await expect(fetchIds()).rejects.toMatchObject(refused);
   });
 });
