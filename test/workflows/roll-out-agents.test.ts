@@ -8,6 +8,7 @@ import { checkRollOut } from '../../activities/rollout/check-rollout.ts';
 import { createFakeWorld } from '../fakes/fake-world.ts';
 import type { FakeWorld } from '../fakes/fake-world.ts';
 import { spec } from '../support/specs.ts';
+import { standsStill } from '../support/stands-still.ts';
 import { startTestTemporal } from '../support/temporal.ts';
 import type { TestTemporal } from '../support/temporal.ts';
 
@@ -198,7 +199,7 @@ describe('people', () => {
     const { report } = await run({ policy: { maxUnavailable: 1, soak: '300ms' } }, async (handle) => {
       await pauseFirst(handle);
       await waiting(handle, 'looking at wave 1');
-      await new Promise((resolve) => setTimeout(resolve, 800));
+      await standsStill(handle);
       expect(sizes(world)).toEqual([2]);
       const pauseSecond = holdWave();
       await handle.signal('resume');

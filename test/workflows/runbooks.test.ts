@@ -8,6 +8,7 @@ import type { SnapshotReport } from '../../workflows/snapshot-trust.ts';
 import { createFakeWorld } from '../fakes/fake-world.ts';
 import { bootstrapped } from '../support/bootstrapped-world.ts';
 import { spec } from '../support/specs.ts';
+import { standsStill } from '../support/stands-still.ts';
 import { startTestTemporal } from '../support/temporal.ts';
 import type { TestTemporal } from '../support/temporal.ts';
 
@@ -762,8 +763,7 @@ describe('a runbook', () => {
       await waiting(handle, 'to answer');
       await handle.signal('pause');
       await expect.poll(async () => (await handle.query<RunbookProgress>('progress')).paused).toBe(true);
-      // A look that had begun before is brought to its end.
-      await expect.poll(async () => (await handle.describe()).raw.pendingActivities ?? []).toEqual([]);
+      await standsStill(handle);
       const looks = world.calls.length;
       await new Promise((resolve) => setTimeout(resolve, 300));
       expect(world.calls).toHaveLength(looks);
