@@ -140,6 +140,7 @@ describe('a broken specification is refused, and the field is named', () => {
       [{ name: 'gcp' }, 'spec.clusters: Invalid value: a cluster has a name that no segment has'],
       [{ name: 'upstream' }, 'spec.clusters[0].name: Invalid value: upstream is the name of the tier above'],
       [{ platform: 'moon' }, 'spec.clusters[0].platform'],
+      [{ platform: undefined }, 'spec.clusters[0].platform: Required value'],
       [{ context: 'a b' }, 'spec.clusters[0].context'],
       [{ servers: 10 }, 'spec.clusters[0].servers'],
       [{ image: 'espalier-runtime' }, 'spec.clusters[0].image'],
@@ -148,9 +149,16 @@ describe('a broken specification is refused, and the field is named', () => {
       [{ storageClass: 'Fast' }, 'spec.clusters[0].storageClass'],
       [{ expose: 'Ingress' }, 'spec.clusters[0].expose'],
       [{ colour: 'red' }, 'colour: field not declared in schema'],
+      [{ intermediateTtl: '12' }, 'spec.clusters[0].intermediateTtl'],
       [{ intermediateTtl: '5h' }, 'at least 6 times clusters[].intermediateTtl'],
       [{ intermediateTtl: '4m' }, 'clusters[].intermediateTtl must be at least 6 times ttl.x509Svid'],
     ].map(([change, message]) => ['SpireTrustDomain', 'trust-domain', { ttl: { root: '24h' }, segments: shortSegments, clusters: [{ ...cluster, ...(change as object) }] }, message] as [string, string, object, string]), // prettier-ignore
+    [
+      'SpireTrustDomain',
+      'trust-domain',
+      { ttl: { jwtSvid: '3h' }, clusters: [cluster] },
+      'clusters[].intermediateTtl must be at least 6 times ttl.jwtSvid',
+    ],
     ['SpireTrustDomain', 'trust-domain', { clusters: [] }, 'spec.clusters'],
     ['SpireTrustDomain', 'trust-domain', { clusters: [cluster, cluster] }, 'spec.clusters: duplicate entries for key'],
     [
@@ -205,11 +213,37 @@ describe('a broken specification is refused, and the field is named', () => {
     ['SpireDnsZone', 'dns-zone-aws', { domain: 'other.internal' }, 'domain is immutable'],
     ['SpireTrustDomain', 'trust-domain', { trustDomain: 'other.org' }, 'trustDomain is immutable'],
     ['SpireTrustDomain', 'trust-domain', { upstream: { region: 'us-east1' } }, 'cloud and region are immutable'],
-    ...[{ platform: 'aws' }, { context: 'other' }].map((change) => ['SpireTrustDomain', 'trust-domain-clustered', { clusters: [{ ...cluster, context: 'shop', ...change }] }, 'spec.clusters[0]: Invalid value: platform and context are immutable'] as [string, string, object, string]), // prettier-ignore
+    ...[
+      [{ platform: 'aws' }, 'spec.clusters[0]: Invalid value: platform and context are immutable'],
+      [{ context: 'other' }, 'spec.clusters[0]: Invalid value: platform and context are immutable'],
+      [{ name: 'store' }, 'spec.clusters: Invalid value: clusters[].name is immutable'],
+      [{ name: 'vault', context: undefined }, 'spec.clusters: Invalid value: clusters[].name is immutable'],
+    ].map(([change, message]) => ['SpireTrustDomain', 'trust-domain-clustered', { clusters: [{ ...cluster, context: 'shop', ...(change as object) }] }, message] as [string, string, object, string]), // prettier-ignore
     ['SpireNodePool', 'node-pool-aws', { platform: 'kubernetes' }, 'platform is immutable'],
   ])('%s, %s that becomes %j', async (kind, base, change, message) => {
     const object = { apiVersion: 'espalier.io/v1alpha1', kind };
     await apply({ ...object, spec: specOf(base) }, base, false);
     await expect(apply({ ...object, spec: { ...specOf(base), ...change } }, base)).rejects.toThrow(message);
+  });
+});
+
+describe.each(['espalier.io/v1alpha1', 'legacy.espalier.io/v1alpha1'])('clusters of a claim of %s', (apiVersion) => {
+  const object = { apiVersion, kind: 'SpireTrustDomain' };
+
+  it('are not filled in where none are named, and have their defaults where some are', async () => {
+    const clustersIn = async (fields: Json): Promise<unknown> => {
+      const taken = await apply({ ...object, spec: { ...specOf('trust-domain'), ...fields } }, 'filled');
+      return (taken as { spec: Json }).spec['clusters'];
+    };
+    expect(await clustersIn({})).toBeUndefined();
+    const defaults = { servers: 1, intermediateTtl: '12h', expose: 'ClusterIP' };
+    expect(await clustersIn({ clusters: [cluster] })).toEqual([{ ...cluster, ...defaults }]);
+  });
+
+  it('may come, change their image and number of servers, and go', async () => {
+    const shop = { ...cluster, context: 'shop' };
+    const bank = { ...cluster, name: 'bank', platform: 'azure' };
+    for (const clusters of [undefined, [shop], [{ ...shop, servers: 3 }, bank], [{ ...bank, image: 'r:2' }], undefined])
+      await apply({ ...object, spec: { ...specOf('trust-domain'), clusters } }, 'changing', false);
   });
 });
