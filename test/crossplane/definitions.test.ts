@@ -1,5 +1,7 @@
 // The definitions of our kinds: sound for Crossplane, the same for both flavours, and as strict as the function that builds them.
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { trustDomainSchema } from '../../activities/spec/trust-domain-spec.ts';
 import { kinds } from '../../crossplane/functions/kinds/kinds.ts';
 import {
   compositeDefinition,
@@ -8,6 +10,7 @@ import {
   toCustomResourceDefinitions,
 } from '../support/composite-definitions.ts';
 import { faultsOf } from '../support/custom-resources.ts';
+import type { Schema } from '../support/structural-schema.ts';
 import { cases } from './specs.ts';
 
 const all = folders('apis');
@@ -22,6 +25,35 @@ it('are there for every kind that the function builds, in both flavours', () => 
       .sort(),
   );
 });
+
+/** What both languages of schemas can say; the other one's limits of length are there for the cost of its rules. */
+function shapeOf({ properties, items, required, pattern, ...rest }: Schema & { readonly default?: unknown }): object {
+  const { type, default: standard, enum: values, minimum, maximum, minItems } = rest;
+  return {
+    type,
+    default: standard,
+    values,
+    minimum,
+    maximum,
+    minItems,
+    pattern: pattern?.replaceAll('\\d', '[0-9]'),
+    required: required?.toSorted(),
+    items: items && shapeOf(items),
+    properties:
+      properties && Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, shapeOf(schema)])),
+  };
+}
+
+it.each(Object.keys(trustDomainSchema.shape).filter((field) => field !== 'trustDomain'))(
+  'say of a trust domain’s %s what the workflows’ specification says',
+  (field) => {
+    const { spec } = compositeDefinition('apis', 'trust-domain').spec.versions[0]!.schema.openAPIV3Schema.properties!;
+    const wanted = (z.toJSONSchema(trustDomainSchema, { io: 'input' }) as Schema).properties![field]!;
+    // Who has a claim has Crossplane, and who has a file has the lab.
+    const standard = field === 'infrastructure' ? { default: 'crossplane' } : {};
+    expect(shapeOf(spec!.properties![field]!)).toEqual(shapeOf({ ...wanted, ...standard }));
+  },
+);
 
 describe.each(all)('%s', (folder) => {
   const modern = compositeDefinition('apis', folder);

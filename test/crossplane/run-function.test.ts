@@ -12,9 +12,11 @@ const datastore = { ...cases.find(({ name }) => name === 'datastore-gcp')!, obse
 const serverPool = cases.find(({ name }) => name === 'server-pool-aws')!;
 const whole = cases.find(({ name }) => name === 'trust-domain')!;
 const grown = cases.find(({ name }) => name === 'trust-domain-grown')!;
+const clustered = cases.find(({ name }) => name === 'trust-domain-clustered')!;
 const machine = cases.find(({ name }) => name === 'machine-aws')!;
 const identity = cases.find(({ name }) => name === 'identity-gcp')!;
 const segment = (whole.spec['segments'] as readonly Json[])[0];
+const shop = (clustered.spec['clusters'] as readonly Json[])[0];
 const cluster = cases.find(({ name }) => name === 'node-pool-eks')!;
 
 const observed = (fields: Json = {}, conditions: readonly Json[] = standing): Json => ({
@@ -62,6 +64,16 @@ describe('a run', () => {
       'two segments of one name',
       { ...whole, spec: { ...whole.spec, segments: [segment, segment] } },
       'segments[1]: duplicate name',
+    ],
+    [
+      'a cluster with the name of a segment',
+      { ...clustered, spec: { ...clustered.spec, clusters: [{ ...shop, name: 'gcp' }] } },
+      'clusters[0].name: a segment has the name "gcp" already',
+    ],
+    [
+      'a workload of a cluster that is not there',
+      { ...clustered, spec: { ...clustered.spec, clusters: undefined } },
+      'workloads[0].segment: no segment has the name "shop"',
     ],
     [
       'a secret of another namespace',
@@ -315,6 +327,16 @@ describe('a trust domain', () => {
       requestFor({ ...whole, spec: { ...whole.spec, deletionProtection: false } }, 'namespaced'),
     );
     expect(Object.keys(open.desired!.resources)).not.toContain('deletion-protection');
+  });
+
+  it.for(['cloud', 'crossplane'])('in %s is built with its clusters as it is without them', (infrastructure) => {
+    const spec = { ...clustered.spec, infrastructure };
+    const without = { ...spec, clusters: undefined, workloads: [] };
+    for (const flavour of ['namespaced', 'legacy'] as const) {
+      const built = runFunction(requestFor({ ...clustered, spec }, flavour));
+      expect(Object.keys(built.desired!.resources)).toContain('datastore-upstream');
+      expect(built).toEqual(runFunction(requestFor({ ...clustered, spec: without }, flavour)));
+    }
   });
 
   it('names the secrets of its databases as the workflows do', () => {
