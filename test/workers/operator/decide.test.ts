@@ -7,7 +7,7 @@ import { decide, retryMs } from '../../../workers/operator/decide.ts';
 import type { Verdict } from '../../../workers/operator/decide.ts';
 import type { DomainRuns, Run } from '../../../workers/operator/runs.ts';
 import { composeStatus, isNews } from '../../../workers/operator/say.ts';
-import { spec } from '../../support/specs.ts';
+import { clusteredSpec, spec } from '../../support/specs.ts';
 
 const now = Date.parse('2026-11-27T12:00:00Z');
 const digest = specDigest(parseTrustDomainSpec(spec));
@@ -173,6 +173,25 @@ describe('a claim that lives', () => {
     const verdict = act(runs);
     expect(verdict.act).toBe(wanted);
     expect(reasons(verdict).at(-1)).toBe(reason);
+  });
+
+  it('says by name which cluster an update refuses to change', () => {
+    const { clusters, workloads } = clusteredSpec();
+    const wanted = { clusters: clusters.map((each) => ({ ...each, storageClass: 'fast' })), workloads };
+    const message = 'nothing was changed: clusters.shop: it was made with another storage class';
+    const update = runOf({
+      ...failedWith('Blocked'),
+      specDigest: specDigest(parseTrustDomainSpec({ ...spec, ...wanted })),
+      failure: { type: 'Blocked', message },
+    });
+    const verdict = act({ ...standing, update }, { spec: wanted });
+    expect(verdict.act).toBeUndefined();
+    expect(verdict.conditions.at(-1)).toEqual({
+      type: 'UpToDate',
+      status: 'False',
+      reason: 'UpdateFailed',
+      message: `Blocked: ${message}; it is begun again soon`,
+    });
   });
 
   it('shows what an approval has to name', () => {
