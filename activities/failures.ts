@@ -40,6 +40,10 @@ export function failure(
   });
 }
 
+export function isFailure(cause: unknown, type: FailureType): boolean {
+  return cause instanceof ApplicationFailure && cause.type === type;
+}
+
 /** What went wrong, in its own words. */
 export function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);

@@ -11,7 +11,7 @@ import { failure } from '../activities/failures.ts';
 import { createInfrastructure } from '../activities/infrastructure.ts';
 import type { CrossplaneChoice } from '../activities/infrastructure.ts';
 import { createObjects } from '../activities/clients/crossplane/kubernetes-objects.ts';
-import { createKubernetesConnection } from '../activities/clients/kubernetes/connection.ts';
+import { createKubernetesConnection, listContexts } from '../activities/clients/kubernetes/connection.ts';
 import { createKubernetesApi } from '../activities/clients/kubernetes/kubernetes-api.ts';
 import type { CloudActivities, ControlActivities } from '../activities/inputs.ts';
 import type { TrustActivities } from '../activities/trust/rotation.ts';
@@ -37,7 +37,10 @@ export function activitiesOf(
   | (ControlActivities & TrustActivities & RunbookActivities & RollOutActivities & UpdateActivities & DrillActivities)
   | CloudActivities
   | ClusterActivities {
-  if (queue === 'kubernetes') return createClusterActivities({ api: clusterApi(settings), clock: Date.now });
+  if (queue === 'kubernetes') {
+    const contexts = () => listContexts(settings.ESPALIER_KUBECONFIG);
+    return createClusterActivities({ api: clusterApi(settings), contexts, clock: Date.now });
+  }
   const infrastructure = createInfrastructure({
     labFile: settings.ESPALIER_LAB_FILE,
     real: realClouds(settings),

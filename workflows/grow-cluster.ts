@@ -15,7 +15,7 @@ export interface ClusterGrowth {
   readonly cluster: ClusterPlan;
   /** The run that owns what is made. */
   readonly owner: string;
-  readonly nodes: ServerNodes;
+  readonly nodes: Pick<ServerNodes, 'agentIds'>;
   readonly upstream: { readonly address: string; readonly bundlePem: string };
 }
 
@@ -29,7 +29,10 @@ export interface ClusterReport {
 export const clusterPhases = ['downstream', 'agents', 'entries'] as const;
 
 /** A cluster of the plan, and what its servers' pods are to the upstream. */
-export type PreparedCluster = Pick<ClusterGrowth, 'cluster' | 'nodes'>;
+export interface PreparedCluster {
+  readonly cluster: ClusterPlan;
+  readonly nodes: ServerNodes;
+}
 
 /** Before the upstream is there: it is made knowing their servers' pods. */
 export function prepareClusters(
@@ -48,7 +51,7 @@ export function prepareClusters(
 }
 
 /** Returns the address of one of its servers. */
-async function growServers({ plan, cluster, owner, nodes, upstream }: ClusterGrowth): Promise<string> {
+export async function growServers({ plan, cluster, owner, nodes, upstream }: ClusterGrowth): Promise<string> {
   const { trustDomain } = plan.spec;
   const control = onControl('spire');
   await onCluster('spire').ensureClusterServer({ trustDomain, cluster, plan, owner, upstream });
@@ -70,7 +73,7 @@ async function growServers({ plan, cluster, owner, nodes, upstream }: ClusterGro
   });
 }
 
-async function growAgents({ plan, cluster, owner }: ClusterGrowth, address: string): Promise<void> {
+export async function growAgents({ plan, cluster, owner }: ClusterGrowth, address: string): Promise<void> {
   const within = { trustDomain: plan.spec.trustDomain, cluster };
   await onCluster('spire').ensureClusterAgents({ ...within, plan, owner });
   await verifyClusterAgents(within, address, 'spire');

@@ -1,4 +1,5 @@
 // Instances as the clouds list them, grouped by where they are and what they are for: short enough for a history, however many there are.
+import { readSettings } from '../cloud.ts';
 import type { InstanceRole } from '../plan.ts';
 import type { Cloud } from '../spec/trust-domain-spec.ts';
 import type { PlacedGroup } from '../update/update.ts';
@@ -22,6 +23,7 @@ export function groupPlaced(instances: readonly PlacedInstance[]): PlacedGroup[]
       ...before,
       names: [...before.names, name].toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })),
       settings: settings === undefined ? before.settings : [...new Set([...before.settings, settings])],
+      ...(settings === undefined || readSettings(settings).clusters === undefined ? {} : { isForClusters: true }),
     });
   }
   return [...groups.values()];

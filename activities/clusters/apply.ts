@@ -3,7 +3,7 @@ import type { KubernetesApi } from '../clients/kubernetes/kubernetes-api.ts';
 import { KubernetesError, kubernetesFailure } from '../clients/kubernetes/kubernetes-errors.ts';
 import type { AnyObject } from '../clients/kubernetes/resource-kinds.ts';
 import type { BaseObject } from './bases.ts';
-import type { InCluster, OwnedInCluster } from './cluster.ts';
+import type { AtCluster, OwnedInCluster } from './cluster.ts';
 import { kinds, nameOf, placeOf } from './kinds.ts';
 import { ownedLabels, refuseForeign } from './labels.ts';
 import { labelled } from './pod-template.ts';
@@ -12,7 +12,7 @@ const manager = 'espalier';
 const alreadyThere = 409;
 
 /** `what` names the object in the failure. */
-export async function ask<T>({ cluster }: Pick<InCluster, 'cluster'>, what: string, act: () => Promise<T>): Promise<T> {
+export async function ask<T>({ cluster }: Pick<AtCluster, 'cluster'>, what: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (cause) {
@@ -80,4 +80,4 @@ function unlessThere(cause: unknown): undefined {
 }
 
 const encode = (text: string): string => Buffer.from(text).toString('base64');
-const decode = (text: string): string => Buffer.from(text, 'base64').toString('utf8');
+export const decode = (text: string): string => Buffer.from(text, 'base64').toString('utf8');

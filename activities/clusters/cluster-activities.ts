@@ -1,30 +1,32 @@
 // The activities of the queue `kubernetes`: idempotent acts on a cluster's own API server, and gates that read what it says.
 import { randomBytes } from 'node:crypto';
 import type { KubernetesApi } from '../clients/kubernetes/kubernetes-api.ts';
-import { failure } from '../failures.ts';
+import { failure, reasonOf } from '../failures.ts';
 import { waitUntil } from '../poll.ts';
 import { agentObjects } from './agent-objects.ts';
 import { applyObjects, ask, ensureSecret } from './apply.ts';
-import type { ClusterActivities, InCluster } from './cluster.ts';
+import type { AtCluster, ClusterActivities, FoundCluster, InCluster } from './cluster.ts';
 import { agentNamespace, serverNamespace } from './cluster.ts';
 import { nameOf, nodeKind, placeOf } from './kinds.ts';
 import { labelsOf, ownerOf } from './labels.ts';
 import { checkRunning, isReady } from './readiness.ts';
 import type { Pod, PodSet } from './readiness.ts';
-import { findLabelled, removeStep } from './remove-cluster.ts';
+import { readCluster } from './read-cluster.ts';
+import { findLabelled, removeServersStep, removeStep } from './remove-cluster.ts';
 import { serverAddress } from './server-address.ts';
 import { ensureServerNodes } from './server-nodes.ts';
 import { databaseSecret, serverObjects } from './server-objects.ts';
-import { settingsAnnotation } from './settings.ts';
 
 export interface ClusterActivitiesOptions {
   /** Throws InvalidRequest where this worker has no way to it. */
   readonly api: (context: string | undefined) => KubernetesApi;
+  /** All that this worker has a way to; an absent one is the cluster that it runs in. */
+  readonly contexts: () => Promise<readonly (string | undefined)[]>;
   readonly clock: () => number;
 }
 
-export function createClusterActivities({ api: apiOf, clock }: ClusterActivitiesOptions): ClusterActivities {
-  const apiIn = ({ cluster }: InCluster): KubernetesApi => apiOf(cluster.context);
+export function createClusterActivities({ api: apiOf, contexts, clock }: ClusterActivitiesOptions): ClusterActivities {
+  const apiIn = ({ cluster }: AtCluster): KubernetesApi => apiOf(cluster.context);
 
   /** The pods of it that run, once all do. */
   async function running(input: InCluster, kind: PodSet['kind'], namespace: string, name: string): Promise<Pod[]> {
@@ -89,11 +91,36 @@ export function createClusterActivities({ api: apiOf, clock }: ClusterActivities
           .toSorted((a, b) => (a.name < b.name ? -1 : 1));
       }),
 
-    async readClusterSettings(input) {
-      const place = placeOf('StatefulSet', serverNamespace);
-      const set = await ask(input, 'StatefulSet spire-server', () => apiIn(input).find(place, 'spire-server'));
-      return set?.metadata.annotations?.[settingsAnnotation] ?? null;
+    readClusterSettings: () => Promise.resolve(null),
+
+    readCluster: (input) => readCluster(apiIn(input), input),
+
+    async findClusters({ trustDomain, beside }) {
+      const others = (await contexts()).filter((context) => !beside.some((one) => one.context === context));
+      const found: FoundCluster[] = [];
+      const silent: string[] = [];
+      await Promise.all(
+        others.map(async (context) => {
+          const name = context ?? 'the cluster of the worker';
+          try {
+            const cluster = { name, ...(context === undefined ? {} : { context }) };
+            const one = await readCluster(apiOf(context), { trustDomain, cluster });
+            if (one !== null) found.push(one);
+          } catch (cause) {
+            silent.push(`${name}: ${reasonOf(cause)}`); // whether it matters the upstream says: it knows of what is missing
+          }
+        }),
+      );
+      const order = ({ context = '' }: FoundCluster): string => context;
+      return { found: found.toSorted((a, b) => order(a).localeCompare(order(b))), silent: silent.toSorted() };
     },
+
+    removeClusterServers: (input) =>
+      waitUntil(
+        `servers of cluster ${input.cluster.name} to be gone`,
+        () => removeServersStep(apiIn(input), input),
+        1_000,
+      ),
 
     removeCluster: (input) =>
       waitUntil(`cluster ${input.cluster.name} to be cleared`, () => removeStep(apiIn(input), input), 1_000),

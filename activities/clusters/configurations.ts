@@ -11,6 +11,11 @@ export const nodeKeys = '/etc/spire/node';
 export const upstreamAgentConfig = '/etc/spire/upstream-agent';
 export const upstreamAgentPort = 8083;
 
+/** What a server was told, read from the text below. */
+export function caTtlIn(text: string): string | undefined {
+  return /^ {2}ca_ttl = "([^"]+)"$/m.exec(text)?.[1];
+}
+
 export function clusterServerConfig(
   { spec, workerId }: TrustDomainPlan,
   cluster: ClusterPlan,

@@ -2,14 +2,14 @@
 import { trustDomainLabels } from '../clients/crossplane/settings.ts';
 import type { AnyObject } from '../clients/kubernetes/resource-kinds.ts';
 import { failure } from '../failures.ts';
-import type { InCluster, OwnedInCluster } from './cluster.ts';
+import type { OwnedInCluster } from './cluster.ts';
 
 const ownerLabel = 'espalier.io/owner';
 
 export type Labels = Readonly<Record<string, string>>;
 
 /** What everything of the trust domain bears. */
-export function labelsOf({ trustDomain }: Pick<InCluster, 'trustDomain'>): Labels {
+export function labelsOf({ trustDomain }: Pick<OwnedInCluster, 'trustDomain'>): Labels {
   return trustDomainLabels(trustDomain);
 }
 

@@ -25,7 +25,11 @@ interface Node extends AnyObject {
 }
 
 /** Throws NotReady while the cluster gives it none. */
-export async function serverAddress(api: KubernetesApi, { expose }: ClusterPlan, name: string): Promise<string> {
+export async function serverAddress(
+  api: KubernetesApi,
+  { expose }: Pick<ClusterPlan, 'expose'>,
+  name: string,
+): Promise<string> {
   const service = await api.find<Service>(placeOf('Service', serverNamespace), name);
   const { clusterIP = '', ports = [] } = service?.spec ?? {};
   const [port] = ports;

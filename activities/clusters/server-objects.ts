@@ -17,11 +17,10 @@ import {
 } from './configurations.ts';
 import { withPods, withStorageClass } from './pod-template.ts';
 import type { Container, PodSpec } from './pod-template.ts';
-import { settingsAnnotation, settingsOfCluster } from './settings.ts';
 
 export const nodeKeysSecret = 'spire-server-nodes';
 export const databaseSecret = 'spire-database';
-const serverConfig = 'spire-server-config';
+export const serverConfig = 'spire-server-config';
 const agentConfig = 'spire-upstream-agent-config';
 const serverLabel = { 'app.kubernetes.io/name': 'spire-server' };
 
@@ -50,13 +49,9 @@ export function serverObjects(input: PlaceClusterServer): BaseObject[] {
   ];
 }
 
-function serverSet(object: BaseObject, { plan, cluster }: PlaceClusterServer, configuration: string): BaseObject {
+function serverSet(object: BaseObject, { cluster }: PlaceClusterServer, configuration: string): BaseObject {
   const pods = withPods(object, (pod) => beside(pod, cluster.image), configuration);
-  return {
-    ...pods,
-    metadata: { ...pods.metadata, annotations: { [settingsAnnotation]: settingsOfCluster(plan.spec, cluster) } },
-    spec: { ...pods.spec, replicas: cluster.servers.length },
-  };
+  return { ...pods, spec: { ...pods.spec, replicas: cluster.servers.length } };
 }
 
 /** The server, and the agent that attests it: by its user, as nobody else comes to that socket. */

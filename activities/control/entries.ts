@@ -114,6 +114,12 @@ export async function listEntriesOf(server: Pick<SpireServer, 'entry'>, spiffeId
   return entries.map((entry) => ({ ...foundOf(entry), parentId: textOf(entry.parentId) }));
 }
 
+/** Of servers below this one, whatever their parents. */
+export async function listDownstreamEntries(server: Pick<SpireServer, 'entry'>): Promise<ParentedEntry[]> {
+  const entries = (await listAll(server, { byDownstream: true })).filter(({ downstream }) => downstream);
+  return entries.map((entry) => ({ ...foundOf(entry), parentId: textOf(entry.parentId) }));
+}
+
 async function listAll(
   { entry }: Pick<SpireServer, 'entry'>,
   by: Partial<ListEntriesRequest_Filter>,

@@ -1,5 +1,5 @@
 // What a cluster of a specification becomes in the plan: its servers, their identity, the alias of its nodes, and the entries of its workloads. Pure.
-import { agentAccount, agentNamespace } from '../clusters/cluster.ts';
+import { agentAccount, agentNamespace, serverName } from '../clusters/cluster.ts';
 import type { ClusterPlan } from '../plan.ts';
 import { downstreamServerPath, nodeAliasPath } from '../spec/identities.ts';
 import type { ClusterSpec, TrustDomainSpec } from '../spec/trust-domain-spec.ts';
@@ -15,7 +15,7 @@ export function planCluster(spec: TrustDomainSpec, cluster: ClusterSpec): Cluste
     name,
     platform,
     ...(context === undefined ? {} : { context }),
-    servers: Array.from({ length: servers }, (_, index) => `spire-server-${index}`),
+    servers: Array.from({ length: servers }, (_, index) => serverName(index)),
     caTtl: intermediateTtl,
     image,
     ...(storageClass === undefined ? {} : { storageClass }),

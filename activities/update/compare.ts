@@ -1,11 +1,12 @@
 // What a specification wants otherwise than it is: from the clouds' lists of instances and the servers' entries, never from a copy of an earlier
 // specification. Pure.
-import type { SegmentPlan, TrustDomainPlan, WorkloadPlan } from '../plan.ts';
+import type { SegmentPlan, TrustDomainPlan } from '../plan.ts';
 import { readSettings, settingsOf } from '../cloud.ts';
 import type { SegmentRemains } from '../cloud.ts';
 import type { Cloud } from '../spec/trust-domain-spec.ts';
-import { clusterRefusals } from './compare-clusters.ts';
-import type { Comparison, FoundEntry, GoneSegment, MadeCluster, PlacedGroup, SegmentChange } from './update.ts';
+import { changedEntries, sameSet, without } from './changed-entries.ts';
+import { compareClusters, narrowingOfClusters, wideningOfClusters } from './compare-clusters.ts';
+import type { Comparison, FoundEntry, GoneSegment, LookedClusters, PlacedGroup, SegmentChange } from './update.ts';
 
 type Remains = SegmentRemains & { readonly cloud: Cloud };
 
@@ -13,11 +14,11 @@ interface Running {
   readonly plan: TrustDomainPlan;
   readonly placed: readonly PlacedGroup[];
   readonly remains?: readonly Remains[] | undefined;
-  readonly clusters?: readonly MadeCluster[] | undefined;
+  readonly inClusters?: LookedClusters | undefined;
   readonly entries: readonly { readonly segment: string; readonly found: readonly FoundEntry[] }[];
 }
 
-export function compareDomain({ plan, placed, remains = [], clusters = [], entries }: Running): Comparison {
+export function compareDomain({ plan, placed, remains = [], inClusters, entries }: Running): Comparison {
   const running = runningSegments(placed);
   const known = plan.segments.filter(({ name }) => running.some((one) => one.name === name));
   const changes = known.map((segment) =>
@@ -31,19 +32,26 @@ export function compareDomain({ plan, placed, remains = [], clusters = [], entri
   const removeSegments = [...running, ...leftSegments(remains, running)].filter(
     (one) => !plan.segments.some(({ name }) => name === one.name),
   );
+  const { refusals, ...clusters } = compareClusters(plan, inClusters);
+  const belowAliases = [
+    ...entries,
+    ...(inClusters?.planned ?? []).map(({ name, entries: found }) => ({ segment: name, found })),
+  ];
   const comparison = {
-    refusals: [...refusalsOf(plan, placed, running), ...clusterRefusals(plan, placed, clusters)],
+    refusals: [...refusalsOf(plan, placed, running), ...refusals],
     addSegments,
     changes: changes.filter(isChange),
     removeSegments,
-    left: entries.flatMap(({ segment, found }) =>
+    ...(inClusters === undefined ? {} : clusters),
+    left: belowAliases.flatMap(({ segment, found }) =>
       found
         .filter(({ isOurs, spiffeId }) => !isOurs && !isWanted(plan, segment, spiffeId))
         .map(({ spiffeId }) => `${spiffeId} below ${segment}`),
     ),
   };
-  const narrowing = narrowingSteps(comparison);
-  return { ...comparison, steps: [...wideningSteps(comparison), ...narrowing], narrows: narrowing.length > 0 };
+  const widening = [...wideningSteps(comparison), ...wideningOfClusters(plan, clusters.changeClusters)];
+  const narrowing = [...narrowingSteps(comparison), ...narrowingOfClusters(clusters)];
+  return { ...comparison, steps: [...widening, ...narrowing], narrows: narrowing.length > 0 };
 }
 
 /** Groups by what their roles say: `server-<segment>` and `node-<segment>`. */
@@ -84,17 +92,8 @@ function changeOf(segment: SegmentPlan, running: GoneSegment | undefined, found:
     addNodes: without(segment.nodes, nodes),
     removeServers: without(servers, segment.pool.servers),
     removeNodes: without(nodes, segment.nodes),
-    addWorkloads: segment.workloads
-      .filter((workload) => !found.some((entry) => isSame(entry, workload)))
-      .map(({ spiffeId }) => spiffeId),
-    removeEntries: found.filter(
-      (entry) => entry.isOurs && !segment.workloads.some((workload) => isSame(entry, workload)),
-    ),
+    ...changedEntries(segment.workloads, found),
   };
-}
-
-function isSame(entry: FoundEntry, { spiffeId, selectors }: WorkloadPlan): boolean {
-  return entry.spiffeId === spiffeId && sameSet(entry.selectors, selectors);
 }
 
 function refusalsOf(plan: TrustDomainPlan, placed: readonly PlacedGroup[], running: readonly GoneSegment[]): string[] {
@@ -179,15 +178,7 @@ function isChange(change: SegmentChange): boolean {
 }
 
 function isWanted(plan: TrustDomainPlan, segment: string, spiffeId: string): boolean {
-  return plan.segments.some(
+  return [...plan.segments, ...(plan.clusters ?? [])].some(
     ({ name, workloads }) => name === segment && workloads.some((workload) => workload.spiffeId === spiffeId),
   );
-}
-
-function without(all: readonly string[], others: readonly string[]): string[] {
-  return all.filter((one) => !others.includes(one));
-}
-
-function sameSet(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((one) => b.includes(one));
 }

@@ -1,6 +1,6 @@
 // The activities of the `control` queue for updates of a living trust domain.
 import { withServer } from '../clients/spire-server.ts';
-import { deleteEntries, listEntriesBelow, listEntriesOf } from '../control/entries.ts';
+import { deleteEntries, listDownstreamEntries, listEntriesBelow, listEntriesOf } from '../control/entries.ts';
 import type { TrustActivitiesOptions } from '../trust/trust-activities.ts';
 import { checkUpdate } from './check-update.ts';
 import { compareDomain } from './compare.ts';
@@ -17,6 +17,8 @@ export function createUpdateActivities({
       withServer(await source.of(input.trustDomain), input, (server) => listEntriesBelow(server, input.parentId)),
     listEntriesOf: async (input) =>
       withServer(await source.of(input.trustDomain), input, (server) => listEntriesOf(server, input.spiffeId)),
+    listDownstreamEntries: async (input) =>
+      withServer(await source.of(input.trustDomain), input, listDownstreamEntries),
     deleteEntries: async (input) =>
       withServer(await source.of(input.trustDomain), input, (server) => deleteEntries(server, input.ids)),
   };

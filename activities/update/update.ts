@@ -1,6 +1,7 @@
 // What an update of a living trust domain is asked, what it finds and what it will do: plain JSON, nothing secret. Types only.
 import type { NodeWorkload } from '../boot/node.ts';
 import type { SegmentRemains } from '../cloud.ts';
+import type { FoundCluster, OtherClusters } from '../clusters/cluster.ts';
 import type { InRegion, ServerAddress, Where } from '../inputs.ts';
 import type { Artifact, InstanceRole, TrustDomainPlan } from '../plan.ts';
 import type { Cloud } from '../spec/trust-domain-spec.ts';
@@ -14,6 +15,8 @@ export interface PlacedGroup {
   readonly names: readonly string[];
   /** Of servers: digests of the settings that they were made with, where that was noted. */
   readonly settings: readonly string[];
+  /** Of the upstream: it was made knowing servers in clusters. */
+  readonly isForClusters?: boolean;
 }
 
 export interface FoundEntry {
@@ -66,6 +69,28 @@ export interface SegmentChange {
   readonly removeEntries: readonly FoundEntry[];
 }
 
+export interface ClusterChange {
+  readonly cluster: string;
+  /** What it has now, which an undo puts back. */
+  readonly before: FoundCluster;
+  /** Its programs get the specification's. */
+  readonly changesImage: boolean;
+  readonly addServers: readonly string[];
+  readonly removeServers: readonly string[];
+  /** SPIFFE IDs. */
+  readonly addWorkloads: readonly string[];
+  readonly removeEntries: readonly FoundEntry[];
+}
+
+/** A cluster that is not in the specification any more. */
+export interface GoneCluster {
+  readonly name: string;
+  /** Absent where nothing is left of it but at the upstream. */
+  readonly found?: FoundCluster;
+  /** At the upstream: what let its servers be servers. */
+  readonly entries: readonly ParentedEntry[];
+}
+
 /** What the specification wants otherwise than it is. */
 export interface Comparison {
   /** What cannot be changed in place, by name; then nothing is. */
@@ -73,6 +98,9 @@ export interface Comparison {
   readonly addSegments: readonly string[];
   readonly changes: readonly SegmentChange[];
   readonly removeSegments: readonly GoneSegment[];
+  /** Absent where nothing is in a cluster, and of runs that began before clusters could be changed. */
+  readonly changeClusters?: readonly ClusterChange[];
+  readonly removeClusters?: readonly GoneCluster[];
   /** In the order in which it is done, for people. */
   readonly steps: readonly string[];
   readonly narrows: boolean;
@@ -101,9 +129,17 @@ export interface PlacingActivities {
   readonly placeWorkloads: (input: PlaceWorkloads) => Promise<void>;
 }
 
-export interface MadeCluster {
-  readonly name: string;
-  readonly settings: string | null;
+/** What was looked at of clusters. */
+export interface LookedClusters extends OtherClusters {
+  /** By the plan's clusters. */
+  readonly planned: readonly {
+    readonly name: string;
+    readonly found: FoundCluster | null;
+    /** Below its nodes' alias. */
+    readonly entries: readonly FoundEntry[];
+  }[];
+  /** At the upstream: of every server below it, wherever that is. */
+  readonly downstream: readonly ParentedEntry[];
 }
 
 /** Activities of the `control` queue for updates. */
@@ -114,14 +150,16 @@ export interface UpdateActivities {
     placed: readonly PlacedGroup[];
     /** By cloud; absent of runs that began before it was asked for. */
     remains?: readonly (SegmentRemains & { readonly cloud: Cloud })[];
-    /** Of the plan's clusters: what their servers were made with, null where there are none; absent where the plan has none. */
-    clusters?: readonly MadeCluster[];
+    /** Absent where nothing is in a cluster. */
+    inClusters?: LookedClusters;
     /** By segment. */
     entries: readonly { readonly segment: string; readonly found: readonly FoundEntry[] }[];
   }) => Promise<Comparison>;
   readonly listEntries: (input: ServerAddress & { parentId: string }) => Promise<FoundEntry[]>;
   /** Of one identity, below whichever parents. */
   readonly listEntriesOf: (input: ServerAddress & { spiffeId: string }) => Promise<ParentedEntry[]>;
+  /** Those by which servers stand below this one. */
+  readonly listDownstreamEntries: (input: ServerAddress) => Promise<ParentedEntry[]>;
   readonly deleteEntries: (input: ServerAddress & { ids: readonly string[] }) => Promise<void>;
 }
 

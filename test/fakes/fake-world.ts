@@ -21,6 +21,7 @@ import type { PlacedGroup, UpdateActivities } from '../../activities/update/upda
 import type { DrillActivities } from '../../activities/drills/drill.ts';
 import type { ClusterActivities } from '../../activities/clusters/cluster.ts';
 import { createFakeClusters } from './fake-clusters.ts';
+import type { FakeClusters } from './fake-clusters.ts';
 import { createFakeDrills } from './fake-drills.ts';
 import type { FakeDrills } from './fake-drills.ts';
 import { createFakeFleet } from './fake-fleet.ts';
@@ -35,6 +36,7 @@ export interface FakeEntry {
   readonly parentId: string;
   readonly selectors: readonly string[];
   readonly isOurs: boolean;
+  readonly downstream?: boolean;
 }
 
 export interface FakeWorld {
@@ -66,6 +68,8 @@ export interface FakeWorld {
   readonly drills: FakeDrills;
   /** What rollouts change. */
   readonly nodes: FakeNodes;
+  /** What clusters of Kubernetes say of themselves. */
+  readonly clusters: Pick<FakeClusters, 'states' | 'silent'>;
   /** Entries by id. */
   readonly entries: Map<string, FakeEntry>;
   /** Programs that run on nodes, by node, where an update has placed them. */
@@ -116,7 +120,12 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
   const calls: string[] = [];
   const secretRegions = new Map<string, string>();
   const readmitted = new Set<string>();
-  const clusters = createFakeClusters({ things, owners, make });
+  /** With the database in which its servers had registered it. */
+  const forget = (name: string): void => {
+    for (const [id, { spiffeId, parentId }] of world.entries)
+      if (`${spiffeId} ${parentId}`.includes(`/spire-nodes-${name}`)) world.entries.delete(id);
+  };
+  const clusters = createFakeClusters({ things, owners, make, forget });
   const rightsOf = new Map<string, readonly string[]>();
   const world: FakeWorld = {
     things,
@@ -133,6 +142,7 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
     troubles,
     drills,
     nodes,
+    clusters,
     entries: new Map(),
     programs: new Map(),
     control: () =>
@@ -145,7 +155,7 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
         ...updates(),
       }),
     cloud: (cloud) => watched(cloud, cloudActivities(cloud)),
-    kubernetes: () => watched('kubernetes', clusters),
+    kubernetes: () => watched('kubernetes', clusters.activities),
     put: (thing) => void things.add(thing),
   };
 
@@ -198,6 +208,8 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
         [...world.entries].flatMap(([id, entry]) => (entry.parentId === parentId ? [{ id, ...entry }] : [])),
       listEntriesOf: async ({ spiffeId }) =>
         [...world.entries].flatMap(([id, entry]) => (entry.spiffeId === spiffeId ? [{ id, ...entry }] : [])),
+      listDownstreamEntries: async () =>
+        [...world.entries].flatMap(([id, entry]) => (entry.downstream === true ? [{ id, ...entry }] : [])),
       deleteEntries: async ({ ids }) => {
         for (const id of ids) world.entries.delete(id);
       },
@@ -256,9 +268,7 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
       removeUpstreamAuthority: async () => void things.delete(`${cloud} secret upstream-authority`),
       removeDatastore: async ({ pool }) => {
         things.delete(`${cloud} secret ${pool}`);
-        // What its servers had registered was in it.
-        for (const [id, { spiffeId, parentId }] of world.entries)
-          if (`${spiffeId} ${parentId}`.includes(`/spire-nodes-${pool}`)) world.entries.delete(id);
+        forget(pool);
       },
       ensureServerInstance: async ({ name, owner, region, plan, pool }) => {
         regionsOf.set(name, region);
@@ -333,9 +343,9 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
         readmitted.add(agentId);
         return true;
       },
-      ensureEntry: async ({ entry: { spiffeId, parentId, selectors } }) => {
+      ensureEntry: async ({ entry: { spiffeId, parentId, selectors, downstream = false } }) => {
         const id = `entry for ${spiffeId}`;
-        world.entries.set(`${id} ${parentId}`, { spiffeId, parentId, selectors, isOurs: true });
+        world.entries.set(`${id} ${parentId}`, { spiffeId, parentId, selectors, isOurs: true, downstream });
         return id;
       },
       verifyIntermediate: async () => report,

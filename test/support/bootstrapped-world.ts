@@ -23,14 +23,14 @@ export async function bootstrapped(input: { readonly trustDomain: string }): Pro
     for (const name of pool.servers)
       await cloud.ensureServerInstance({ ...where, region: pool.region, plan, pool, name, owner, ...none });
   }
-  const register = (spiffeId: string, parentId: string, selectors: readonly string[]) =>
-    control.ensureEntry({ trustDomain, address: '', entry: { spiffeId, parentId, selectors } });
+  const register = (spiffeId: string, parentId: string, selectors: readonly string[], downstream = false) =>
+    control.ensureEntry({ trustDomain, address: '', entry: { spiffeId, parentId, selectors, downstream } });
   for (const segment of plan.segments) {
     const cloud = clouds[segment.cloud];
     const { name, region, pool } = segment;
     for (const server of pool.servers) {
       const { agentId } = await cloud.waitForInstance({ ...where, region, name: server });
-      await register(segment.downstreamId, agentId, segment.downstreamSelectors);
+      await register(segment.downstreamId, agentId, segment.downstreamSelectors, true);
     }
     await cloud.ensureInstanceIdentity({ ...where, role: segment.nodeIdentity, rights });
     for (const node of segment.nodes) {
@@ -42,6 +42,16 @@ export async function bootstrapped(input: { readonly trustDomain: string }): Pro
     }
     await register(segment.aliasId, plan.serverId, segment.aliasSelectors);
     for (const { spiffeId, selectors } of segment.workloads) await register(spiffeId, segment.aliasId, selectors);
+  }
+  const kubernetes = world.kubernetes();
+  for (const cluster of plan.clusters ?? []) {
+    const owned = { trustDomain, cluster, owner, plan, upstream: { address: '', bundlePem: '' } };
+    const { agentIds } = await kubernetes.ensureClusterServerNodes(owned);
+    await kubernetes.ensureClusterServer(owned);
+    for (const agentId of agentIds) await register(cluster.downstreamId, agentId, cluster.downstreamSelectors, true);
+    await kubernetes.ensureClusterAgents(owned);
+    await register(cluster.aliasId, plan.serverId, cluster.aliasSelectors);
+    for (const { spiffeId, selectors } of cluster.workloads) await register(spiffeId, cluster.aliasId, selectors);
   }
   return world;
 }

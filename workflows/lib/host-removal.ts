@@ -44,11 +44,7 @@ export function hostRemoval(
       const entries = await onUpdate().listEntries({ trustDomain, address, parentId: agentId });
       const ids = entries.filter(({ isOurs }) => isOurs).map(({ id }) => id);
       if (ids.length > 0) await onUpdate().deleteEntries({ trustDomain, address, ids });
-      await onRunbook()
-        .ensureBanned(at)
-        .catch((cause: unknown) => {
-          if (!isUnknownAgent(cause)) throw cause;
-        });
+      await ensureBannedIfKnown(at);
       await instanceRemoval(spec, cloud, region, name).run();
       await onRunbook().ensureEvicted(at);
       await whenGone?.();
@@ -56,7 +52,15 @@ export function hostRemoval(
   };
 }
 
-/** It never attested, or is out already. */
+/** Content with one that never attested, or is out already. */
+export async function ensureBannedIfKnown(agent: AgentAt): Promise<void> {
+  try {
+    await onRunbook().ensureBanned(agent);
+  } catch (cause) {
+    if (!isUnknownAgent(cause)) throw cause;
+  }
+}
+
 function isUnknownAgent(cause: unknown): boolean {
   return (
     cause instanceof ActivityFailure &&

@@ -1,9 +1,10 @@
 // Where a planned trust domain's servers are now: their addresses are their clouds' to say.
 import type { ClusterServer } from '../../activities/clusters/cluster.ts';
-import type { Instance, ServerPool, TrustDomainPlan } from '../../activities/plan.ts';
+import type { ClusterPlan, Instance, ServerPool, TrustDomainPlan } from '../../activities/plan.ts';
 import type { Tier, Topology } from '../../activities/trust/topology.ts';
 import { onCloud, onCloudOnce, onCluster, onClusterOnce } from './calls.ts';
 import { rootMessage } from './failure-message.ts';
+import { required } from './required.ts';
 import { whereOf } from './removals.ts';
 import { settleAll } from './saga.ts';
 
@@ -70,6 +71,14 @@ export function findInstances(
 /** The root's first. */
 export function poolsOf({ upstream, segments }: TrustDomainPlan): ServerPool[] {
   return [upstream, ...segments.map(({ pool }) => pool)];
+}
+
+/** Throws InvalidRequest where the plan has none of the name. */
+export function clusterOf({ clusters = [] }: TrustDomainPlan, name: string): ClusterPlan {
+  return required(
+    clusters.find((cluster) => cluster.name === name),
+    `no cluster has the name ${JSON.stringify(name)}`,
+  );
 }
 
 /** `servers`: of each pool, in the order of the pools, and then of each cluster. */

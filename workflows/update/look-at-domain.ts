@@ -3,8 +3,9 @@ import { patched } from '@temporalio/workflow';
 import type { Where } from '../../activities/inputs.ts';
 import type { TrustDomainPlan } from '../../activities/plan.ts';
 import type { Comparison } from '../../activities/update/update.ts';
-import { onCloud, onCluster, onUpdate } from '../lib/calls.ts';
+import { onCloud, onUpdate } from '../lib/calls.ts';
 import { whereOf } from '../lib/removals.ts';
+import { lookAtClusters } from './look-at-clusters.ts';
 
 /** Nothing of a trust domain is in a cloud that none of these is. */
 const clouds = ['gcp', 'aws'] as const;
@@ -23,24 +24,12 @@ export async function lookAtDomain(plan: TrustDomainPlan): Promise<Comparison> {
       }),
   );
   const remains = patched('what is left of segments is looked for') ? await remainsIn(where) : undefined;
-  const clusters = await settingsIn(plan);
+  const inClusters = await lookAtClusters(plan, placed);
   return onUpdate().compareDomain({
     ...{ plan, placed, entries },
     ...(remains === undefined ? {} : { remains }),
-    ...(clusters === undefined ? {} : { clusters }),
+    ...(inClusters === undefined ? {} : { inClusters }),
   });
-}
-
-/** What the servers of the specification's clusters were made with. */
-async function settingsIn({ spec, clusters }: TrustDomainPlan) {
-  const { trustDomain } = spec;
-  if (clusters === undefined) return undefined;
-  return Promise.all(
-    clusters.map(async (cluster) => ({
-      name: cluster.name,
-      settings: await onCluster('validation').readClusterSettings({ trustDomain, cluster }),
-    })),
-  );
 }
 
 /** A segment whose instances are gone may have left a database or an identity behind. */

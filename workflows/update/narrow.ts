@@ -6,7 +6,7 @@ import type { TrustDomainPlan } from '../../activities/plan.ts';
 import type { Cloud } from '../../activities/spec/trust-domain-spec.ts';
 import type { Tier } from '../../activities/trust/topology.ts';
 import type { Comparison, GoneSegment, NarrowingProof } from '../../activities/update/update.ts';
-import { onCloud, onCloudOnce, onUpdate } from '../lib/calls.ts';
+import { onCloud, onCloudOnce } from '../lib/calls.ts';
 import { goneServersRemoval } from '../lib/gone-servers.ts';
 import { hostRemoval } from '../lib/host-removal.ts';
 import type { Operator } from '../lib/operator.ts';
@@ -14,6 +14,8 @@ import { identityRemoval, instanceRemoval, networkRemoval, whereOf } from '../li
 import { required } from '../lib/required.ts';
 import { removeTogether } from '../lib/saga.ts';
 import type { FailedRemoval, Removal } from '../lib/saga.ts';
+import { entriesRemoval } from './entries-removal.ts';
+import { clusterRemovals } from './narrow-clusters.ts';
 import { createNarrowingProofs } from './narrowing-proofs.ts';
 import { placeWorkloads } from './place-workloads.ts';
 
@@ -56,15 +58,7 @@ export async function narrow(
     );
     const address = await serverOf(plan, segment, segment.pool.servers);
     const place = { cloud: segment.cloud, region: segment.region };
-    const [ids, spiffeIds] = [removeEntries.map(({ id }) => id), removeEntries.map(({ spiffeId }) => spiffeId)];
-    const entries = {
-      name: `entries of ${spiffeIds.join(', ')}`,
-      run: async () => {
-        await onUpdate().deleteEntries({ trustDomain, address, ids });
-        proofs?.entriesGone(spiffeIds);
-      },
-    };
-    await together(ids.length === 0 ? [] : [entries]);
+    await together(entriesRemoval({ trustDomain, address }, removeEntries, proofs));
     await together(
       removeNodes.map((node) =>
         hostRemoval(
@@ -97,6 +91,7 @@ export async function narrow(
     await together(remainsOf(plan, segment));
     if (region !== '' && !isUsed(plan, segment)) await together([networkRemoval(spec, cloud, region)]);
   }
+  for (const removal of clusterRemovals({ plan, above, proofs }, comparison)) await together([removal]);
   if (failed.length === 0) return proofs?.all() ?? [];
   const list = failed.map(({ name, reason }) => `${name} (${reason})`).join('; ');
   throw ApplicationFailure.create({

@@ -13,7 +13,7 @@ import type { AgentAt, Watch } from '../lib/host-removal.ts';
 export interface NarrowingProofs {
   readonly all: () => readonly NarrowingProof[];
   /** Identities that nobody gets any more: programs were stopped, and their entries are gone. */
-  readonly entriesGone: (spiffeIds: readonly string[]) => void;
+  readonly entriesGone: (spiffeIds: readonly string[], note?: string) => void;
   /** Of a node: what its agent held. */
   readonly ofNode: (name: string) => Watch;
   /** Of a server: what its host’s agent held, and what hangs on its own authorities. `staying`: its tier as it is then; none where it goes whole. */
@@ -137,14 +137,14 @@ export function createNarrowingProofs({ spec }: TrustDomainPlan): NarrowingProof
 
   return {
     all: () => found.flatMap((proof) => proof ?? []),
-    entriesGone(spiffeIds) {
+    entriesGone(spiffeIds, note = 'what holds its SVIDs cannot be asked') {
       for (const of of spiffeIds)
         begin()({
           of,
           shown: 0,
           drained: 0,
           missing: [],
-          notes: ['what holds its SVIDs cannot be asked'],
+          notes: [note],
           endsAt: defaultEnd(),
         });
     },

@@ -5,7 +5,7 @@ import type { Comparison, SegmentChange } from '../../activities/update/update.t
 import { growSegment, runChild } from '../grow-trust-domain.ts';
 import type { Root } from '../grow-trust-domain.ts';
 import { issueIntermediate } from '../issue-intermediate.ts';
-import { onCloud, onRollOut, onUpdate } from '../lib/calls.ts';
+import { onCloud, onRollOut } from '../lib/calls.ts';
 import type { Operator } from '../lib/operator.ts';
 import {
   datastoreRemoval,
@@ -21,7 +21,9 @@ import { provisionServer } from '../provision-server.ts';
 import { registerWorkloads } from '../register-workloads.ts';
 import { startNodes } from '../roll-out-agents.ts';
 import type { StartNodesInput } from '../roll-out-agents.ts';
+import { forgetEntries } from './forget-entries.ts';
 import { placeWorkloads } from './place-workloads.ts';
+import { widenCluster } from './widen-clusters.ts';
 
 export interface WidenInput {
   readonly plan: TrustDomainPlan;
@@ -52,6 +54,10 @@ export async function widen(input: WidenInput): Promise<void> {
   for (const change of comparison.changes) {
     await operator.safePoint();
     await widenSegment(input, root, change);
+  }
+  for (const change of comparison.changeClusters ?? []) {
+    await operator.safePoint();
+    await widenCluster(input, root, change);
   }
   await placeWorkloads(plan, comparison, 'start');
 }
@@ -107,24 +113,13 @@ async function widenSegment({ plan, owner, undo }: WidenInput, root: Root, chang
     await runChild(plan, startNodes, 'rollOutAgents', input, name);
   }
   if (change.addWorkloads.length > 0) {
+    const on = { trustDomain: spec.trustDomain, address: serverAddress };
     undo({
       name: `entries of ${change.addWorkloads.join(', ')}`,
-      run: () => forgetEntries(plan, segment, serverAddress, change.addWorkloads),
+      run: () => forgetEntries(on, segment.aliasId, change.addWorkloads, change.removeEntries),
     });
     await runChild(plan, registerWorkloads, 'registerWorkloads', { plan, segment, serverAddress }, name);
   }
-}
-
-async function forgetEntries(
-  { spec }: TrustDomainPlan,
-  { aliasId }: SegmentPlan,
-  address: string,
-  spiffeIds: readonly string[],
-): Promise<void> {
-  const { trustDomain } = spec;
-  const found = await onUpdate().listEntries({ trustDomain, address, parentId: aliasId });
-  const ids = found.filter(({ isOurs, spiffeId }) => isOurs && spiffeIds.includes(spiffeId)).map(({ id }) => id);
-  if (ids.length > 0) await onUpdate().deleteEntries({ trustDomain, address, ids });
 }
 
 function segmentOf({ segments }: TrustDomainPlan, name: string): SegmentPlan {

@@ -1,5 +1,6 @@
 // The connection to a cluster's API server: by a kubeconfig file, or by what Kubernetes gives to every pod. Kubernetes' own library reads both and proves who
 // we are, and is loaded when first needed; requests are ours, since what is watched must be noticed when it dies without a word.
+import { existsSync } from 'node:fs';
 import { request } from 'node:https';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import type * as Kubernetes from '@kubernetes/client-node';
@@ -76,6 +77,19 @@ export function createKubernetesConnection({ kubeconfig, context }: ConnectionOp
       throw refusalIn(response.statusCode ?? 0, await read(response));
     },
   };
+}
+
+/** Kubernetes puts it into every pod that may ask. */
+const podToken = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+
+/** Of a kubeconfig, and of the cluster whose pod this process runs in, if it does: that one has no name. */
+export async function listContexts(kubeconfig: string | undefined): Promise<(string | undefined)[]> {
+  const library = await import('@kubernetes/client-node');
+  const own = existsSync(podToken) ? [undefined] : [];
+  if (kubeconfig === undefined) return own;
+  const config = new library.KubeConfig();
+  config.loadFromFile(kubeconfig);
+  return [...own, ...config.getContexts().map(({ name }) => name)];
 }
 
 function load(library: typeof Kubernetes, { kubeconfig, context }: ConnectionOptions): Kubernetes.KubeConfig {
