@@ -25,6 +25,15 @@ const larger = {
 };
 const smaller = { segments: [{ ...gcp, nodes: 1 }], workloads: spec.workloads.slice(0, 1) };
 const clustered = clusteredSpec();
+const [shop] = clustered.clusters;
+/** Another image, one server less, another workload. */
+const otherwise = {
+  clusters: [{ ...shop, servers: 1, image: 'espalier-runtime:0.2.0' }],
+  workloads: [
+    ...spec.workloads,
+    { segment: 'shop', environment: 'prod', team: 'demo', name: 'stock', selectors: ['k8s:sa:stock'] },
+  ],
+};
 const keep = ['updateTrustDomain', 'trustChange'];
 const unasked = { policy: { approvals: 'none' } };
 
@@ -87,6 +96,23 @@ const cases: readonly Case[] = [
     name: 'update-blocked-by-a-cluster',
     grown: clustered,
     spec: { ...clustered, clusters: clustered.clusters.map((one) => ({ ...one, servers: 3 })) },
+  },
+  // Above are runs that began before clusters could be changed.
+  { name: 'update-that-changes-a-cluster', grown: clustered, spec: otherwise, request: unasked },
+  { name: 'update-that-takes-a-cluster', grown: clustered, spec: { clusters: undefined }, during: approve },
+  {
+    name: 'update-of-a-cluster-undone',
+    grown: clustered,
+    spec: otherwise,
+    request: unasked,
+    before: ({ world }) => void (world.failing = { call: 'kubernetes waitForClusterAgents', type: 'InvalidRequest' }),
+  },
+  {
+    name: 'update-of-a-cluster-incomplete',
+    grown: clustered,
+    spec: otherwise,
+    request: unasked,
+    before: ({ world }) => void (world.refusing = 'kubernetes removeClusterServers'),
   },
   {
     name: 'update-aborted',

@@ -31,6 +31,9 @@ const ownSpec = () => {
 };
 type Input = Omit<ReturnType<typeof ownSpec>, 'clusters' | 'workloads'> & { clusters?: object; workloads: object };
 
+/** As a bootstrap leaves it. */
+const grown = (input: Input): Promise<FakeWorld> => bootstrapped(input);
+
 async function update(world: FakeWorld, asked: Input, more: object = {}): Promise<KeptUpdateReport> {
   const { trustDomain } = asked;
   const request = { spec: asked, policy: { approvals: 'none' }, ...more };
@@ -109,7 +112,7 @@ const changes: readonly [string, (input: Input) => Input, (prefix: string) => re
 describe('an update of clusters', () => {
   it('that are as they are wanted does nothing and says so', async () => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     const before = world.calls.length;
     expect(await update(world, input)).toMatchObject({ outcome: 'nothing differs', steps: [], left: [] });
     expect(effects(world, before)).toEqual([]);
@@ -117,7 +120,7 @@ describe('an update of clusters', () => {
 
   it.each(changes)('makes of one what a bootstrap would have: %s', async (_, change, steps) => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     const wanted = change(input);
     const before = world.calls.length;
     const prefix = `spiffe://${input.trustDomain}/prod/onprem/demo`;
@@ -125,13 +128,13 @@ describe('an update of clusters', () => {
     expect(rehearsed).toMatchObject({ outcome: 'dry run', refusals: [], steps: steps(prefix) });
     expect(effects(world, before)).toEqual([]);
     expect(await update(world, wanted)).toMatchObject({ outcome: 'updated', steps: steps(prefix), left: [] });
-    expect(stateOf(world)).toEqual(stateOf(await bootstrapped(wanted)));
+    expect(stateOf(world)).toEqual(stateOf(await grown(wanted)));
     expect(await update(world, wanted)).toMatchObject({ outcome: 'nothing differs' });
   });
 
   it('leaves alone what somebody else has registered there, and says so', async () => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     const id = `spiffe://${input.trustDomain}/mine`;
     const parentId = [...world.entries.values()].find(({ spiffeId }) => spiffeId.endsWith('/till'))?.parentId ?? '';
     world.entries.set('mine', { spiffeId: id, parentId, selectors: ['unix:uid:7'], isOurs: false });
@@ -142,20 +145,20 @@ describe('an update of clusters', () => {
 
   it('takes the last cluster of two and leaves the other, whose context is another', async () => {
     const input = { ...ownSpec(), clusters: [shop, depot] };
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     const wanted = { ...input, clusters: [shop] };
     const report = await update(world, wanted);
     expect(report.steps).toEqual([
       "take away cluster depot: its workloads' entries, its agents, 1 servers, their database",
     ]);
-    expect(stateOf(world)).toEqual(stateOf(await bootstrapped(wanted)));
+    expect(stateOf(world)).toEqual(stateOf(await grown(wanted)));
   });
 });
 
 describe('the order', () => {
   it('is that of growth: servers and their identities, then agents, and everything is proven before anything goes', async () => {
     const input = ownSpec();
-    const world = await bootstrapped({ ...input, clusters: [{ ...shop, servers: 3 }] });
+    const world = await grown({ ...input, clusters: [{ ...shop, servers: 3 }] });
     const before = world.calls.length;
     await update(world, {
       ...input,
@@ -177,8 +180,9 @@ describe('the order', () => {
   });
 
   it('of a cluster that goes: its workloads’ entries, its agents and servers, and last what these were to the upstream', async () => {
-    const { clusters: _, ...input } = ownSpec();
-    const world = await bootstrapped({ ...input, clusters });
+    const whole = ownSpec();
+    const { clusters: _, ...input } = whole;
+    const world = await grown(whole);
     const before = world.calls.length;
     const { proofs } = await update(world, { ...input, workloads: spec.workloads });
     const calls = world.calls.slice(before);
@@ -230,7 +234,7 @@ describe('a cluster is refused by name, and nothing is changed:', () => {
     ],
   ])('%s', async (_, change, refusal) => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     const before = stateOf(world);
     const failure = await failureOf(update(world, { ...input, ...change }));
     const expected = `nothing was changed: ${refusal.replaceAll('example.org', input.trustDomain)}`;
@@ -240,14 +244,14 @@ describe('a cluster is refused by name, and nothing is changed:', () => {
 
   it('the first one of a domain that was grown without', async () => {
     const { clusters: _, ...input } = ownSpec();
-    const world = await bootstrapped({ ...input, workloads: spec.workloads });
+    const world = await grown({ ...input, workloads: spec.workloads });
     const failure = await failureOf(update(world, { ...input, clusters }));
     expect(failure.message).toBe(`nothing was changed: clusters.shop: ${unmade}`);
   });
 
   it('more servers than the upstream knows certificates of', async () => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     const state = world.clusters.states.get('shop')!;
     world.clusters.states.set('shop', { ...state, nodes: ['spire-server-0', 'spire-server-1'] });
     const failure = await failureOf(update(world, { ...input, clusters: [{ ...shop, servers: 3 }] }));
@@ -271,12 +275,12 @@ describe('a cluster that went without us', () => {
 
   it('leaves nothing at the upstream', async () => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     lose(world);
     const id = `spiffe://${input.trustDomain}/prod/onprem/platform/spire-server-shop`;
     const report = await update(world, withoutCluster(input));
     expect(report.steps).toEqual([`take away what is left of cluster ${id}`]);
-    expect(stateOf(world)).toEqual(stateOf(await bootstrapped(withoutCluster(input))));
+    expect(stateOf(world)).toEqual(stateOf(await grown(withoutCluster(input))));
     expect([...world.troubles.evicted]).toEqual(
       [0, 1].map((index) => `spiffe://${input.trustDomain}/spire/agent/x509pop/shop-spire-server-${index}`),
     );
@@ -284,7 +288,7 @@ describe('a cluster that went without us', () => {
 
   it('may only not answer: then nothing is changed', async () => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     world.clusters.silent.add('shop');
     const before = stateOf(world);
     const failure = await failureOf(update(world, withoutCluster(input)));
@@ -296,7 +300,7 @@ describe('a cluster that went without us', () => {
 
   it('is not looked for where it does not matter that somebody does not answer', async () => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     world.clusters.silent.add('a cluster of somebody else');
     expect(await update(world, input)).toMatchObject({ outcome: 'nothing differs' });
   });
@@ -344,20 +348,20 @@ describe('a step that fails', () => {
     'once, %s it acted, is tried again: %s while it widens',
     async (moment, call) => {
       const input = ownSpec();
-      const world = await bootstrapped(input);
+      const world = await grown(input);
       world.stumbling = { call, moment };
       await update(world, larger(input));
-      expect(stateOf(world)).toEqual(stateOf(await bootstrapped(larger(input))));
+      expect(stateOf(world)).toEqual(stateOf(await grown(larger(input))));
       expect(world.stumbling).toBeUndefined();
     },
   );
 
   it.each(once(narrowing))('once, %s it acted, is tried again: %s while it narrows', async (moment, call) => {
     const input = { ...ownSpec(), clusters: [shop, depot], workloads: [...workloads, workload('depot', 'crane')] };
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     world.stumbling = { call, moment };
     await update(world, smaller(input));
-    expect(stateOf(world)).toEqual(stateOf(await bootstrapped(smaller(input))));
+    expect(stateOf(world)).toEqual(stateOf(await grown(smaller(input))));
     expect(world.stumbling).toBeUndefined();
   });
 
@@ -368,7 +372,7 @@ describe('a step that fails', () => {
     'control verifyRefusal',
   ])('while it widens, %s after its effect, leaves every cluster as it was', async (call) => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     const before = stateOf(world);
     world.failing = { call, type: 'InvalidRequest' };
     const failure = await failureOf(update(world, larger(input)));
@@ -378,7 +382,7 @@ describe('a step that fails', () => {
 
   it('while another workload is wanted of a name that is there leaves the entry that was', async () => {
     const input = ownSpec();
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     const before = stateOf(world);
     world.failing = { call: 'control verifyRefusal', type: 'InvalidRequest' };
     const changed = { ...input, workloads: [...workloads.slice(0, 2), { ...till, selectors: ['k8s:sa:other'] }] };
@@ -393,13 +397,13 @@ describe('a step that fails', () => {
     'control ensureEvicted',
   ])('while it narrows, %s, is told, and gone on with by the next update', async (call) => {
     const input = { ...ownSpec(), clusters: [shop, depot] };
-    const world = await bootstrapped(input);
+    const world = await grown(input);
     world.refusing = call;
     const failure = await failureOf(update(world, smaller(input)));
     expect(failure.type).toBe('RollbackIncomplete');
     expect(failure.message).toContain(`(${call} is refused)`);
     world.refusing = undefined;
     expect(await update(world, smaller(input))).toMatchObject({ outcome: 'updated' });
-    expect(stateOf(world)).toEqual(stateOf(await bootstrapped(smaller(input))));
+    expect(stateOf(world)).toEqual(stateOf(await grown(smaller(input))));
   });
 });

@@ -89,8 +89,11 @@ async function drain(
   try {
     const aliases = await onUpdate().listEntries({ ...below, parentId: serverId });
     const entries: FoundEntry[] = [];
-    for (const { isOurs, spiffeId } of aliases)
-      if (isOurs) entries.push(...(await onUpdate().listEntries({ ...below, parentId: spiffeId })));
+    // Whoever answers at that address: of this cluster's nodes only.
+    const isItsOwn = ({ isOurs, selectors }: FoundEntry) =>
+      isOurs && selectors.includes(`k8s_psat:cluster:${found.name}`);
+    for (const { spiffeId } of aliases.filter(isItsOwn))
+      entries.push(...(await onUpdate().listEntries({ ...below, parentId: spiffeId })));
     for (const removal of entriesRemoval(
       below,
       entries.filter(({ isOurs }) => isOurs),

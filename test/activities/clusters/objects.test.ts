@@ -3,11 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { agentObjects } from '../../../activities/clusters/agent-objects.ts';
 import type { BaseObject } from '../../../activities/clusters/bases.ts';
 import { serverObjects } from '../../../activities/clusters/server-objects.ts';
-import { settingsOfCluster } from '../../../activities/clusters/settings.ts';
 import { deploymentFaults, podsOf } from '../../deploy/kubernetes/objects.ts';
 import type { KubernetesObject } from '../../deploy/kubernetes/objects.ts';
 import { podFaults } from '../../deploy/kubernetes/pod-rules.ts';
-import { owned, planned } from './clusters.ts';
+import { owned } from './clusters.ts';
 
 function objectsOf(change: object = {}): BaseObject[] {
   const input = owned(change);
@@ -108,25 +107,5 @@ describe('what is applied to a cluster', () => {
     };
     expect(policy('10.1.0.2')).toMatchObject({ egress: [{ ports: [{ port: 8081, protocol: 'TCP' }] }] });
     expect(policy('10.1.0.2:443')).toMatchObject({ egress: [{ ports: [{ port: 443, protocol: 'TCP' }] }] });
-  });
-});
-
-describe('the settings of a cluster', () => {
-  const settings = (change: object) => {
-    const { plan, cluster } = planned(change);
-    return settingsOfCluster(plan.spec, cluster);
-  };
-  it.each([
-    { servers: 2 },
-    { image: 'a:1' },
-    { storageClass: 'fast' },
-    { expose: 'NodePort' },
-    { intermediateTtl: '24h' },
-    { platform: 'aws' },
-  ])('are others with %o', (change) => {
-    expect(settings(change)).not.toBe(settings({}));
-  });
-  it('do not depend on how the cluster is reached', () => {
-    expect(settings({ context: 'other' })).toBe(settings({}));
   });
 });
