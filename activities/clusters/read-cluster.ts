@@ -10,6 +10,7 @@ import { caTtlIn } from './configurations.ts';
 import { labelsOf, ownerOf } from './labels.ts';
 import type { PodSpec } from './pod-template.ts';
 import { findLabelled } from './remove-cluster.ts';
+import type { Found } from './remove-cluster.ts';
 import { serverAddress } from './server-address.ts';
 import { nodesIn } from './server-nodes.ts';
 import { nodeKeysSecret, serverConfig } from './server-objects.ts';
@@ -36,10 +37,10 @@ export async function readCluster(api: KubernetesApi, input: AtCluster): Promise
   const found = await findLabelled(api, input, labelsOf(input));
   const [any] = found;
   if (any === undefined) return null;
-  const find = <T extends AnyObject>(kind: string, name: string): T | undefined =>
-    found.find((one) => one.kind === kind && one.object.metadata.name === name)?.object as T | undefined;
-  const set = find<PodSet>('StatefulSet', 'spire-server');
-  const nodes = nodesIn(trustDomain, find<WithData>('Secret', nodeKeysSecret)?.data ?? {});
+  const find = (kind: string, name: string): Found | undefined =>
+    found.find((one) => one.kind === kind && one.object.metadata.name === name);
+  const set = find('StatefulSet', 'spire-server')?.object as PodSet | undefined;
+  const nodes = nodesIn(trustDomain, (find('Secret', nodeKeysSecret)?.object as WithData | undefined)?.data ?? {});
   const names = Array.from({ length: set?.spec?.replicas ?? 0 }, (_, index) => serverName(index));
   const services = found.filter(({ kind }) => kind === 'Service').map(({ object }) => object as Service);
   return {
@@ -47,11 +48,11 @@ export async function readCluster(api: KubernetesApi, input: AtCluster): Promise
     ...(cluster.context === undefined ? {} : { context: cluster.context }),
     uid: any.object.metadata.uid ?? '',
     owner: ownerOf(set ?? any.object) ?? '',
-    images: imagesOf([set, find<PodSet>('DaemonSet', 'spire-agent')]),
+    images: imagesOf([set, find('DaemonSet', 'spire-agent')?.object]),
     servers: await Promise.all(names.map((name) => serverOf(api, input, services, name))),
     left: services.map(({ metadata }) => metadata.name).filter((name) => isServer(name) && !names.includes(name)),
     nodes: nodes.map(({ name, agentId }) => ({ name, agentId })),
-    settings: set === undefined ? null : settingsOf(set, services, find<WithData>('ConfigMap', serverConfig)),
+    settings: set === undefined ? null : settingsOf(set, services, find('ConfigMap', serverConfig)?.object),
   };
 }
 

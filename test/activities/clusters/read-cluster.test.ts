@@ -53,7 +53,7 @@ describe('a cluster', () => {
     for (const name of api.names().filter((one) => !one.startsWith('namespaces '))) {
       const [plural = '', path = ''] = name.split(' ');
       const [namespace, object = ''] = path.split('/');
-      await api.remove({ group: '', version: '', plural, ...(namespace === '' ? {} : { namespace }) } as never, object);
+      await api.remove({ group: '', version: '', plural, ...(namespace === '' ? {} : { namespace }) }, object);
     }
     expect(await activities.readCluster(within)).toMatchObject({ servers: [], nodes: [], images: [], settings: null });
   });
@@ -78,7 +78,7 @@ describe('servers that are wanted no more', () => {
     const { api, activities, input, within } = await grown({ servers: 3 });
     const labels = labelsOf(within);
     const put = (kind: string, name: string) =>
-      api.put(placeOf(kind, 'spire-server'), { metadata: { name, namespace: 'spire-server', labels } } as never);
+      api.put(placeOf(kind, 'spire-server'), { metadata: { name, namespace: 'spire-server', labels } });
     for (const name of ['spire-db-0', ...names(3)]) {
       put('Pod', name);
       put('PersistentVolumeClaim', `data-${name}`);
