@@ -345,7 +345,13 @@ export function createFakeWorld(trustDomain = 'example.org'): FakeWorld {
       },
       ensureEntry: async ({ entry: { spiffeId, parentId, selectors, downstream = false } }) => {
         const id = `entry for ${spiffeId}`;
-        world.entries.set(`${id} ${parentId} ${selectors.join(' ')}`, { spiffeId, parentId, selectors, isOurs: true, downstream });
+        world.entries.set(`${id} ${parentId} ${selectors.join(' ')}`, {
+          spiffeId,
+          parentId,
+          selectors,
+          isOurs: true,
+          downstream,
+        });
         return id;
       },
       verifyIntermediate: async () => report,
