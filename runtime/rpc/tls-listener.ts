@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import type { RpcLog } from './call-context.ts';
 import type { TcpConnection } from './connection.ts';
+import { hasFirstByte } from './first-byte.ts';
 import { addressOf, createHandshakes } from './handshakes.ts';
 import { takePeerChain } from './peer-chain.ts';
 import { isTrusted, takeProxyHeader } from './proxy-protocol.ts';
@@ -64,10 +65,11 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
     ...(alpnProtocol === undefined ? {} : { ALPNProtocols: [alpnProtocol] }),
     handshakeTimeout: timeoutMs,
   });
-  tls.on('tlsClientError', (error, socket) => {
+  const fail = (socket: Socket, error: unknown): void => {
     sparing((unsaid) => log?.warn(unsaid === 0 ? { err: error } : { err: error, unsaid }, 'TLS handshake failed'));
     socket.destroy();
-  });
+  };
+  tls.on('tlsClientError', (error, socket) => fail(socket, error));
   tls.on('secureConnection', (socket) => {
     handshakes.done(socket);
     socket.on('error', () => socket.destroy());
@@ -94,7 +96,8 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
     }
   };
 
-  const takeSource = async (socket: Socket): Promise<void> => {
+  /** False where the connection is refused. */
+  const takeSource = async (socket: Socket): Promise<boolean> => {
     const proxy = addressOf(socket);
     try {
       const source = await takeProxyHeader(socket, timeoutMs);
@@ -102,21 +105,31 @@ export async function listenOnTls(options: TlsListenerOptions, around: TlsListen
         sources.set(proxy, source);
         socket.once('close', () => sources.delete(proxy));
       }
-      shakeHands(socket);
+      return true;
     } catch (error) {
       log?.warn({ err: error, peer: proxy }, 'connection refused: its proxy did not say whose it is');
       socket.destroy();
+      return false;
+    }
+  };
+
+  const welcome = async (socket: Socket): Promise<void> => {
+    try {
+      if (!(await hasFirstByte(socket, timeoutMs))) return;
+      if (trustedProxies !== undefined && isTrusted(trustedProxies, socket.remoteAddress)) {
+        // A balancer's own look at the port has its header, too, and nothing after it.
+        if (!(await takeSource(socket)) || !(await hasFirstByte(socket, timeoutMs))) return;
+      }
+      shakeHands(socket);
+    } catch (error) {
+      fail(socket, error);
     }
   };
 
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
-    if (!handshakes.begin(socket)) {
-      socket.destroy();
-      return;
-    }
-    if (trustedProxies !== undefined && isTrusted(trustedProxies, socket.remoteAddress)) void takeSource(socket);
-    else shakeHands(socket);
+    if (handshakes.begin(socket)) void welcome(socket);
+    else socket.destroy();
   });
   server.maxConnections = options.maxConnections ?? defaultMaxConnections;
   await new Promise<void>((resolve, reject) => {

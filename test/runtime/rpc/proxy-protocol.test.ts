@@ -9,6 +9,7 @@ import { isTrusted, parseProxyHeader, parseTrustedNetworks } from '../../../runt
 import { clientVerifier, serverVerifier } from '../../../runtime/rpc/verify-peer.ts';
 import { serverId } from '../../../runtime/spiffe/spiffe-id.ts';
 import { EchoService, echoServer } from './echo-service.ts';
+import type { EchoHandlers } from './echo-service.ts';
 import { createTestCa } from './test-ca.ts';
 
 const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
@@ -123,10 +124,15 @@ describe('a connection', () => {
   const host = '127.0.0.1';
 
   /** A server that says where its callers are. */
-  async function listen(trusted: readonly string[], handshakeTimeoutMs = 20_000): Promise<number> {
-    const rpc = echoServer({
-      say: async (_request, { connection }) => ({ value: connection.transport === 'tcp' ? connection.address : '' }),
+  async function listen(
+    trusted: readonly string[],
+    handshakeTimeoutMs = 20_000,
+    warn: (fields: object, message: string) => void = () => undefined,
+  ): Promise<number> {
+    const say: EchoHandlers['say'] = async (_request, { connection }) => ({
+      value: connection.transport === 'tcp' ? connection.address : '',
     });
+    const rpc = echoServer({ say }, { log: { warn, error: warn } });
     const trustedProxies = parseTrustedNetworks(trusted);
     const options = { host, port: 0, credentials: () => credentials, verifyPeer, handshakeTimeoutMs, trustedProxies };
     return (await rpc.listenTls(options)).port;
@@ -191,6 +197,21 @@ describe('a connection', () => {
       await once(socket, 'connect');
       socket.write(header);
       await once(socket, 'close');
+    },
+  );
+
+  test.each(['', 'PROXY UNKNOWN\r\n'])(
+    'from a trusted proxy that closes after its %j is not warned of; after a byte more it is',
+    async (header) => {
+      const warnings: string[] = [];
+      const port = await listen(['127.0.0.0/8'], undefined, (_fields, message) => void warnings.push(message));
+      for (const bytes of [header, `${header}\x16`]) {
+        const socket = connectSocket({ host, port }).resume();
+        await once(socket, 'connect');
+        socket.end(bytes);
+        await once(socket, 'close');
+      }
+      await expect.poll(() => warnings).toEqual(['TLS handshake failed']);
     },
   );
 });

@@ -218,15 +218,6 @@ test('a session is never resumed: the certificate is shown each time', async () 
   second.destroy();
 });
 
-test('a client that stalls in the handshake is dropped, and holds up nobody', async () => {
-  const { port } = await listen({ handshakeTimeoutMs: 200 });
-  const stalled = connectSocket({ host, port }).resume();
-  stalled.on('error', () => undefined);
-  await once(stalled, 'connect');
-  expect(await dial(port).say({ value: '' })).toBeDefined();
-  await once(stalled, 'close');
-});
-
 /** Connects and says nothing; `isClosed` once the server has closed. */
 async function silentConnection(port: number) {
   const socket = connectSocket({ host, port }).resume();
@@ -235,6 +226,14 @@ async function silentConnection(port: number) {
   await once(socket, 'connect');
   return { socket, isClosed: () => socket.closed };
 }
+
+test('a client that stalls in the handshake is dropped, and holds up nobody', async () => {
+  const { port } = await listen({ handshakeTimeoutMs: 2_000 });
+  const stalled = await silentConnection(port);
+  stalled.socket.write('\x16');
+  expect(await dial(port).say({ value: '' })).toBeDefined();
+  await expect.poll(stalled.isClosed, { timeout: 20_000 }).toBe(true);
+});
 
 test('beyond so many handshakes a connection is closed at once, and one is let in when another has ended', async () => {
   const { port } = await listen({ maxHandshakes: 2 });
@@ -250,12 +249,54 @@ test('beyond so many handshakes a connection is closed at once, and one is let i
   expect(await dial(port, { credentials: () => agent }).say({ value: '' })).toEqual({ value: agent.id.toString() });
 });
 
-test('of handshakes that fail, ten are logged in a second', async () => {
-  const warnings: unknown[] = [];
+/** A server that keeps what it warns of. */
+async function listenAndWarn(options: Partial<TlsListenerOptions> = {}) {
+  const warnings: string[] = [];
   const said = (_fields: object, message: string): void => void warnings.push(message);
-  const log = { debug: () => undefined, info: () => undefined, warn: said, error: said };
-  const rpc = echoServer({ say: () => Promise.resolve({ value: '' }) }, { log });
-  const { port } = await rpc.listenTls({ host, port: 0, credentials: () => server, verifyPeer });
+  const rpc = echoServer({ say: () => Promise.resolve({ value: '' }) }, { log: { warn: said, error: said } });
+  const { port } = await rpc.listenTls({ host, port: 0, credentials: () => server, verifyPeer, ...options });
+  return { port, warnings };
+}
+
+test.each([
+  ['closes', (socket: Socket) => socket.end()],
+  ['resets', (socket: Socket) => socket.resetAndDestroy()],
+])('who %s before its first byte is not warned of; who does so after it is', async (_how, leave) => {
+  const { port, warnings } = await listenAndWarn();
+  const probe = await silentConnection(port);
+  leave(probe.socket);
+  await expect.poll(probe.isClosed).toBe(true);
+  const client = await silentConnection(port);
+  client.socket.write('\x16');
+  // The server has the byte once it has answered another that came after it.
+  await dial(port).say({ value: '' });
+  expect(warnings).toEqual([]);
+  leave(client.socket);
+  await expect.poll(() => warnings).toEqual(['TLS handshake failed']);
+});
+
+test('who says nothing until its time is over is warned of', async () => {
+  const { port, warnings } = await listenAndWarn({ handshakeTimeoutMs: 100 });
+  const silent = await silentConnection(port);
+  await expect.poll(silent.isClosed).toBe(true);
+  expect(warnings).toEqual(['TLS handshake failed']);
+});
+
+test('who says nothing holds a place, gives way to another in the end, and is warned of', async () => {
+  const { port, warnings } = await listenAndWarn({ maxHandshakes: 1, handshakeTimeoutMs: 60_000 });
+  const silent = await silentConnection(port);
+  const refused = await silentConnection(port);
+  await expect.poll(refused.isClosed).toBe(true);
+  expect(warnings).toEqual([]);
+  const next = dial(port);
+  const timeout = 20_000;
+  await expect.poll(() => next.say({ value: '' }).catch(() => undefined), { timeout }).toBeDefined();
+  await expect.poll(silent.isClosed).toBe(true);
+  expect(warnings).toEqual(['TLS handshake failed']);
+});
+
+test('of handshakes that fail, ten are logged in a second', async () => {
+  const { port, warnings } = await listenAndWarn();
   const startedAt = performance.now();
   const sockets = await Promise.all(Array.from({ length: 200 }, () => silentConnection(port)));
   for (const { socket } of sockets) socket.write('no handshake');
