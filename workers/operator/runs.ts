@@ -1,14 +1,12 @@
 // What Temporal knows of a claim's trust domain, and the three workflows that a claim starts. Which claim a run was started for stands in its memo.
-import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowFailedError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
-import { ApplicationFailure, TypedSearchAttributes } from '@temporalio/common';
-import { specDigest } from '../../activities/spec/check-spec.ts';
+import { ApplicationFailure } from '@temporalio/common';
 import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
-import type { UpdateReport } from '../../activities/update/update.ts';
 import type { RemovalReport } from '../../workflows/remove-trust-domain.ts';
 import type { Progress } from '../../workflows/lib/progress.ts';
-import { spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
 import { workflowId } from '../../workflows/lib/workflow-ids.ts';
+import { describeRun, startRun, updatedTo } from '../domain-runs.ts';
 import { findGrownAs, unionOf } from './grown-as.ts';
 
 export type RunType = 'bootstrapTrustDomain' | 'updateTrustDomain' | 'tearDownTrustDomain';
@@ -65,13 +63,9 @@ export function createRuns(client: Pick<Client, 'workflow' | 'withDeadline'>): R
   const { workflow } = client;
   const soon = <T>(ask: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + askMs, ask);
 
-  async function find(type: RunType, trustDomain: string, runId?: string): Promise<Run | undefined> {
+  async function find(type: RunType, trustDomain: string): Promise<Run | undefined> {
     const id = workflowId(type, trustDomain);
-    const handle = workflow.getHandle(id, runId);
-    const described = await handle.describe().catch((cause: unknown) => {
-      if (cause instanceof WorkflowNotFoundError) return undefined;
-      throw cause;
-    });
+    const described = await describeRun(workflow, id);
     if (described === undefined) return undefined;
     const { status, startTime, closeTime, memo = {}, runId: found } = described;
     const isRunning = status.name === 'RUNNING';
@@ -92,29 +86,9 @@ export function createRuns(client: Pick<Client, 'workflow' | 'withDeadline'>): R
     };
   }
 
-  /** The newest completed update since the bootstrap that said what it made. */
-  async function updatedTo(trustDomain: string, since: number): Promise<string | undefined> {
-    const id = workflowId('updateTrustDomain', trustDomain);
-    for await (const { runId, closeTime } of workflow.list({
-      query: `WorkflowId = '${id}' AND ExecutionStatus = 'Completed'`,
-    })) {
-      if (closeTime === undefined || closeTime.getTime() < since) continue;
-      const report = (await workflow.getHandle(id, runId).result()) as Partial<UpdateReport>;
-      if (report.outcome !== 'dry run') return report.specDigest;
-    }
-    return undefined;
-  }
-
   async function start(type: RunType, spec: TrustDomainSpec, by: ClaimedBy, input: unknown): Promise<void> {
-    await workflow.start(type, {
-      args: [input],
-      taskQueue: 'control',
-      workflowId: workflowId(type, spec.trustDomain),
-      // Another replica, or this one before it died, may have started it already.
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      typedSearchAttributes: new TypedSearchAttributes([{ key: spiffeTrustDomain, value: spec.trustDomain }]),
-      memo: { specDigest: specDigest(spec), claimUid: by.uid, claim: by.name, claimGeneration: by.generation },
-    });
+    const memo = { claimUid: by.uid, claim: by.name, claimGeneration: by.generation };
+    await startRun(workflow, { type, spec, input, memo });
   }
 
   async function look(trustDomain: string): Promise<DomainRuns> {
@@ -127,7 +101,7 @@ export function createRuns(client: Pick<Client, 'workflow' | 'withDeadline'>): R
     const standsAs =
       grownAt === undefined
         ? undefined
-        : (madeBy(update, grownAt) ?? (await updatedTo(trustDomain, grownAt)) ?? bootstrap?.specDigest);
+        : ((await updatedTo(workflow, trustDomain, new Date(grownAt))) ?? bootstrap?.specDigest);
     return { bootstrap, update, tearDown, standsAs };
   }
 
@@ -150,13 +124,6 @@ export function createRuns(client: Pick<Client, 'workflow' | 'withDeadline'>): R
     abortUpdate: (trustDomain) =>
       soon(() => workflow.getHandle(workflowId('trustChange', trustDomain)).signal('abort', 'the claim is deleted')),
   };
-}
-
-/** Lists of runs lag behind: the newest run says by itself what it made. */
-function madeBy(update: Run | undefined, since: number): string | undefined {
-  if (update?.state !== 'completed' || (update.closedAt ?? 0) < since) return undefined;
-  const { outcome, specDigest: made } = update.report as Partial<UpdateReport>;
-  return outcome === 'dry run' ? undefined : made;
 }
 
 export function leftBy(run: Run): RemovalReport['left'] {

@@ -1,16 +1,14 @@
 // What `up` and `down` ask of Temporal: start the bootstrap or attach to it, look at its progress, verify what stands, tear it down.
-import { Client, Connection, WorkflowNotFoundError } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import type { WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
-import { TypedSearchAttributes } from '@temporalio/common';
 import { specDigest } from '../../activities/spec/check-spec.ts';
 import type { TrustDomainSpec } from '../../activities/spec/trust-domain-spec.ts';
-import type { UpdateReport } from '../../activities/update/update.ts';
 import { workflowId } from '../../workflows/lib/workflow-ids.ts';
-import { spiffeTrustDomain } from '../../workflows/lib/search-attributes.ts';
 import type { Progress } from '../../workflows/lib/progress.ts';
 import type { ReadmitReport } from '../../workflows/readmit-agents.ts';
 import type { RemovalReport } from '../../workflows/remove-trust-domain.ts';
 import type { TrustDomainReport } from '../../workflows/verify-trust-domain.ts';
+import { describeRun, startRun, updatedTo } from '../domain-runs.ts';
 import type { Temporal } from './temporal.ts';
 
 export interface Runs {
@@ -40,25 +38,7 @@ export async function openRuns({
   const connection = await Connection.connect(options);
   const { workflow } = new Client({ connection, namespace });
 
-  function start(type: string, spec: TrustDomainSpec, input: unknown): Promise<WorkflowHandle> {
-    return workflow.start(type, {
-      args: [input],
-      taskQueue: 'control',
-      workflowId: workflowId(type, spec.trustDomain),
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      typedSearchAttributes: new TypedSearchAttributes([{ key: spiffeTrustDomain, value: spec.trustDomain }]),
-      memo: { specDigest: specDigest(spec) },
-    });
-  }
-
-  async function describe(id: string): Promise<WorkflowExecutionDescription | undefined> {
-    try {
-      return await workflow.getHandle(id).describe();
-    } catch (cause) {
-      if (cause instanceof WorkflowNotFoundError) return undefined;
-      throw cause;
-    }
-  }
+  const describe = (id: string): Promise<WorkflowExecutionDescription | undefined> => describeRun(workflow, id);
 
   /** A tear-down that completed after the bootstrap did has taken it away. */
   async function stands(trustDomain: string, bootstrap: WorkflowExecutionDescription): Promise<boolean> {
@@ -66,18 +46,6 @@ export async function openRuns({
     return (
       tearDown?.closeTime === undefined || bootstrap.closeTime === undefined || tearDown.closeTime < bootstrap.closeTime
     );
-  }
-
-  /** Digest of the specification that the trust domain was changed into since its bootstrap, by the newest update that said so. */
-  async function updatedTo(trustDomain: string, bootstrap: WorkflowExecutionDescription): Promise<string | undefined> {
-    const id = workflowId('updateTrustDomain', trustDomain);
-    const query = `WorkflowId = '${id}' AND ExecutionStatus = 'Completed'`;
-    for await (const { runId, closeTime } of workflow.list({ query })) {
-      if (closeTime === undefined || bootstrap.closeTime === undefined || closeTime < bootstrap.closeTime) continue;
-      const report = (await workflow.getHandle(id, runId).result()) as Partial<UpdateReport>;
-      if (report.outcome !== 'dry run') return report.specDigest;
-    }
-    return undefined;
   }
 
   return {
@@ -89,16 +57,21 @@ export async function openRuns({
         existing !== undefined &&
         (status === 'RUNNING' || (status === 'COMPLETED' && (await stands(spec.trustDomain, existing))))
       ) {
-        refuseOtherSpec(spec, existing, await updatedTo(spec.trustDomain, existing));
+        const { closeTime } = existing;
+        const changed = closeTime === undefined ? undefined : await updatedTo(workflow, spec.trustDomain, closeTime);
+        refuseOtherSpec(spec, existing, changed);
         return { state: status === 'RUNNING' ? 'attached' : 'standing', handle: workflow.getHandle(id) };
       }
-      return { state: 'started', handle: await start('bootstrapTrustDomain', spec, spec) };
+      return {
+        state: 'started',
+        handle: await startRun(workflow, { type: 'bootstrapTrustDomain', spec, input: spec }),
+      };
     },
     async readmit(spec) {
-      const handle = await start('readmitAgents', spec, spec);
+      const handle = await startRun(workflow, { type: 'readmitAgents', spec, input: spec });
       return ((await handle.result()) as ReadmitReport).readmitted;
     },
-    verify: (spec) => start('verifyTrustDomain', spec, { spec }),
+    verify: (spec) => startRun(workflow, { type: 'verifyTrustDomain', spec, input: { spec } }),
     async cancelBootstrap(trustDomain) {
       const existing = await describe(bootstrapId(trustDomain));
       if (existing?.status.name !== 'RUNNING') return;
@@ -107,7 +80,7 @@ export async function openRuns({
       await handle.result().catch(() => undefined); // it ends as cancelled; what it could not undo, the tear-down removes
     },
     async tearDown(spec) {
-      const handle = await start('tearDownTrustDomain', spec, spec);
+      const handle = await startRun(workflow, { type: 'tearDownTrustDomain', spec, input: spec });
       return (await handle.result()) as RemovalReport;
     },
     async runningTearDown(trustDomain) {
