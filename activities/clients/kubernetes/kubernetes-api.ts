@@ -2,6 +2,7 @@
 // translates them (kubernetes-errors.ts).
 import type { KubernetesConnection } from './connection.ts';
 import { KubernetesError } from './kubernetes-errors.ts';
+import { listObjects } from './list-objects.ts';
 import { pathOf } from './resource-kinds.ts';
 import type { AnyObject, ResourceKind } from './resource-kinds.ts';
 
@@ -37,27 +38,15 @@ export interface KubernetesApi {
   remove(kind: ResourceKind, name: string, options?: RemoveOptions): Promise<void>;
 }
 
-const pageSize = '500';
-
 export function createKubernetesApi(connection: KubernetesConnection): KubernetesApi {
   return {
     find: (kind, name) => connection.ask<never>({ method: 'GET', path: pathOf(kind, name) }).catch(unlessGone),
     async list<T extends AnyObject>(kind: ResourceKind, labels: Readonly<Record<string, string>> = {}) {
-      const items: T[] = [];
       const labelSelector = Object.entries(labels)
         .map(([key, value]) => `${key}=${value}`)
         .join(',');
-      for (let more: string | undefined; ;) {
-        const parameters = {
-          limit: pageSize,
-          continue: more,
-          labelSelector: labelSelector === '' ? undefined : labelSelector,
-        };
-        const page = await connection.ask<Page<T>>({ method: 'GET', path: pathOf(kind), parameters });
-        items.push(...page.items);
-        more = page.metadata.continue;
-        if (more === undefined || more === '') return items;
-      }
+      const selected = labelSelector === '' ? {} : { labelSelector };
+      return (await listObjects<T>(connection, kind, selected)).items;
     },
     create: (kind, body) => connection.ask({ method: 'POST', path: pathOf(kind), body }),
     apply: (kind, body, { manager, force = false, subresource, strict = false }) =>
@@ -88,11 +77,6 @@ export function createKubernetesApi(connection: KubernetesConnection): Kubernete
       await connection.ask({ method: 'DELETE', path: pathOf(kind, name), body }).catch(unlessGone);
     },
   };
-}
-
-export interface Page<T> {
-  readonly items: readonly T[];
-  readonly metadata: { readonly resourceVersion: string; readonly continue?: string | undefined };
 }
 
 function unlessGone(cause: unknown): undefined {

@@ -2,8 +2,8 @@
 // server sends a bookmark each minute – counts as dead, and what cannot be gone on with is listed anew. Between a loss and the next list it keeps what it knew.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubernetesConnection } from './connection.ts';
-import type { Page } from './kubernetes-api.ts';
 import { KubernetesError } from './kubernetes-errors.ts';
+import { listObjects } from './list-objects.ts';
 import { pathOf } from './resource-kinds.ts';
 import type { AnyObject, ResourceKind } from './resource-kinds.ts';
 
@@ -33,7 +33,6 @@ export interface WatchedObjects<T extends AnyObject> {
   fault(): string | undefined;
 }
 
-const pageSize = '500';
 const defaultSilenceMs = 90_000;
 /** The API server ends a watch by itself after this. */
 const watchSeconds = 300;
@@ -60,18 +59,10 @@ export function watchObjects<T extends AnyObject>(options: WatchOptions): Watche
   };
 
   async function list(): Promise<void> {
-    const found: T[] = [];
-    for (let more: string | undefined; ;) {
-      const parameters = { limit: pageSize, continue: more, labelSelector };
-      const page = await connection.ask<Page<T>>({ method: 'GET', path: pathOf(kind), parameters, signal });
-      found.push(...page.items);
-      more = page.metadata.continue;
-      if (more !== undefined && more !== '') continue;
-      version = page.metadata.resourceVersion;
-      break;
-    }
+    const found = await listObjects<T>(connection, kind, { labelSelector, signal });
+    version = found.resourceVersion;
     known.clear();
-    for (const object of found) known.set(keyOf(object), object);
+    for (const object of found.items) known.set(keyOf(object), object);
     publish();
   }
 
