@@ -62,10 +62,12 @@ export async function runAgent(config: AgentConfig, surroundings: AgentSurroundi
     health.ready = true;
     onReady?.();
     cache.wanted.ring(); // a workload that is there already gets its SVID first, all others theirs after it
-    void watchServer({ link, hints, random, log }, watching.signal);
+    const { changed } = cache;
+    // A report that failed while the server was away goes at once when it is back.
+    void watchServer({ link, hints, onStanding: () => changed.ring(), random, log }, watching.signal);
     const compose = () => composeReport({ cache, svid: identity.svid(), version, now: clock() });
     void keepWithdrawing({ cache, clock }, watching.signal);
-    void runReporter({ compose, link, changed: cache.changed, random, clock, log }, watching.signal);
+    void runReporter({ compose, link, changed, random, clock, log }, watching.signal);
     const { syncIntervalMs: intervalMs } = config;
     await runSyncLoop({ synchronizer, wanted: cache.wanted, demand, hints, intervalMs, random, clock, log }, signal);
   } catch (error) {

@@ -9,19 +9,25 @@ import type { SyncHints } from './hints.ts';
 export interface WatchServerOptions {
   readonly link: ServerLink;
   readonly hints: SyncHints;
+  /** It stands, again or for the first time: the server answers. */
+  readonly onStanding: () => void;
   readonly random: () => number;
   readonly log: Logger;
 }
 
 /** Until the signal; never rejects. */
-export function watchServer({ link, hints, random, log }: WatchServerOptions, signal: AbortSignal): Promise<void> {
+export function watchServer(options: WatchServerOptions, signal: AbortSignal): Promise<void> {
+  const { link, hints, onStanding, random, log } = options;
   return keepWatching(
     {
       random,
       open: (ended) => link.clients().fleet.watch({ revision: hints.revision() }, { signal: ended }),
       onRestart: (listener) => link.onRenew(listener),
-      onMessage: ({ revision, entriesChanged: entries, bundlesChanged: bundles }) =>
-        hints.told({ revision, entries, bundles }),
+      onMessage({ revision, entriesChanged: entries, bundlesChanged: bundles }) {
+        const stood = hints.isWatching();
+        hints.told({ revision, entries, bundles });
+        if (!stood) onStanding();
+      },
       onLost(error) {
         if (error !== undefined) log.debug({ err: error }, 'Watch on the server ended');
         // Whether that is so, and what follows from it, the next sync will hear.
