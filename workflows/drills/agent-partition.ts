@@ -3,6 +3,7 @@ import type { Tried } from '../../activities/drills/drill.ts';
 import type { TrustDomainPlan } from '../../activities/plan.ts';
 import { required } from '../lib/required.ts';
 import { parseDuration } from '../../runtime/spiffe/duration.ts';
+import { heartbeatOf } from '../../runtime/spiffe/heartbeat.ts';
 import { cutLink } from './faults.ts';
 import { keepsIssuing, keepsMtls, keepsRefusing } from './judge-look.ts';
 import type { Expectation, Round } from './round.ts';
@@ -38,13 +39,9 @@ export function agentPartition(stage: DrillStage): Round[] {
   ];
 }
 
-/** As often as agents report where nothing changes; see the server's heartbeat. */
-const reportEveryMs = ({ x509Svid }: TrustDomainPlan['spec']['ttl']): number =>
-  Math.min(60_000, parseDuration(x509Svid) / 8);
-
 /** Of the other agents. One that was late already at the first look may be back from something else, and has not fallen silent by this. */
 export function keepsReporting(agentId: string, ttl: TrustDomainPlan['spec']['ttl']): Expectation {
-  const lateMs = 1.5 * reportEveryMs(ttl);
+  const lateMs = 1.5 * heartbeatOf(parseDuration(ttl.x509Svid));
   let inTimeMs: number | undefined;
   return {
     what: 'no other agent falls silent',

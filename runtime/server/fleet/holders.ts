@@ -1,19 +1,13 @@
 // The holders of one tier as they are listed: this database's servers, then agents, then the servers below, each with what it holds and the proof of it.
 import { HolderKind, Proof } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
 import type { Holding, IssuedCertificates } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
+import { heartbeatOf } from '../../spiffe/heartbeat.ts';
 import type { CertificatesBelow, FleetHolder } from '../store/fleet-records.ts';
 import type { HeldAuthority, ReplicaRecord } from '../store/records.ts';
 import { shortfallsOf, unprovenOf } from './judge-holding.ts';
 import type { Shortfall, Wanted } from './judge-holding.ts';
 
-const longestHeartbeatMs = 60_000;
-const shortestHeartbeatMs = 1_000;
 const missedHeartbeats = 3;
-
-/** Between two reports where nothing changes. Who falls silent is known to be before the half of its SVID's life is over that was left at the renewal. */
-export function heartbeatOf(agentTtlMs: number): number {
-  return Math.round(Math.min(longestHeartbeatMs, Math.max(shortestHeartbeatMs, agentTtlMs / 8)));
-}
 
 export interface Tier {
   readonly wanted: Wanted;

@@ -6,12 +6,13 @@ import type {
   Holding,
   HoldingsOfKind,
 } from '../../../proto/gen/espalier/fleet/v1/fleet.ts';
+import { heartbeatOf } from '../../spiffe/heartbeat.ts';
 import type { CertificateAuthority } from '../ca/authority.ts';
 import { x509AuthorityId } from '../store/bundle-changes.ts';
 import { StoreError } from '../store/errors.ts';
 import type { AuthorityKindName, AuthorityLife, FleetHolder } from '../store/fleet-records.ts';
 import type { FleetStore, IssuanceStore, ReplicaStore } from '../store/store.ts';
-import { heartbeatOf, holdingOfAgent, holdingOfDownstream, holdingOfServer } from './holders.ts';
+import { holdingOfAgent, holdingOfDownstream, holdingOfServer } from './holders.ts';
 import type { Tier } from './holders.ts';
 import type { WantedAuthority } from './judge-holding.ts';
 import type { AuthorityNotes } from './note-authorities.ts';
