@@ -208,6 +208,8 @@ describe('the activities', () => {
   });
 
   it('say where the servers are once they are ready', async () => {
+    // A wait that begins before the pod has another image than the one that can never be pulled gives up at once.
+    await hand.waiting('spire-server', 'spire-server-0', 'node-a', 'ImagePullBackOff');
     const waiting = perform(() => activities.waitForClusterServer(within));
     for (const name of ['spire-server-0', 'spire-server-1']) await hand.ready('spire-server', name, 'node-a');
     const servers = await waiting;
