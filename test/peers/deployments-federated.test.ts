@@ -1,11 +1,10 @@
 // deploy/kubernetes/enterprise-federated in two clusters with nodes: the root's trust domain in one, in the other the downstream's with its agents and workloads, and
 // each asks the other's endpoint for its bundle. What is real and what is not: deployments.test.ts. Needs root.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { only, startDeployed } from './support/deployed.ts';
+import { only, startTiers } from './support/deployed.ts';
 import type { Deployed } from './support/deployed.ts';
 import { doorTo } from './support/kubernetes-nodes/nodes.ts';
 import { eventually } from './support/processes.ts';
-import { installDefinitions } from './support/registration.ts';
 import { createStage } from './support/stage.ts';
 
 const patienceMs = 150_000;
@@ -24,10 +23,7 @@ describe('the enterprise deployment, federated', () => {
   let downstream: Deployed;
 
   beforeAll(async () => {
-    [upstream, downstream] = (await Promise.all(
-      ['upstream', 'downstream'].map((name) => startDeployed({ stage, name, patienceMs })),
-    )) as [Deployed, Deployed];
-    for (const { kubernetes } of [upstream, downstream]) await installDefinitions(kubernetes);
+    ({ upstream, downstream } = await startTiers({ stage, patienceMs }));
     await upstream.apply('enterprise-federated/upstream', ['spire-upstream']);
     await downstream.apply('enterprise-federated/downstream', ['spire-downstream']);
     await upstream.startNodes({

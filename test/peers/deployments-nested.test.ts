@@ -2,10 +2,10 @@
 // workloads by custom resources. What is real and what is not: deployments.test.ts. Needs root.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { only, startDeployed } from './support/deployed.ts';
+import { only, startTiers } from './support/deployed.ts';
 import type { Deployed } from './support/deployed.ts';
 import { doorTo } from './support/kubernetes-nodes/nodes.ts';
-import { accountKubeconfig, installDefinitions } from './support/registration.ts';
+import { accountKubeconfig } from './support/registration.ts';
 import { createStage } from './support/stage.ts';
 
 const patienceMs = 150_000;
@@ -18,10 +18,7 @@ describe('the enterprise deployment, nested', () => {
   let downstream: Deployed;
 
   beforeAll(async () => {
-    [upstream, downstream] = (await Promise.all(
-      ['upstream', 'downstream'].map((name) => startDeployed({ stage, name, patienceMs })),
-    )) as [Deployed, Deployed];
-    for (const { kubernetes } of [upstream, downstream]) await installDefinitions(kubernetes);
+    ({ upstream, downstream } = await startTiers({ stage, patienceMs }));
     await downstream.apply('enterprise-nested/downstream', ['spire-downstream']);
     await upstream.apply('enterprise-nested/upstream', ['spire-upstream']);
     // The token of the upstream's server in the other cluster, whose API server it finds outside of its own.

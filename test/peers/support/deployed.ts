@@ -13,6 +13,7 @@ import type { Kubernetes } from './kubernetes.ts';
 import { callFromPod } from './pod-workloads.ts';
 import { eventually, output } from './processes.ts';
 import { prepareGoWorkload, root } from './programs.ts';
+import { installDefinitions } from './registration.ts';
 import type { Stage } from './stage.ts';
 
 export interface Deployed {
@@ -105,6 +106,19 @@ export async function startDeployed({ stage, name, patienceMs }: DeployedOptions
     call: ({ metadata: { namespace, name }, spec: { containers } }, address, expectedId) =>
       callFromPod(running(), { namespace, name, container: containers[0]?.name ?? '' }, address, expectedId),
   };
+}
+
+/** The two clusters of an enterprise deployment, with the definitions of its resources. */
+export async function startTiers(
+  options: Omit<DeployedOptions, 'name'>,
+): Promise<{ readonly upstream: Deployed; readonly downstream: Deployed }> {
+  const start = async (name: string): Promise<Deployed> => {
+    const deployed = await startDeployed({ ...options, name });
+    await installDefinitions(deployed.kubernetes);
+    return deployed;
+  };
+  const [upstream, downstream] = await Promise.all([start('upstream'), start('downstream')]);
+  return { upstream, downstream };
 }
 
 /** Where one pod is expected. */
