@@ -1,12 +1,6 @@
 // What a segment's or a cluster's workloads want otherwise of its entries. Pure.
 import type { RegisteredWorkload } from '../plan.ts';
-import type { FoundEntry } from './update.ts';
-
-export interface ChangedEntries {
-  /** SPIFFE IDs. */
-  readonly addWorkloads: readonly string[];
-  readonly removeEntries: readonly FoundEntry[];
-}
+import type { ChangedEntries, FoundEntry } from './update.ts';
 
 /** `found`: those below the nodes' alias. An entry with other selectors is another one: the new one comes first, then the old one goes. */
 export function changedEntries(workloads: readonly RegisteredWorkload[], found: readonly FoundEntry[]): ChangedEntries {

@@ -58,28 +58,31 @@ export interface GoneSegment {
   readonly nodes: readonly string[];
 }
 
-export interface SegmentChange {
-  readonly segment: string;
-  readonly addServers: readonly string[];
-  readonly addNodes: readonly string[];
-  readonly removeServers: readonly string[];
-  readonly removeNodes: readonly string[];
+/** Of the workloads of a segment or of a cluster. */
+export interface ChangedEntries {
   /** SPIFFE IDs. */
   readonly addWorkloads: readonly string[];
   readonly removeEntries: readonly FoundEntry[];
 }
 
-export interface ClusterChange {
+/** Of the servers too. */
+interface TierChange extends ChangedEntries {
+  readonly addServers: readonly string[];
+  readonly removeServers: readonly string[];
+}
+
+export interface SegmentChange extends TierChange {
+  readonly segment: string;
+  readonly addNodes: readonly string[];
+  readonly removeNodes: readonly string[];
+}
+
+export interface ClusterChange extends TierChange {
   readonly cluster: string;
   /** What it has now, which an undo puts back. */
   readonly before: FoundCluster;
   /** Its programs get the specification's. */
   readonly changesImage: boolean;
-  readonly addServers: readonly string[];
-  readonly removeServers: readonly string[];
-  /** SPIFFE IDs. */
-  readonly addWorkloads: readonly string[];
-  readonly removeEntries: readonly FoundEntry[];
 }
 
 /** A cluster that is not in the specification any more. */
